@@ -1,0 +1,63 @@
+//! What was done with the key: counters per hour, caller and outcome.
+
+mod latency;
+mod usage;
+
+pub use latency::Bucket;
+pub use usage::{Call, Caller, Outcome, Usage};
+
+use serde::Serialize;
+use ts_rs::TS;
+
+use crate::clock::UnixMs;
+use crate::keys::KeyId;
+
+/// A program that used a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct CallerView {
+    /// The program at the other end of the connection; empty where it could not be told.
+    pub program: String,
+    /// What it says of itself; empty where it says nothing.
+    pub user_agent: String,
+    /// Answered calls.
+    #[ts(type = "number")]
+    pub requests: u64,
+    /// The latest one.
+    pub last_at: UnixMs,
+}
+
+/// Calls that were refused for one reason, by one program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct RefusalView {
+    /// The stable word of the refusal.
+    pub reason: String,
+    /// The key that was presented, where its holder proved to hold it.
+    pub key_id: Option<KeyId>,
+    /// Who was refused.
+    pub caller: CallerView,
+}
+
+/// The last 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct LastDay {
+    /// The start of the first hour.
+    pub from: UnixMs,
+    /// Answered calls in each of the 24 hours up to now, per key.
+    pub keys: Vec<KeyHours>,
+    /// Refused calls, the latest first.
+    pub refusals: Vec<RefusalView>,
+}
+
+/// One key's answered calls in each hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct KeyHours {
+    /// The key.
+    pub key_id: KeyId,
+    /// Calls in each hour, the oldest first.
+    #[ts(type = "Array<number>")]
+    pub hours: Vec<u64>,
+}

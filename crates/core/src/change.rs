@@ -1,0 +1,44 @@
+//! What the core tells the rest: one enum of domain events on one broadcast.
+
+use serde::Serialize;
+use tokio::sync::broadcast;
+use ts_rs::TS;
+
+/// Something changed. Carries no data: a listener reads again what it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Change {
+    /// A key was created or ended, here or by another process.
+    Keys,
+    /// Counters were written.
+    Usage,
+    /// A setting was saved, here or by another process.
+    Settings,
+    /// The gateway started, stopped or could not listen.
+    Gateway,
+}
+
+/// The broadcast that carries [`Change`]s.
+#[derive(Debug, Clone)]
+pub struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        // A listener that falls this far behind is told so and reads everything again.
+        Self(broadcast::channel(64).0)
+    }
+}
+
+impl Changes {
+    /// Tells every listener.
+    pub fn tell(&self, change: Change) {
+        // No listener is not an error: a command line has none.
+        let _ = self.0.send(change);
+    }
+
+    /// Starts to listen.
+    pub fn listen(&self) -> broadcast::Receiver<Change> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,60 @@
+//! Wall-clock time as the store keeps it, and where it comes from.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+pub struct UnixMs(#[ts(type = "number")] pub i64);
+
+impl UnixMs {
+    /// Milliseconds in an hour.
+    pub const HOUR: i64 = 3_600_000;
+    /// Milliseconds in a day.
+    pub const DAY: i64 = 24 * Self::HOUR;
+
+    /// This moment moved by `ms` milliseconds, kept within the range of the type.
+    #[must_use]
+    pub fn plus(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// The start of the UTC hour that this moment lies in.
+    #[must_use]
+    pub fn hour(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(Self::HOUR))
+    }
+}
+
+/// Where "now" comes from. A type of its own so that tests move it.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixMs + Send + Sync>);
+
+impl Clock {
+    /// The operating system's wall clock.
+    pub fn system() -> Self {
+        Self::from_fn(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// A clock that asks `now`.
+    pub fn from_fn(now: impl Fn() -> UnixMs + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> UnixMs {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Clock({})", self.now().0)
+    }
+}

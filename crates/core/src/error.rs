@@ -1,0 +1,231 @@
+//! Everything that can go wrong in the domain, in words a person can act on.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use ts_rs::TS;
+
+use crate::vault::VaultError;
+
+/// The closed list of error codes. The UI branches on these and on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+#[expect(missing_docs, reason = "each code is documented by the Error variant it belongs to")]
+pub enum Code {
+    InvalidName,
+    InvalidExpiry,
+    LiveKeyChanged,
+    KeyNotFound,
+    KeyAlreadyEnded,
+    InvalidSetting,
+    DatabaseLocked,
+    DatabaseNewer,
+    DatabaseDamaged,
+    DatabaseFailed,
+    DiskFull,
+    DataFolderNotWritable,
+    KeychainMissing,
+    KeychainLocked,
+    KeychainRefused,
+    KeychainTimeout,
+    EnvFileFailed,
+    ClipboardFailed,
+    KeyTextGone,
+    Internal,
+}
+
+/// An error as it crosses to a person: what happened and why (`message`), what to do (`remedy`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct ErrorView {
+    /// What the UI branches on.
+    pub code: Code,
+    /// What happened, and why.
+    pub message: String,
+    /// What to do next.
+    pub remedy: String,
+}
+
+/// A failed use case.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that is empty, too long or holds characters that can't be shown.
+    #[error("The name {0}.")]
+    Name(&'static str),
+    /// An expiry in the past or too far ahead.
+    #[error("The expiry {0}.")]
+    Expiry(&'static str),
+    /// The live key is not the one the admin was told would stop.
+    #[error("The live key changed while this window was open: it was created or revoked elsewhere.")]
+    LiveKeyChanged,
+    /// No such key.
+    #[error("This key is not in the list any more.")]
+    KeyNotFound,
+    /// The key has ended before.
+    #[error("This key has already ended; applications that use it are refused.")]
+    KeyAlreadyEnded,
+    /// A setting that can't work.
+    #[error("The {field} {problem}.")]
+    Setting {
+        /// The setting, as people call it.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// SQLite refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keychain refused.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The .env file could not be written.
+    #[error("The key was not written to {}: {reason}.", path.display())]
+    EnvFile {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// Why it can't be written.
+        reason: String,
+    },
+    /// The clipboard refused.
+    #[error("The key was not copied: the clipboard of this desktop refused ({0}).")]
+    Clipboard(String),
+    /// The text of a new key was asked for after it was dismissed.
+    #[error("The text of this key is gone: it is shown only once and is kept nowhere.")]
+    KeyTextGone,
+    /// A defect: a task ended by panic, the random source of the system failed.
+    #[error("Something inside the app broke ({0}). Nothing was changed.")]
+    Internal(String),
+}
+
+/// A failure of the database or of the folder it lies in.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another program holds the write lock for longer than we wait.
+    #[error("The database is locked by another program, so nothing could be read or saved.")]
+    Locked,
+    /// Written by a newer version of the app.
+    #[error("The database was written by a newer version of this app (format {found}, this version knows {known}).")]
+    Newer {
+        /// The format found in the file.
+        found: i64,
+        /// The newest format this build knows.
+        known: i64,
+    },
+    /// SQLite's integrity check failed.
+    #[error("The database file is damaged: {0}.")]
+    Damaged(String),
+    /// No space left.
+    #[error("The disk is full, so nothing could be saved.")]
+    DiskFull,
+    /// The folder or the file can't be written.
+    #[error("The data folder {} can't be written: {reason}.", path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// Anything else SQLite says.
+    #[error("The database failed: {0}.")]
+    Failed(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::NotWritable { path: PathBuf::new(), reason: error.to_string() }
+            }
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Error {
+    /// The code that the UI branches on.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Name(_) => Code::InvalidName,
+            Self::Expiry(_) => Code::InvalidExpiry,
+            Self::LiveKeyChanged => Code::LiveKeyChanged,
+            Self::KeyNotFound => Code::KeyNotFound,
+            Self::KeyAlreadyEnded => Code::KeyAlreadyEnded,
+            Self::Setting { .. } => Code::InvalidSetting,
+            Self::Store(StoreError::Locked) => Code::DatabaseLocked,
+            Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
+            Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
+            Self::Store(StoreError::DiskFull) => Code::DiskFull,
+            Self::Store(StoreError::NotWritable { .. }) => Code::DataFolderNotWritable,
+            Self::Store(StoreError::Failed(_)) => Code::DatabaseFailed,
+            Self::Vault(VaultError::Missing(_)) => Code::KeychainMissing,
+            Self::Vault(VaultError::Locked(_)) => Code::KeychainLocked,
+            Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
+            Self::Vault(VaultError::Timeout) => Code::KeychainTimeout,
+            Self::EnvFile { .. } => Code::EnvFileFailed,
+            Self::Clipboard(_) => Code::ClipboardFailed,
+            Self::KeyTextGone => Code::KeyTextGone,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.code() {
+            Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
+            Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
+            Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
+            Code::KeyNotFound => "Close this dialog; the list is up to date.",
+            Code::KeyAlreadyEnded => "Nothing is left to do.",
+            Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
+            Code::DatabaseLocked => "Close the program that has the file open (a database browser, a backup), then try again.",
+            Code::DatabaseNewer => "Install the newest version of ATTHENE Settings.",
+            Code::DatabaseDamaged => "Move the file away, or put back the copy beside it whose name ends in .backup, then try again.",
+            Code::DatabaseFailed => "Try again; if it stays, restart the app.",
+            Code::DiskFull => "Free some space on the disk that holds the data folder, then try again. What you typed is still here.",
+            Code::DataFolderNotWritable => "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one.",
+            Code::KeychainMissing => keychain_remedy::MISSING,
+            Code::KeychainLocked => keychain_remedy::LOCKED,
+            Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
+            Code::KeychainTimeout => "Answer the keychain's password window, then try again.",
+            Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
+            Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
+            Code::KeyTextGone => "Create a new key; it replaces this one.",
+            Code::Internal => "Try again; if it stays, restart the app.",
+        }
+    }
+
+    /// The error as it crosses to a window or a terminal.
+    pub fn view(&self) -> ErrorView {
+        ErrorView { code: self.code(), message: self.to_string(), remedy: self.remedy().to_owned() }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod keychain_remedy {
+    pub(super) const MISSING: &str =
+        "Install and start a keychain (GNOME Keyring or KWallet), then try again. API keys work without one.";
+    pub(super) const LOCKED: &str =
+        "Unlock your login keyring (Passwords and Keys, or KWalletManager), then try again.";
+}
+#[cfg(target_os = "macos")]
+mod keychain_remedy {
+    pub(super) const MISSING: &str = "Create a login keychain in Keychain Access, then try again.";
+    pub(super) const LOCKED: &str = "Unlock the login keychain in Keychain Access, then try again.";
+}
+#[cfg(target_os = "windows")]
+mod keychain_remedy {
+    pub(super) const MISSING: &str =
+        "Start the Credential Manager service; it is not available in network logons such as SSH. Then try again.";
+    pub(super) const LOCKED: &str = "Sign in to Windows again, then try again.";
+}

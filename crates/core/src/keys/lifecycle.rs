@@ -1,0 +1,150 @@
+//! The life of a key: created, then expired, replaced or revoked. Never back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+use ts_rs::TS;
+
+use super::verifier::Verifier;
+use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, Refusal, Verdict, checked_name, hash};
+use crate::change::{Change, Changes};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::store::{Store, keys as rows};
+
+/// What an admin asks for.
+#[derive(Debug, Clone, Deserialize, TS)]
+#[ts(export)]
+pub struct NewKey {
+    /// What the admin calls it.
+    pub name: String,
+    /// When it is to expire.
+    pub expiry: Expiry,
+    /// The live key that the admin was told will stop; `None` where there was none.
+    /// Another one being live by now is refused: nobody was told about that one.
+    pub replaces: Option<KeyId>,
+}
+
+/// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
+/// on argon2): run them on a blocking thread.
+pub struct Keys {
+    store: Arc<Store>,
+    verifier: Verifier,
+    clock: Clock,
+    changes: Changes,
+    /// Rows are read and taken over in one step, so that an older reading never overwrites
+    /// a newer one.
+    reloading: Mutex<()>,
+}
+
+impl Keys {
+    pub(crate) fn load(store: Arc<Store>, clock: Clock, changes: Changes) -> Result<Self, Error> {
+        let keys = Self { store, verifier: Verifier::new()?, clock, changes, reloading: Mutex::default() };
+        keys.reload()?;
+        Ok(keys)
+    }
+
+    /// Every key, the newest first.
+    pub fn list(&self) -> Result<Vec<KeyView>, Error> {
+        let now = self.clock.now();
+        let rows = self.store.read(rows::all)?;
+        Ok(rows.iter().map(|row| row.view(now)).collect())
+    }
+
+    /// Creates a key; the live one ends in the same transaction. The returned text exists
+    /// nowhere else.
+    pub fn create(&self, new: NewKey) -> Result<(KeyView, KeyText), Error> {
+        let now = self.clock.now();
+        let name = checked_name(&new.name)?;
+        let expires_at = new.expiry.resolve(now)?;
+        let text = KeyText::generate();
+        let record = KeyRecord {
+            id: text.id(),
+            name,
+            hash: hash::hash(&text)?.into(),
+            last_four: text.last_four().to_owned(),
+            created_at: now,
+            expires_at,
+            ended: None,
+            first_used: None,
+            last_used: None,
+            requests: 0,
+        };
+        self.store.write(|tx| {
+            rows::end_expired(tx, now)?;
+            let live = rows::live_id(tx)?;
+            if live.as_ref().is_some_and(|live| new.replaces.as_ref() != Some(live)) {
+                return Err(Error::LiveKeyChanged);
+            }
+            if let Some(live) = live {
+                rows::end(tx, &live, now, Ending::Replaced)?;
+            }
+            Ok(rows::insert(tx, &record)?)
+        })?;
+        self.reload()?;
+        self.changes.tell(Change::Keys);
+        Ok((record.view(now), text))
+    }
+
+    /// Ends the key. When this returns, it opens nothing any more.
+    pub fn revoke(&self, id: &KeyId) -> Result<KeyView, Error> {
+        let now = self.clock.now();
+        let record = self.store.write(|tx| {
+            rows::end_expired(tx, now)?;
+            if !rows::end(tx, id, now, Ending::Revoked)? {
+                return Err(match rows::by_id(tx, id)? {
+                    Some(_) => Error::KeyAlreadyEnded,
+                    None => Error::KeyNotFound,
+                });
+            }
+            rows::by_id(tx, id)?.ok_or(Error::KeyNotFound)
+        })?;
+        self.reload()?;
+        self.changes.tell(Change::Keys);
+        Ok(record.view(now))
+    }
+
+    /// Reads the rows again: at the start, after every change here, and when another
+    /// process changed them.
+    pub fn reload(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.verifier.load(self.store.read(rows::all)?);
+        Ok(())
+    }
+
+    /// What a presented text is worth at this moment.
+    pub async fn verify(&self, presented: &str) -> Verdict {
+        self.settle_expiry().await;
+        self.verifier.verify(presented, &self.clock).await
+    }
+
+    /// Makes an expiry that was seen lasting, so that a clock set back revives nothing.
+    async fn settle_expiry(&self) {
+        let now = self.clock.now();
+        if self.verifier.expire(now).is_none() {
+            return;
+        }
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || store.write(|tx| Ok(rows::end_expired(tx, now)?))).await;
+        match written {
+            Ok(Ok(())) => {}
+            // Refused all the same: the verifier holds it as ended until the process ends.
+            Ok(Err(error)) => tracing::warn!(%error, "an expired key could not be marked as ended"),
+            Err(error) => tracing::warn!(%error, "marking an expired key as ended broke"),
+        }
+        self.changes.tell(Change::Keys);
+    }
+}
+
+impl Refusal {
+    /// The stable word for this refusal, on the wire and in the counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed(_) | Self::Unknown => "invalid_key",
+            Self::Ended(Ending::Expired) => "expired_key",
+            Self::Ended(Ending::Replaced) => "replaced_key",
+            Self::Ended(Ending::Revoked) => "revoked_key",
+            Self::Busy => "busy",
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The one API key: its format, its hash, its life, and who may pass with it.
+
+mod env_file;
+mod hash;
+mod lifecycle;
+mod text;
+mod verifier;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::clock::UnixMs;
+use crate::error::Error;
+
+pub use env_file::{EnvFileWritten, write_env_file};
+pub use lifecycle::{Keys, NewKey};
+pub use text::{KEY_LEN, KeyText, Malformed, parse};
+pub use verifier::{Refusal, Verdict};
+
+/// The public, stored name of a key: ten base62 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+pub struct KeyId(#[ts(type = "string")] pub Arc<str>);
+
+/// How a key's life ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Its time ran out.
+    Expired,
+    /// A newer key took its place.
+    Replaced,
+    /// An admin ended it.
+    Revoked,
+}
+
+impl Ending {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Replaced => "replaced",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    pub(crate) fn from_str(text: &str) -> Option<Self> {
+        [Self::Expired, Self::Replaced, Self::Revoked].into_iter().find(|ending| ending.as_str() == text)
+    }
+}
+
+/// What a key is at this moment, as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum KeyState {
+    /// Opens the agent API.
+    Active,
+    /// Opens the agent API for seven days or less.
+    Expiring,
+    /// Its time ran out.
+    Expired,
+    /// A newer key took its place.
+    Replaced,
+    /// An admin ended it.
+    Revoked,
+}
+
+/// A key's row: everything but its text, which is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its public name.
+    pub id: KeyId,
+    /// What the admin calls it.
+    pub name: String,
+    /// The argon2id PHC string of its text.
+    pub hash: Arc<str>,
+    /// The last four characters of its text.
+    pub last_four: String,
+    /// When it was created.
+    pub created_at: UnixMs,
+    /// When it expires; `None`: never.
+    pub expires_at: Option<UnixMs>,
+    /// When and how it ended; `None` while it is live.
+    pub ended: Option<(UnixMs, Ending)>,
+    /// The first answered call.
+    pub first_used: Option<Use>,
+    /// The latest answered call.
+    pub last_used: Option<Use>,
+    /// Answered calls in all.
+    pub requests: u64,
+}
+
+/// One call, as the list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+pub struct Use {
+    /// When.
+    pub at: UnixMs,
+    /// The calling program, as far as it could be told.
+    pub by: String,
+}
+
+const EXPIRING_WITHIN: i64 = 7 * UnixMs::DAY;
+
+impl KeyRecord {
+    /// The state at the moment `now`.
+    pub fn state(&self, now: UnixMs) -> KeyState {
+        match (self.ended, self.expires_at) {
+            (Some((_, Ending::Expired)), _) => KeyState::Expired,
+            (Some((_, Ending::Replaced)), _) => KeyState::Replaced,
+            (Some((_, Ending::Revoked)), _) => KeyState::Revoked,
+            (None, Some(at)) if at <= now => KeyState::Expired,
+            (None, Some(at)) if at.0 - now.0 <= EXPIRING_WITHIN => KeyState::Expiring,
+            (None, _) => KeyState::Active,
+        }
+    }
+
+    /// The row as it crosses to a window or a terminal, without its hash.
+    pub fn view(&self, now: UnixMs) -> KeyView {
+        KeyView {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            state: self.state(now),
+            last_four: self.last_four.clone(),
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            ended_at: self.ended.map(|(at, _)| at),
+            first_used: self.first_used.clone(),
+            last_used: self.last_used.clone(),
+            requests: self.requests,
+        }
+    }
+}
+
+/// A key as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct KeyView {
+    /// Its public name.
+    pub id: KeyId,
+    /// What the admin calls it.
+    pub name: String,
+    /// What it is now.
+    pub state: KeyState,
+    /// The last four characters of its text.
+    pub last_four: String,
+    /// When it was created.
+    pub created_at: UnixMs,
+    /// When it expires; `None`: never.
+    pub expires_at: Option<UnixMs>,
+    /// When it ended; `None` while it is live.
+    pub ended_at: Option<UnixMs>,
+    /// The first answered call.
+    pub first_used: Option<Use>,
+    /// The latest answered call.
+    pub last_used: Option<Use>,
+    /// Answered calls in all.
+    #[ts(type = "number")]
+    pub requests: u64,
+}
+
+/// When a new key is to expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Expiry {
+    /// This many days after its creation.
+    Days {
+        /// 1 to 1,826 (five years).
+        days: u16,
+    },
+    /// At a chosen moment.
+    At {
+        /// The moment.
+        at: UnixMs,
+    },
+    /// Never.
+    Never,
+}
+
+const LONGEST_DAYS: i64 = 5 * 365 + 1;
+
+impl Expiry {
+    /// The moment it stands for, when it is a sensible one.
+    pub fn resolve(self, now: UnixMs) -> Result<Option<UnixMs>, Error> {
+        let at = match self {
+            Self::Never => return Ok(None),
+            Self::Days { days } => now.plus(i64::from(days) * UnixMs::DAY),
+            Self::At { at } => at,
+        };
+        if at <= now {
+            return Err(Error::Expiry("lies in the past"));
+        }
+        if at > now.plus(LONGEST_DAYS * UnixMs::DAY) {
+            return Err(Error::Expiry("is more than five years ahead"));
+        }
+        Ok(Some(at))
+    }
+}
+
+const LONGEST_NAME: usize = 80;
+
+/// A name of 1 to 80 characters in any script, trimmed. Refuses what would make the list
+/// lie: control characters, line separators and bidirectional overrides (Unicode TR36, 2.4).
+pub fn checked_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let misleading = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if name.is_empty() {
+        return Err(Error::Name("is empty"));
+    }
+    if name.chars().count() > LONGEST_NAME {
+        return Err(Error::Name("is longer than 80 characters"));
+    }
+    if name.chars().any(misleading) {
+        return Err(Error::Name("holds a control character, which can't be shown"));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_any_script_pass_and_are_trimmed() {
+        for name in ["CI", "مفتاح الإنتاج", "生产密钥", "🔑🗝️", &"𝒦".repeat(80)] {
+            assert_eq!(checked_name(&format!("  {name} ")).expect("a good name"), name);
+        }
+    }
+
+    #[test]
+    fn names_that_can_not_be_shown_are_refused() {
+        for name in ["", "   ", "a\0b", "a\nb", "a\u{1b}[31m", "evil\u{202e}txt", "a\u{2066}b", &"x".repeat(81)] {
+            assert_eq!(checked_name(name).expect_err("a bad name").code(), crate::error::Code::InvalidName);
+        }
+    }
+
+    #[test]
+    fn an_expiry_lies_between_now_and_five_years_ahead() {
+        let now = UnixMs(1_800_000_000_000);
+        let year_9999 = UnixMs(253_370_764_800_000);
+        assert!(Expiry::At { at: now.plus(-1) }.resolve(now).is_err());
+        assert!(Expiry::At { at: now }.resolve(now).is_err());
+        assert!(Expiry::At { at: year_9999 }.resolve(now).is_err());
+        assert!(Expiry::At { at: UnixMs(i64::MAX) }.resolve(now).is_err());
+        assert!(Expiry::Days { days: 0 }.resolve(now).is_err());
+        assert!(Expiry::Days { days: u16::MAX }.resolve(now).is_err());
+        assert_eq!(Expiry::Days { days: 7 }.resolve(now).expect("fine"), Some(now.plus(7 * UnixMs::DAY)));
+        assert_eq!(Expiry::Never.resolve(now).expect("fine"), None);
+    }
+
+    #[test]
+    fn a_key_is_expiring_in_its_last_seven_days() {
+        let now = UnixMs(1_800_000_000_000);
+        let record = |left: i64| KeyRecord {
+            id: KeyId("abcdefghij".into()),
+            name: "CI".into(),
+            hash: "".into(),
+            last_four: "wxyz".into(),
+            created_at: now.plus(-UnixMs::DAY),
+            expires_at: Some(now.plus(left)),
+            ended: None,
+            first_used: None,
+            last_used: None,
+            requests: 0,
+        };
+        assert_eq!(record(7 * UnixMs::DAY + 1).state(now), KeyState::Active);
+        assert_eq!(record(7 * UnixMs::DAY).state(now), KeyState::Expiring);
+        assert_eq!(record(1).state(now), KeyState::Expiring);
+        assert_eq!(record(0).state(now), KeyState::Expired);
+    }
+}

@@ -1,0 +1,111 @@
+//! Queries on `api_keys`.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use crate::clock::UnixMs;
+use crate::keys::{Ending, KeyId, KeyRecord, Use};
+
+const COLUMNS: &str = "id, name, hash, last_four, created_at, expires_at, ended_at, ended_as, \
+                       first_used_at, first_used_by, last_used_at, last_used_by, requests";
+
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
+    let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at DESC, rowid DESC");
+    connection.prepare_cached(&sql)?.query_map([], record)?.collect()
+}
+
+pub(crate) fn by_id(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
+    let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE id = ?1");
+    connection.prepare_cached(&sql)?.query_row([&*id.0], record).optional()
+}
+
+pub(crate) fn live_id(connection: &Connection) -> rusqlite::Result<Option<KeyId>> {
+    connection
+        .prepare_cached("SELECT id FROM api_keys WHERE ended_at IS NULL")?
+        .query_row([], |row| Ok(KeyId(row.get::<_, String>(0)?.into())))
+        .optional()
+}
+
+pub(crate) fn insert(connection: &Connection, key: &KeyRecord) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO api_keys (id, name, hash, last_four, created_at, expires_at)
+         VALUES (:id, :name, :hash, :last_four, :created_at, :expires_at)",
+        named_params! {
+            ":id": &*key.id.0,
+            ":name": key.name,
+            ":hash": &*key.hash,
+            ":last_four": key.last_four,
+            ":created_at": key.created_at.0,
+            ":expires_at": key.expires_at.map(|at| at.0),
+        },
+    )?;
+    Ok(())
+}
+
+/// Ends the key if it is live; says whether it was.
+pub(crate) fn end(connection: &Connection, id: &KeyId, at: UnixMs, ending: Ending) -> rusqlite::Result<bool> {
+    let changed = connection.execute(
+        "UPDATE api_keys SET ended_at = ?2, ended_as = ?3 WHERE id = ?1 AND ended_at IS NULL",
+        params![&*id.0, at.0, ending.as_str()],
+    )?;
+    Ok(changed > 0)
+}
+
+/// Ends the live key if its time has run out.
+pub(crate) fn end_expired(connection: &Connection, now: UnixMs) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE api_keys SET ended_at = expires_at, ended_as = 'expired' WHERE ended_at IS NULL AND expires_at <= ?1",
+        [now.0],
+    )?;
+    Ok(())
+}
+
+/// Adds answered calls to the key's row.
+pub(crate) fn count(connection: &Connection, id: &str, requests: u64, first: &Use, last: &Use) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE api_keys SET
+               requests = requests + :requests,
+               first_used_by = CASE WHEN first_used_at IS NULL THEN :first_by ELSE first_used_by END,
+               first_used_at = coalesce(first_used_at, :first_at),
+               last_used_by = CASE WHEN coalesce(last_used_at, 0) <= :last_at THEN :last_by ELSE last_used_by END,
+               last_used_at = max(coalesce(last_used_at, 0), :last_at)
+             WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": id,
+            ":requests": requests.cast_signed(),
+            ":first_at": first.at.0,
+            ":first_by": first.by,
+            ":last_at": last.at.0,
+            ":last_by": last.by,
+        })?;
+    Ok(())
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
+    let at = |name: &str| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(name)?.map(UnixMs)) };
+    let usage = |at_name: &str, by_name: &str| -> rusqlite::Result<Option<Use>> {
+        let by: Option<String> = row.get(by_name)?;
+        Ok(at(at_name)?.map(|at| Use { at, by: by.unwrap_or_default() }))
+    };
+    let ended = match (at("ended_at")?, row.get::<_, Option<String>>("ended_as")?) {
+        (Some(at), Some(word)) => {
+            let unknown = || rusqlite::Error::FromSqlConversionFailure(7, Type::Text, "unknown ending".into());
+            Some((at, Ending::from_str(&word).ok_or_else(unknown)?))
+        }
+        _ => None,
+    };
+    Ok(KeyRecord {
+        id: KeyId(row.get::<_, String>("id")?.into()),
+        name: row.get("name")?,
+        hash: row.get::<_, String>("hash")?.into(),
+        last_four: row.get("last_four")?,
+        created_at: UnixMs(row.get("created_at")?),
+        expires_at: at("expires_at")?,
+        ended,
+        first_used: usage("first_used_at", "first_used_by")?,
+        last_used: usage("last_used_at", "last_used_by")?,
+        requests: row.get::<_, i64>("requests")?.cast_unsigned(),
+    })
+}

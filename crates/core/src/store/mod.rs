@@ -1,0 +1,113 @@
+//! The SQLite database: one file, WAL, one writer at a time in this process, other
+//! processes welcome.
+
+pub(crate) mod keys;
+mod migration;
+pub(crate) mod settings;
+pub(crate) mod usage;
+mod watch;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::{Error, StoreError};
+
+pub(crate) use watch::Watch;
+
+/// The file in the data folder.
+pub const DATABASE_FILE: &str = "atthene.db";
+
+/// How long a write waits for another process before it says so.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The open database.
+pub(crate) struct Store {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the database in `folder`, making both where they are missing, and brings it
+    /// to the newest format.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(DATABASE_FILE);
+        make_private(folder, &path).map_err(|error| not_writable(folder, &error.to_string()))?;
+        let opened = Self::connect(&path).and_then(|mut connection| {
+            migration::run(&mut connection, &path)?;
+            check(&connection)?;
+            Ok(connection)
+        });
+        match opened {
+            Ok(connection) => Ok(Self { path, connection: Mutex::new(connection) }),
+            // SQLite does not know that the folder is what matters to a person.
+            Err(StoreError::NotWritable { reason, .. }) => Err(not_writable(folder, &reason)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn connect(path: &Path) -> Result<Connection, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // Revoking must survive a power cut: FULL syncs the WAL at every commit.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+
+    /// Runs `work` in one write transaction. An error rolls everything back.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = self.lock();
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&tx)?;
+        tx.commit()?;
+        Ok(done)
+    }
+
+    /// Runs `work` on one consistent view.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let connection = self.lock();
+        let tx = connection.unchecked_transaction()?;
+        Ok(work(&tx)?)
+    }
+
+    /// A second connection, for watching what others write.
+    fn second_connection(&self) -> Result<Connection, StoreError> {
+        Self::connect(&self.path)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_writable(folder: &Path, reason: &str) -> Error {
+    StoreError::NotWritable { path: folder.to_owned(), reason: reason.to_owned() }.into()
+}
+
+/// SQLite gives the -wal and -shm files the mode of the database itself.
+fn make_private(folder: &Path, file: &Path) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        builder.mode(0o700);
+        options.mode(0o600);
+    }
+    builder.create(folder)?;
+    options.open(file)?;
+    Ok(())
+}
+
+fn check(connection: &Connection) -> Result<(), StoreError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
+}

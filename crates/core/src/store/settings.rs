@@ -1,0 +1,21 @@
+//! Queries on `settings`.
+
+use rusqlite::{Connection, params};
+
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare_cached("SELECT name, value FROM settings")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Saves the value, or forgets it where it is the default (`None`).
+pub(crate) fn save(connection: &Connection, name: &str, value: Option<&str>) -> rusqlite::Result<()> {
+    match value {
+        Some(value) => connection.execute(
+            "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+             WHERE value IS NOT excluded.value",
+            params![name, value],
+        )?,
+        None => connection.execute("DELETE FROM settings WHERE name = ?1", [name])?,
+    };
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Queries on `callers`, `usage_hours` and `latency_hours`.
+
+use rusqlite::{Connection, Row, named_params, params};
+
+use crate::activity::{CallerView, RefusalView};
+use crate::clock::UnixMs;
+use crate::keys::KeyId;
+
+/// Calls to add to one slot.
+pub(crate) struct Added<'a> {
+    pub(crate) hour: UnixMs,
+    pub(crate) key: &'a str,
+    pub(crate) program: &'a str,
+    pub(crate) user_agent: &'a str,
+    pub(crate) outcome: &'a str,
+    pub(crate) requests: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) last_at: UnixMs,
+}
+
+pub(crate) fn add(connection: &Connection, added: &Added<'_>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO callers (program, user_agent) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([added.program, added.user_agent])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO usage_hours
+             SELECT :hour, :key, id, :outcome, :requests, :bytes_in, :bytes_out, :last_at
+             FROM callers WHERE program = :program AND user_agent = :user_agent
+             ON CONFLICT DO UPDATE SET
+               requests = requests + excluded.requests,
+               bytes_in = bytes_in + excluded.bytes_in,
+               bytes_out = bytes_out + excluded.bytes_out,
+               last_at = max(last_at, excluded.last_at)",
+        )?
+        .execute(named_params! {
+            ":hour": added.hour.0,
+            ":key": added.key,
+            ":program": added.program,
+            ":user_agent": added.user_agent,
+            ":outcome": added.outcome,
+            ":requests": added.requests.cast_signed(),
+            ":bytes_in": added.bytes_in.cast_signed(),
+            ":bytes_out": added.bytes_out.cast_signed(),
+            ":last_at": added.last_at.0,
+        })?;
+    Ok(())
+}
+
+pub(crate) fn add_latency(
+    connection: &Connection,
+    hour: UnixMs,
+    key: &str,
+    part: &str,
+    bucket: u8,
+    requests: u64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO latency_hours VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
+        )?
+        .execute(params![hour.0, key, part, bucket, requests.cast_signed()])?;
+    Ok(())
+}
+
+pub(crate) fn callers(
+    connection: &Connection,
+    key: &str,
+    since: UnixMs,
+    outcome: &str,
+) -> rusqlite::Result<Vec<CallerView>> {
+    connection
+        .prepare_cached(
+            "SELECT program, user_agent, sum(requests) AS requests, max(last_at) AS last_at
+             FROM usage_hours JOIN callers ON callers.id = caller_id
+             WHERE hour >= ?1 AND key_id = ?2 AND outcome = ?3
+             GROUP BY caller_id ORDER BY last_at DESC",
+        )?
+        .query_map(params![since.0, key, outcome], caller)?
+        .collect()
+}
+
+/// Key, hour and answered calls, ordered by key.
+pub(crate) fn answered_by_hour(
+    connection: &Connection,
+    since: UnixMs,
+    outcome: &str,
+) -> rusqlite::Result<Vec<(KeyId, UnixMs, u64)>> {
+    connection
+        .prepare_cached(
+            "SELECT key_id, hour, sum(requests) FROM usage_hours
+             WHERE hour >= ?1 AND key_id <> '' AND outcome = ?2 GROUP BY key_id, hour ORDER BY key_id, hour",
+        )?
+        .query_map(params![since.0, outcome], |row| {
+            Ok((KeyId(row.get::<_, String>(0)?.into()), UnixMs(row.get(1)?), row.get::<_, i64>(2)?.cast_unsigned()))
+        })?
+        .collect()
+}
+
+pub(crate) fn refusals(connection: &Connection, since: UnixMs) -> rusqlite::Result<Vec<RefusalView>> {
+    connection
+        .prepare_cached(
+            "SELECT outcome, key_id, program, user_agent, sum(requests) AS requests, max(last_at) AS last_at
+             FROM usage_hours JOIN callers ON callers.id = caller_id
+             WHERE hour >= ?1 AND outcome NOT IN ('answered', 'failed')
+             GROUP BY outcome, key_id, caller_id ORDER BY last_at DESC LIMIT 100",
+        )?
+        .query_map([since.0], |row| {
+            let key: String = row.get("key_id")?;
+            Ok(RefusalView {
+                reason: row.get("outcome")?,
+                key_id: (!key.is_empty()).then(|| KeyId(key.into())),
+                caller: caller(row)?,
+            })
+        })?
+        .collect()
+}
+
+fn caller(row: &Row<'_>) -> rusqlite::Result<CallerView> {
+    Ok(CallerView {
+        program: row.get("program")?,
+        user_agent: row.get("user_agent")?,
+        requests: row.get::<_, i64>("requests")?.cast_unsigned(),
+        last_at: UnixMs(row.get("last_at")?),
+    })
+}

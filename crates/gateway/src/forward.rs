@@ -1,0 +1,256 @@
+//! Passes a call on to the agent runtime, both bodies streamed.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use http_body::{Frame, SizeHint};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Sleep;
+
+use crate::limits::Limits;
+use crate::meter::Meter;
+use crate::problem::Problem;
+
+/// Where calls go.
+#[derive(Debug, Clone)]
+pub(crate) struct Runtime {
+    base: Uri,
+    authorization: Option<HeaderValue>,
+}
+
+impl Runtime {
+    /// `None` where the URL or the credential can't be sent; the settings check both.
+    pub(crate) fn new(url: &str, credential: Option<&SecretString>) -> Option<Self> {
+        let authorization = match credential {
+            None => None,
+            Some(credential) => {
+                let bearer = SecretString::from(format!("Bearer {}", credential.expose_secret()));
+                let mut value = HeaderValue::from_str(bearer.expose_secret()).ok()?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        Some(Self { base: url.parse().ok()?, authorization })
+    }
+
+    fn target(&self, uri: &Uri) -> Result<Uri, http::Error> {
+        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = format!("{}{asked}", self.base.path().trim_end_matches('/'));
+        let authority = self.base.authority().map_or("", |authority| authority.as_str());
+        Uri::builder()
+            .scheme(self.base.scheme().cloned().unwrap_or(Scheme::HTTP))
+            .authority(authority)
+            .path_and_query(path)
+            .build()
+    }
+}
+
+/// The pooled client of the gateway. Follows no redirect.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    client: Client<HttpsConnector<HttpConnector>, Limited>,
+    limits: Limits,
+}
+
+impl Forwarder {
+    pub(crate) fn new(limits: Limits) -> std::io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(limits.runtime_connect_time));
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(rustls::crypto::ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        Ok(Self { client, limits })
+    }
+
+    /// Sends the call on and returns the answer as its head arrives.
+    pub(crate) async fn forward(
+        &self,
+        runtime: &Runtime,
+        request: Request<Body>,
+        largest_body: u64,
+        request_id: &str,
+        meter: &Meter,
+    ) -> Result<Response, Problem> {
+        let too_large = Problem::BodyTooLarge(largest_body / MIB);
+        let (mut parts, body) = request.into_parts();
+        if http_body::Body::size_hint(&body).lower() > largest_body {
+            return Err(too_large);
+        }
+        let target = runtime.target(&parts.uri).map_err(|_| Problem::NotFound)?;
+        drop_hop_by_hop(&mut parts.headers);
+        // The caller's key ends here; the Host is the runtime's own.
+        parts.headers.remove(header::AUTHORIZATION);
+        parts.headers.remove(header::HOST);
+        parts.headers.remove(header::EXPECT);
+        if let Some(authorization) = &runtime.authorization {
+            parts.headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            parts.headers.insert(REQUEST_ID, id);
+        }
+        let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
+        let mut onward = Request::new(body);
+        *onward.method_mut() = parts.method;
+        *onward.uri_mut() = target;
+        *onward.headers_mut() = parts.headers;
+
+        let asked = Instant::now();
+        let answered = tokio::time::timeout(self.limits.runtime_head_time, self.client.request(onward)).await;
+        meter.set_runtime_time(asked.elapsed());
+        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&error, too_large))?;
+        let (mut parts, body) = answer.into_parts();
+        drop_hop_by_hop(&mut parts.headers);
+        parts.extensions.clear();
+        Ok(Response::from_parts(parts, Body::new(body)))
+    }
+}
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MIB: u64 = 1024 * 1024;
+
+/// Headers that speak of one connection only (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Finds the cause that a person can act on.
+fn why(error: &ClientError, too_large: Problem) -> Problem {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut deepest = String::new();
+    while let Some(error) = source {
+        match error.downcast_ref::<BodyError>() {
+            Some(BodyError::TooLarge) => return too_large,
+            Some(BodyError::Paused) => return Problem::BodyTimeout,
+            Some(BodyError::Broken(_)) => return Problem::BadRequest("The body broke off before its end."),
+            None => {}
+        }
+        deepest = error.to_string();
+        source = error.source();
+    }
+    Problem::RuntimeUnreachable(deepest.into())
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than the limit")]
+    TooLarge,
+    #[error("the body stopped arriving")]
+    Paused,
+    #[error(transparent)]
+    Broken(axum::Error),
+}
+
+/// A request's body on its way through: counted, limited in size and in the pause between
+/// two parts.
+pub(crate) struct Limited {
+    body: Body,
+    left: u64,
+    pause: Duration,
+    /// Set up at the first wait: most bodies arrive with their head.
+    deadline: Option<Pin<Box<Sleep>>>,
+    meter: Meter,
+}
+
+impl Limited {
+    pub(crate) fn new(body: Body, largest: u64, pause: Duration, meter: Meter) -> Self {
+        Self { body, left: largest, pause, deadline: None, meter }
+    }
+}
+
+impl http_body::Body for Limited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Pending => {
+                let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.pause)));
+                match deadline.as_mut().poll(context) {
+                    Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Paused))),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                this.deadline = None;
+                if let Some(data) = frame.data_ref() {
+                    let Some(left) = this.left.checked_sub(data.len() as u64) else {
+                        return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                    };
+                    this.left = left;
+                    this.meter.add_bytes_in(data.len());
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_one_connection_stay_behind() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("connection", "close, X-Private"), ("x-private", "1"), ("te", "trailers"), ("keep-alive", "5"), ("accept", "*/*")]
+        {
+            headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_static(value));
+        }
+        drop_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), [header::ACCEPT]);
+    }
+
+    #[test]
+    fn a_call_keeps_its_path_below_the_base() {
+        let runtime = Runtime::new("http://127.0.0.1:9000/base", None).expect("a runtime");
+        let target = runtime.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target");
+        assert_eq!(target, "http://127.0.0.1:9000/base/api/amas/x?y=1");
+    }
+}

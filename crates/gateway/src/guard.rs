@@ -1,0 +1,77 @@
+//! Who may call at all. A program on this machine may; a web page may not.
+//!
+//! A browser can be made to call loopback in two ways. A page whose name was re-bound to
+//! 127.0.0.1 sends its own name as `Host`, so only loopback names pass. A page of another
+//! site sends `Origin` (or `Sec-Fetch-Site`), which no program sends by itself, so any of
+//! these is refused. There is no CORS: no page can read an answer.
+
+use http::{HeaderMap, Uri, header, uri::Authority};
+
+use crate::problem::Problem;
+
+/// Checks the caller before anything else is looked at.
+pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Problem::ForbiddenHost) };
+    let host: Authority = host.as_bytes().try_into().map_err(|_| Problem::ForbiddenHost)?;
+    if !is_loopback(&host) || uri.authority().is_some_and(|authority| !is_loopback(authority)) {
+        return Err(Problem::ForbiddenHost);
+    }
+    let cross_site = |value: &http::HeaderValue| !matches!(value.as_bytes(), b"none");
+    if headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-site").is_some_and(cross_site) {
+        return Err(Problem::ForbiddenOrigin);
+    }
+    Ok(())
+}
+
+/// Any port passes: a tunnel to this machine keeps its own.
+fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host();
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]") && (authority.as_str() == host || authority.port_u16().is_some_and(|_| !authority.as_str().contains('@')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_with(host: &str, more: &[(&'static str, &'static str)]) -> Result<(), Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().expect("a header value"));
+        for (name, value) in more {
+            headers.append(*name, value.parse().expect("a header value"));
+        }
+        check(&Uri::from_static("/healthz"), &headers)
+    }
+
+    #[test]
+    fn programs_on_this_machine_pass() {
+        for host in ["127.0.0.1:8765", "localhost:8765", "[::1]:8765", "localhost"] {
+            assert_eq!(check_with(host, &[]), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn any_other_host_is_refused() {
+        for host in [
+            "evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.2",
+            "u@127.0.0.1", "0.0.0.0:8765", "[::]:8765", "", "127.0.0.1:port",
+        ] {
+            assert_eq!(check_with(host, &[]), Err(Problem::ForbiddenHost), "{host}");
+        }
+        assert_eq!(check_with("localhost", &[("host", "evil.example")]), Err(Problem::ForbiddenHost));
+        assert_eq!(check(&Uri::from_static("/"), &HeaderMap::new()), Err(Problem::ForbiddenHost));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, http::HeaderValue::from_static("localhost"));
+        assert_eq!(check(&Uri::from_static("http://evil.example/"), &headers), Err(Problem::ForbiddenHost));
+    }
+
+    #[test]
+    fn any_web_page_is_refused() {
+        for header in [
+            ("origin", "https://evil.example"), ("origin", "null"), ("origin", "http://127.0.0.1:8765"),
+            ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"),
+        ] {
+            assert_eq!(check_with("localhost", &[header]), Err(Problem::ForbiddenOrigin), "{header:?}");
+        }
+    }
+}

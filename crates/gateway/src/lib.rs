@@ -1,0 +1,291 @@
+//! The loopback gateway: checks the API key, counts its use, forwards calls to the agent
+//! runtime. One thread of its own with one worker: a second worker on a small machine
+//! costs more in tail latency than it brings in calls.
+
+mod agent;
+mod auth;
+mod caller;
+mod forward;
+mod guard;
+mod limits;
+mod meter;
+mod problem;
+mod routes;
+mod server;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use atthene_core::{Change, Core, Error, Settings};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
+use ts_rs::TS;
+
+pub use limits::Limits;
+
+use forward::Runtime;
+use problem::Problem;
+use server::{Config, Shared};
+
+/// What the gateway is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[ts(export)]
+pub enum GatewayState {
+    /// Not bound yet.
+    Starting,
+    /// Serving.
+    Listening {
+        /// The base URL that applications use.
+        url: String,
+    },
+    /// Another program has the port.
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The program, where it could be told.
+        by: Option<String>,
+        /// A port that was free a moment ago.
+        free_port: Option<u16>,
+    },
+    /// It can't listen, for the reason that the system gave.
+    Failed {
+        /// The reason.
+        reason: String,
+    },
+    /// Ended.
+    Stopped,
+}
+
+/// The running gateway. Dropping it stops it.
+pub struct Gateway {
+    state: watch::Receiver<GatewayState>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts the gateway on its own thread; it follows the settings of `core` from then on.
+    pub fn start(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (tell, state) = watch::channel(GatewayState::Starting);
+        let thread = std::thread::Builder::new().name("gateway".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
+            match runtime {
+                Ok(runtime) => {
+                    runtime.block_on(run(core, limits, &tell, stopped));
+                    // Blocking work may wait for a person at the keychain; nobody waits for that.
+                    runtime.shutdown_timeout(Duration::from_millis(200));
+                }
+                Err(error) => {
+                    tell.send_replace(GatewayState::Failed { reason: error.to_string() });
+                }
+            }
+        })?;
+        Ok(Self { state, stop, thread: Some(thread) })
+    }
+
+    /// What it is doing now.
+    pub fn state(&self) -> GatewayState {
+        self.state.borrow().clone()
+    }
+
+    /// Follows what it is doing.
+    pub fn watch(&self) -> watch::Receiver<GatewayState> {
+        self.state.clone()
+    }
+
+    /// Stops it: open calls go on for [`Limits::drain`], counters are written. Blocks until done.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was logged by its hook; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// How often counters are written.
+const FLUSH_EVERY: Duration = Duration::from_millis(250);
+/// How often a taken port is tried again: the program that has it may end.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+
+async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState>, mut stop: watch::Receiver<bool>) {
+    let mut changes = core.changes().listen();
+    let shared = match Shared::new(core.clone(), Config::without_credential(&core.settings.current()), limits) {
+        Ok(shared) => Arc::new(shared),
+        Err(error) => {
+            state.send_replace(GatewayState::Failed { reason: error.to_string() });
+            return core.changes().tell(Change::Gateway);
+        }
+    };
+    let router = routes::router(shared.clone());
+    // The keychain may wait for a person; listening does not wait for the keychain.
+    let reload = Arc::new(Notify::new());
+    let reloading = tokio::spawn(keep_config(shared.clone(), reload.clone()));
+    let tell = |new: GatewayState| {
+        let changed = state.send_if_modified(|state| {
+            let changed = *state != new;
+            *state = new;
+            changed
+        });
+        if changed {
+            core.changes().tell(Change::Gateway);
+        }
+    };
+    let mut flush = tokio::time::interval(FLUSH_EVERY);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retry = tokio::time::interval(RETRY_EVERY);
+    let mut serving: Option<Serving> = None;
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            _ = flush.tick() => write_counters(&core).await,
+            change = changes.recv() => {
+                // Whoever lagged behind reads everything again.
+                if matches!(change, Ok(Change::Settings) | Err(_)) {
+                    reload.notify_one();
+                    retry.reset_immediately();
+                }
+            }
+            _ = retry.tick() => {
+                let port = core.settings.current().gateway_port;
+                if serving.as_ref().is_some_and(|serving| serving.port == port) {
+                    continue;
+                }
+                match bind(port).await {
+                    Ok(listeners) => {
+                        let url = format!("http://127.0.0.1:{port}");
+                        let old = serving.replace(Serving::start(port, listeners, &shared, &router));
+                        tell(GatewayState::Listening { url });
+                        if let Some(old) = old {
+                            // Calls that began on the old port may end there.
+                            tokio::spawn(old.end());
+                        }
+                    }
+                    Err(error) => {
+                        if let Some(old) = serving.take() {
+                            tokio::spawn(old.end());
+                        }
+                        tell(cannot_listen(port, &error).await);
+                    }
+                }
+            }
+        }
+    }
+    if let Some(serving) = serving {
+        serving.end().await;
+    }
+    reloading.abort();
+    write_counters(&core).await;
+    tell(GatewayState::Stopped);
+}
+
+struct Serving {
+    port: u16,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Serving {
+    fn start(port: u16, listeners: Vec<TcpListener>, shared: &Arc<Shared>, router: &axum::Router) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(server::serve(listeners, shared.clone(), router.clone(), stopped));
+        Self { port, stop, task }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        let _ = self.task.await;
+    }
+}
+
+async fn bind(port: u16) -> std::io::Result<Vec<TcpListener>> {
+    let mut listeners = vec![TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await?];
+    match TcpListener::bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port)).await {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(error),
+        // A machine without IPv6 is served over IPv4.
+        Err(_) => {}
+    }
+    Ok(listeners)
+}
+
+/// Ports looked at for a free one.
+const NEARBY: u16 = 20;
+
+async fn cannot_listen(port: u16, error: &std::io::Error) -> GatewayState {
+    if error.kind() != std::io::ErrorKind::AddrInUse {
+        return GatewayState::Failed { reason: error.to_string() };
+    }
+    let mut free_port = None;
+    for near in port.saturating_add(1)..=port.saturating_add(NEARBY) {
+        if bind(near).await.is_ok() {
+            free_port = Some(near);
+            break;
+        }
+    }
+    let by = tokio::task::spawn_blocking(move || caller::listener_on(port)).await.ok().flatten();
+    GatewayState::PortTaken { port, by, free_port }
+}
+
+/// How soon a credential that could not be had is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+
+/// Keeps what calls are served with true to the settings and the keychain.
+async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
+    loop {
+        let settings = shared.core.settings.current();
+        let mut config = Config::without_credential(&settings);
+        if let Some(url) = settings.runtime_url.as_deref().filter(|_| settings.runtime_has_credential) {
+            config.runtime = Some(match shared.core.runtime_credential().await {
+                Ok(credential) => Runtime::new(url, credential.as_ref()).ok_or(Problem::RUNTIME_UNUSABLE),
+                Err(error) => Err(Problem::CredentialUnavailable(error.to_string())),
+            });
+        }
+        let unavailable = matches!(config.runtime, Some(Err(Problem::CredentialUnavailable(_))));
+        shared.set_config(config);
+        if unavailable {
+            let _ = tokio::time::timeout(ASK_AGAIN, reload.notified()).await;
+        } else {
+            reload.notified().await;
+        }
+    }
+}
+
+impl Config {
+    /// What the settings alone say.
+    fn without_credential(settings: &Settings) -> Self {
+        let runtime = settings.runtime_url.as_deref().map(|url| {
+            if settings.runtime_has_credential {
+                return Err(Problem::CredentialUnavailable("The keychain has not answered yet.".into()));
+            }
+            Runtime::new(url, None).ok_or(Problem::RUNTIME_UNUSABLE)
+        });
+        Self { largest_body: u64::from(settings.largest_body_mib) * 1024 * 1024, runtime }
+    }
+}
+
+async fn write_counters(core: &Arc<Core>) {
+    let core = core.clone();
+    match tokio::task::spawn_blocking(move || core.usage.flush()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(Error::Store(error))) => tracing::warn!(%error, "counters could not be written; they are kept for the next time"),
+        Ok(Err(error)) => tracing::warn!(%error, "counters could not be written"),
+        Err(error) => tracing::warn!(%error, "writing counters broke"),
+    }
+}

@@ -1,0 +1,37 @@
+//! What one caller may ask of the gateway.
+
+use std::time::Duration;
+
+/// Limits that keep a slow, broken or hostile caller from taking the gateway away from others.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From the first byte of a head, or the end of the call before, to the end of the head.
+    pub head_time: Duration,
+    /// All headers of a request, in bytes.
+    pub head_bytes: usize,
+    /// Between two parts of a request's body.
+    pub body_pause: Duration,
+    /// From the end of the forwarded head to the head of the agent runtime's answer. Agents
+    /// think for minutes.
+    pub runtime_head_time: Duration,
+    /// To reach the agent runtime.
+    pub runtime_connect_time: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long open calls may go on once the gateway is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_time: Duration::from_secs(30),
+            head_bytes: 64 * 1024,
+            body_pause: Duration::from_secs(30),
+            runtime_head_time: Duration::from_secs(600),
+            runtime_connect_time: Duration::from_secs(5),
+            connections: 512,
+            drain: Duration::from_secs(3),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Measures one call from its head to the last byte of its answer, then counts it.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use atthene_core::Core;
+use atthene_core::activity::{Call, Caller, Outcome};
+use atthene_core::keys::KeyId;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::caller::Connection;
+use crate::problem::Told;
+
+/// What is known of a call so far. Cheap to clone: handlers and bodies write into one.
+#[derive(Clone)]
+pub(crate) struct Meter(Arc<Reading>);
+
+struct Reading {
+    core: Arc<Core>,
+    connection: Arc<Connection>,
+    user_agent: Arc<str>,
+    started: Instant,
+    counted: AtomicBool,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    key: Option<KeyId>,
+    runtime_time: Option<Duration>,
+    gateway_time: Option<Duration>,
+    outcome: Option<Outcome>,
+}
+
+impl Meter {
+    pub(crate) fn start(core: Arc<Core>, connection: Arc<Connection>, user_agent: Arc<str>) -> Self {
+        Self(Arc::new(Reading {
+            core,
+            connection,
+            user_agent,
+            started: Instant::now(),
+            counted: AtomicBool::new(true),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// The caller proved to hold this key, live or ended.
+    pub(crate) fn set_key(&self, key: KeyId) {
+        self.0.connection.look_up();
+        self.state().key = Some(key);
+    }
+
+    /// Whether the caller proved to hold a key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.state().key.is_some()
+    }
+
+    /// How long the agent runtime took until its head arrived.
+    pub(crate) fn set_runtime_time(&self, time: Duration) {
+        self.state().runtime_time = Some(time);
+    }
+
+    /// This call is no use of the key (liveness, the API's description).
+    pub(crate) fn leave_out(&self) {
+        self.0.counted.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_bytes_in(&self, bytes: usize) {
+        self.0.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
+    pub(crate) fn finish(self, response: Response) -> Response {
+        let told = response.extensions().get::<Told>().copied();
+        {
+            let mut state = self.state();
+            state.gateway_time = Some(self.0.started.elapsed().saturating_sub(state.runtime_time.unwrap_or_default()));
+            state.outcome = Some(match told {
+                None => Outcome::Answered,
+                Some(Told { code, refusal: true }) => Outcome::Refused(code),
+                Some(_) => Outcome::Failed,
+            });
+        }
+        response.map(|body| Body::new(Measured { body, meter: self }))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last clone is gone: the answer was sent whole, or the caller hung up.
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !*self.counted.get_mut() {
+            return;
+        }
+        let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self.core.usage.record(Call {
+            key: state.key,
+            caller: Caller { program: self.connection.program(), user_agent: self.user_agent.clone() },
+            // No outcome: the caller hung up before there was an answer.
+            outcome: state.outcome.unwrap_or(Outcome::Failed),
+            bytes_in: *self.bytes_in.get_mut(),
+            bytes_out: *self.bytes_out.get_mut(),
+            gateway_time: state.gateway_time.unwrap_or_else(|| self.started.elapsed()),
+            runtime_time: state.runtime_time,
+        });
+    }
+}
+
+/// A body whose bytes are counted on their way out.
+struct Measured {
+    body: Body,
+    meter: Meter,
+}
+
+impl http_body::Body for Measured {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.meter.0.bytes_out.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,255 @@
+//! Refusals and failures as `application/problem+json` (RFC 9457) with a stable code.
+
+use std::borrow::Cow;
+
+use atthene_core::keys::{Ending, Malformed, Refusal};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// Everything that the gateway itself answers other than success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No `Authorization` header.
+    MissingKey,
+    /// An `Authorization` header that is not one `Bearer KEY`.
+    MalformedAuthorization,
+    /// A key that opens nothing.
+    Key(Refusal),
+    /// A `Host` other than loopback: DNS rebinding.
+    ForbiddenHost,
+    /// A call from a web page.
+    ForbiddenOrigin,
+    /// No such route.
+    NotFound,
+    /// The route exists, the method doesn't.
+    MethodNotAllowed,
+    /// A body that the built-in agent can't read.
+    BadRequest(&'static str),
+    /// A body over the limit, in MiB.
+    BodyTooLarge(u64),
+    /// The caller stopped sending in the middle of its body.
+    BodyTimeout,
+    /// Another agent than the built-in one, with no agent runtime set.
+    NoAgentRuntime,
+    /// The runtime's credential could not be had from the keychain.
+    CredentialUnavailable(String),
+    /// The agent runtime can't be reached or broke off.
+    RuntimeUnreachable(Cow<'static, str>),
+    /// The agent runtime did not begin to answer in time.
+    RuntimeTimeout,
+    /// A defect of the gateway.
+    Internal,
+}
+
+/// The body of every problem.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ProblemBody {
+    /// A URI reference that names the kind of problem.
+    r#type: String,
+    /// The kind of problem, in a few words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+    /// The stable word to branch on.
+    code: String,
+    /// Names this call in the gateway's records.
+    request_id: String,
+}
+
+/// Left on a response for the counters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) code: &'static str,
+    pub(crate) refusal: bool,
+}
+
+impl Problem {
+    /// A stored URL or credential that no request can be made of.
+    pub(crate) const RUNTIME_UNUSABLE: Self = Self::RuntimeUnreachable(Cow::Borrowed("its URL or credential can't be used"));
+
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::MissingKey => "missing_key",
+            Self::MalformedAuthorization => "malformed_authorization",
+            Self::Key(refusal) => refusal.as_str(),
+            Self::ForbiddenHost => "forbidden_host",
+            Self::ForbiddenOrigin => "forbidden_origin",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BadRequest(_) => "bad_request",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::NoAgentRuntime => "no_agent_runtime",
+            Self::CredentialUnavailable(_) => "credential_unavailable",
+            Self::RuntimeUnreachable(_) => "runtime_unreachable",
+            Self::RuntimeTimeout => "runtime_timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Key(Refusal::Busy) | Self::NoAgentRuntime | Self::CredentialUnavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::MissingKey | Self::MalformedAuthorization | Self::Key(_) => StatusCode::UNAUTHORIZED,
+            Self::ForbiddenHost | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RuntimeUnreachable(_) => StatusCode::BAD_GATEWAY,
+            Self::RuntimeTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Self::MissingKey => "No API key",
+            Self::MalformedAuthorization => "Authorization header not understood",
+            Self::Key(Refusal::Malformed(_) | Refusal::Unknown) => "API key not valid",
+            Self::Key(Refusal::Ended(Ending::Expired)) => "API key expired",
+            Self::Key(Refusal::Ended(Ending::Replaced)) => "API key replaced",
+            Self::Key(Refusal::Ended(Ending::Revoked)) => "API key revoked",
+            Self::Key(Refusal::Busy) => "Too many keys to check",
+            Self::ForbiddenHost => "Host not allowed",
+            Self::ForbiddenOrigin => "Web pages not allowed",
+            Self::NotFound => "No such route",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::BadRequest(_) => "Request not understood",
+            Self::BodyTooLarge(_) => "Body too large",
+            Self::BodyTimeout => "Body too slow",
+            Self::NoAgentRuntime => "No agent runtime set",
+            Self::CredentialUnavailable(_) => "Agent runtime credential not available",
+            Self::RuntimeUnreachable(_) => "Agent runtime not reachable",
+            Self::RuntimeTimeout => "Agent runtime too slow",
+            Self::Internal => "Gateway error",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::MissingKey => "Send the key as 'Authorization: Bearer KEY'. Create one in ATTHENE Settings, API Keys.".into(),
+            Self::MalformedAuthorization => {
+                "The header must be sent once and read 'Authorization: Bearer KEY', with one space and nothing after the key.".into()
+            }
+            Self::Key(Refusal::Malformed(Malformed::Shape)) => {
+                "This is not a key of ATTHENE Settings: one starts with 'atk_' and has 64 characters. Copy it again, whole.".into()
+            }
+            Self::Key(Refusal::Malformed(Malformed::Checksum)) => {
+                "The key was mistyped or cut: its checksum is wrong. Copy it again, whole.".into()
+            }
+            Self::Key(Refusal::Unknown) => {
+                "No such key here. Check that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
+            }
+            Self::Key(Refusal::Ended(Ending::Expired)) => {
+                "This key has expired. Create a new one in ATTHENE Settings, API Keys, and put it into this application.".into()
+            }
+            Self::Key(Refusal::Ended(Ending::Replaced)) => {
+                "This key was replaced by a newer one. Put the newer key into this application.".into()
+            }
+            Self::Key(Refusal::Ended(Ending::Revoked)) => {
+                "This key was revoked by an administrator. Ask for a new one.".into()
+            }
+            Self::Key(Refusal::Busy) => "The gateway is checking other keys at this moment. Try again in a second.".into(),
+            Self::ForbiddenHost => {
+                "The gateway answers only to localhost, 127.0.0.1 and [::1]. Put a reverse proxy in front of it to use another name.".into()
+            }
+            Self::ForbiddenOrigin => {
+                "Calls from web pages are refused, so that no site can use the key from a browser. Call from a server or a script.".into()
+            }
+            Self::NotFound => "The routes are listed at /openapi.json.".into(),
+            Self::MethodNotAllowed => "The methods of this route are listed at /openapi.json.".into(),
+            Self::BadRequest(detail) => (*detail).into(),
+            Self::BodyTooLarge(mib) => {
+                format!("The body is larger than {mib} MiB. Send less, or raise the limit in ATTHENE Settings, Preferences.")
+            }
+            Self::BodyTimeout => "The body stopped arriving. Send it without long pauses.".into(),
+            Self::NoAgentRuntime => {
+                "Only the built-in agent 'atthene-status' answers, because no agent runtime is set. Set its URL in ATTHENE Settings, Preferences.".into()
+            }
+            Self::CredentialUnavailable(reason) => {
+                format!("{reason} The credential of the agent runtime lies there. Unlock the keychain, then try again.")
+            }
+            Self::RuntimeUnreachable(reason) => {
+                format!("The agent runtime could not be reached: {reason}. Check that it runs and that its URL is right in ATTHENE Settings, Preferences.")
+            }
+            Self::RuntimeTimeout => "The agent runtime did not begin to answer in time.".into(),
+            Self::Internal => "Something inside the gateway broke while it served this call. Try again.".into(),
+        }
+    }
+
+    /// RFC 6750, section 3: no error code where no key was sent at all.
+    fn challenge(&self) -> Option<HeaderValue> {
+        let words = match self {
+            Self::MissingKey => r#"Bearer realm="atthene""#,
+            Self::MalformedAuthorization => {
+                r#"Bearer realm="atthene", error="invalid_request", error_description="malformed authorization header""#
+            }
+            Self::Key(Refusal::Malformed(_) | Refusal::Unknown) => {
+                r#"Bearer realm="atthene", error="invalid_token", error_description="not a valid key""#
+            }
+            Self::Key(Refusal::Ended(Ending::Expired)) => {
+                r#"Bearer realm="atthene", error="invalid_token", error_description="the key expired""#
+            }
+            Self::Key(Refusal::Ended(Ending::Replaced)) => {
+                r#"Bearer realm="atthene", error="invalid_token", error_description="the key was replaced""#
+            }
+            Self::Key(Refusal::Ended(Ending::Revoked)) => {
+                r#"Bearer realm="atthene", error="invalid_token", error_description="the key was revoked""#
+            }
+            _ => return None,
+        };
+        Some(HeaderValue::from_static(words))
+    }
+
+    /// The answer for the call with this id.
+    pub(crate) fn respond(&self, request_id: &str) -> Response {
+        let status = self.status();
+        let body = ProblemBody {
+            r#type: format!("urn:atthene:problem:{}", self.code()),
+            title: self.title().into(),
+            status: status.as_u16(),
+            detail: self.detail(),
+            code: self.code().into(),
+            request_id: request_id.into(),
+        };
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(bytes));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self, Self::Key(Refusal::Busy)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        let refusal = matches!(
+            self,
+            Self::MissingKey | Self::MalformedAuthorization | Self::Key(_) | Self::ForbiddenHost | Self::ForbiddenOrigin
+        );
+        response.extensions_mut().insert(Told { code: self.code(), refusal });
+        response
+    }
+}
+
+/// A problem found by a handler; the request id is put in where the answer leaves.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(Untold(self));
+        response
+    }
+}
+
+/// A problem that has no request id yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Untold(pub(crate) Problem);

@@ -1,0 +1,148 @@
+//! The routes of the gateway, and their description.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use http_body_util::BodyExt;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::agent::{self, ExecuteRequest, StatusAnswer};
+use crate::auth::LiveKey;
+use crate::forward::{BodyError, Limited};
+use crate::meter::Meter;
+use crate::problem::{Problem, ProblemBody};
+use crate::server::{RequestId, Shared};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ATTHENE gateway",
+        description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code.",
+    ),
+    modifiers(&BearerKey),
+)]
+struct Description;
+
+struct BearerKey;
+
+impl utoipa::Modify for BearerKey {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("atk_<id>_<secret><check>").build();
+        api.components.get_or_insert_default().add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    }
+}
+
+/// All routes, and their OpenAPI description as it is served.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let (router, api) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(execute))
+        .routes(routes!(verify_get))
+        .routes(routes!(healthz))
+        .routes(routes!(openapi))
+        .split_for_parts();
+    let description: Arc<str> = api.to_json().unwrap_or_default().into();
+    router
+        // A proxy may ask with the method of the call that it checks.
+        .route("/auth/verify", any(verify_get))
+        .route("/api/amas/{*rest}", any(amas))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(Extension(ApiDescription(description)))
+        .with_state(shared)
+}
+
+#[derive(Clone)]
+struct ApiDescription(Arc<str>);
+
+/// Execute an agent.
+///
+/// Forwarded to the agent runtime, both bodies streamed. With no runtime set, the built-in
+/// agent `atthene-status` answers.
+#[utoipa::path(
+    post,
+    path = "/api/amas/conversations/execute",
+    request_body = ExecuteRequest,
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "The agent's answer", body = StatusAnswer),
+        (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "no_agent_runtime, credential_unavailable, or busy with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "runtime_timeout", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+async fn execute(
+    State(shared): State<Arc<Shared>>,
+    key: LiveKey,
+    Extension(meter): Extension<Meter>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let config = shared.config();
+    if let Some(runtime) = &config.runtime {
+        let runtime = runtime.as_ref().map_err(Clone::clone)?;
+        return shared.forwarder.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await;
+    }
+    let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter);
+    let body = body.collect().await.map_err(|error| match error {
+        BodyError::TooLarge => Problem::BodyTooLarge(config.largest_body / (1024 * 1024)),
+        BodyError::Paused => Problem::BodyTimeout,
+        BodyError::Broken(_) => Problem::BadRequest("The body broke off before its end."),
+    })?;
+    let answered = tokio::task::spawn_blocking(move || {
+        agent::answer(&shared.core, &key.0.0, &body.to_bytes(), request_id.as_str())
+    });
+    Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
+}
+
+/// Every other route of the agent API belongs to the agent runtime.
+async fn amas(
+    State(shared): State<Arc<Shared>>,
+    _key: LiveKey,
+    Extension(meter): Extension<Meter>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let config = shared.config();
+    let runtime = config.runtime.as_ref().ok_or(Problem::NoAgentRuntime)?.as_ref().map_err(Clone::clone)?;
+    shared.forwarder.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await
+}
+
+/// Check a key for a proxy.
+///
+/// For `auth_request` (nginx), `forward_auth` (Caddy), ForwardAuth (Traefik) and ext_authz (Envoy).
+#[utoipa::path(
+    get,
+    path = "/auth/verify",
+    security(("api_key" = [])),
+    responses(
+        (status = 204, description = "The key is live"),
+        (status = 401, description = "It is not; the code says why", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+async fn verify_get(_key: LiveKey) -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// Liveness.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The gateway serves", body = String)))]
+async fn healthz(Extension(meter): Extension<Meter>) -> &'static str {
+    meter.leave_out();
+    "ok"
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
+async fn openapi(Extension(meter): Extension<Meter>, Extension(description): Extension<ApiDescription>) -> Response {
+    meter.leave_out();
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(description.0.to_string())).into_response()
+}

@@ -1,0 +1,194 @@
+//! Accepts connections, guards every call and sees it to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use atthene_core::Core;
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, header};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+use crate::caller::{Budget, Connection};
+use crate::forward::{Forwarder, REQUEST_ID, Runtime};
+use crate::guard;
+use crate::limits::Limits;
+use crate::meter::Meter;
+use crate::problem::{Problem, Untold};
+
+/// What calls are served with; replaced whole when settings change.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) largest_body: u64,
+    /// `None`: no runtime is set. An error: it is set but can't be used now.
+    pub(crate) runtime: Option<Result<Runtime, Problem>>,
+}
+
+/// What every call shares.
+pub(crate) struct Shared {
+    pub(crate) core: Arc<Core>,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) limits: Limits,
+    config: RwLock<Arc<Config>>,
+    budget: Arc<Budget>,
+    run_id: String,
+    calls: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(core: Arc<Core>, config: Config, limits: Limits) -> std::io::Result<Self> {
+        Ok(Self {
+            core,
+            forwarder: Forwarder::new(limits)?,
+            limits,
+            config: RwLock::new(Arc::new(config)),
+            budget: Arc::new(Budget::new()),
+            run_id: format!("{:08x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff),
+            calls: AtomicU64::new(1),
+        })
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_config(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    fn next_request_id(&self) -> RequestId {
+        RequestId(format!("{}-{}", self.run_id, self.calls.fetch_add(1, Ordering::Relaxed)).into())
+    }
+}
+
+/// Names one call in the gateway's records.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Serves until `stop` turns true, then lets open calls go on for a moment.
+pub(crate) async fn serve(listeners: Vec<TcpListener>, shared: Arc<Shared>, router: Router, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(shared.limits.connections));
+    let open = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.head_time)
+        .max_buf_size(shared.limits.head_bytes)
+        .pipeline_flush(true);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = accept(&listeners) => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tokio::spawn(refuse(stream));
+            continue;
+        };
+        let Ok(local) = stream.local_addr() else { continue };
+        // Answers leave at once; without this, small ones wait for the caller's ACK.
+        let _ = stream.set_nodelay(true);
+        let connection = Arc::new(Connection::new(peer, local, shared.budget.clone()));
+        let (shared, router) = (shared.clone(), router.clone());
+        let service = service_fn(move |request| {
+            handle(request, shared.clone(), router.clone(), connection.clone())
+        });
+        let served = open.watch(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // Broken and timed-out connections are the caller's affair.
+            let _ = served.await;
+            drop(place);
+        });
+    }
+    drop(listeners);
+    // Past the drain, what is still open is cut when the runtime goes.
+    let _ = tokio::time::timeout(shared.limits.drain, open.shutdown()).await;
+}
+
+async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
+    loop {
+        let next = futures_util::future::select_all(listeners.iter().map(|listener| listener.accept().boxed()));
+        match next.await.0 {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Out of file descriptors, for one: it passes, a busy loop would not help.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// All places are taken: says so in bytes, without a place.
+async fn refuse(stream: TcpStream) {
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    if stream.writable().await.is_ok() {
+        let _ = stream.try_write(FULL);
+    }
+}
+
+const LONGEST_USER_AGENT: usize = 120;
+
+async fn handle(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    router: Router,
+    connection: Arc<Connection>,
+) -> Result<Response, Infallible> {
+    let request_id = shared.next_request_id();
+    let user_agent: String = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .chars()
+        .take(LONGEST_USER_AGENT)
+        .collect();
+    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent.into());
+    let mut response = match guard::check(request.uri(), request.headers()) {
+        Err(problem) => problem.respond(request_id.as_str()),
+        Ok(()) => {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(meter.clone());
+            request.extensions_mut().insert(request_id.clone());
+            route(router, request).await
+        }
+    };
+    if let Some(Untold(problem)) = response.extensions_mut().remove::<Untold>() {
+        response = problem.respond(request_id.as_str());
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    if meter.has_key() {
+        connection.settle().await;
+    }
+    Ok(meter.finish(response))
+}
+
+/// A panic while one call is served must not end the others.
+async fn route(router: Router, request: Request<Body>) -> Response {
+    use axum::response::IntoResponse;
+    match std::panic::AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => Problem::Internal.into_response(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Declares the commands, so that each needs a grant in `capabilities/main.json`.
+
+/// Every command of the app. `tests/permissions.rs` holds this list against the others.
+const COMMANDS: &[&str] = &[
+    "start_up",
+    "try_again",
+    "painted",
+    "close_anyway",
+    "list_keys",
+    "create_key",
+    "revoke_key",
+    "recent_callers",
+    "last_day",
+    "copy_new_key",
+    "choose_env_file",
+    "write_new_key",
+    "dismiss_new_key",
+    "copy_text",
+    "gateway_state",
+    "get_settings",
+    "save_settings",
+];
+
+fn main() {
+    let attributes = tauri_build::Attributes::new().app_manifest(tauri_build::AppManifest::new().commands(COMMANDS));
+    if let Err(error) = tauri_build::try_build(attributes) {
+        println!("cargo::error={error:#}");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,62 @@
+//! Copies a key so that it does not linger: excluded from clipboard history where the
+//! platform can, cleared after a while and at quit if it is still there.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use atthene_core::keys::KeyText;
+use atthene_core::{Clock, Error, UnixMs};
+use subtle::ConstantTimeEq;
+use tauri::{AppHandle, Manager, Runtime};
+use tauri_plugin_clipboard_manager::ClipboardExt;
+
+/// The key that this app put on the clipboard, until it is cleared.
+#[derive(Default)]
+pub(crate) struct CopiedKey(Mutex<Copied>);
+
+#[derive(Default)]
+struct Copied {
+    text: Option<KeyText>,
+    /// Counts copies, so that the timer of an older one leaves a newer one alone.
+    copies: u64,
+}
+
+/// Copies the key and returns when it will be cleared. Blocks on the clipboard.
+pub(crate) fn copy<R: Runtime>(app: &AppHandle<R>, text: KeyText, seconds: u16) -> Result<UnixMs, Error> {
+    app.clipboard().write_secret(text.expose()).map_err(|error| Error::Clipboard(error.to_string()))?;
+    let copied = app.state::<CopiedKey>();
+    let copy = {
+        let mut copied = copied.lock();
+        copied.copies += 1;
+        copied.text = Some(text);
+        copied.copies
+    };
+    let app = app.clone();
+    let wait = Duration::from_secs(u64::from(seconds));
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(wait).await;
+        // Reading a clipboard that this process owns must not happen on the window's thread.
+        let _ = tokio::task::spawn_blocking(move || {
+            if app.state::<CopiedKey>().lock().copies == copy {
+                clear_now(&app);
+            }
+        })
+        .await;
+    });
+    Ok(Clock::system().now().plus(i64::from(seconds) * 1000))
+}
+
+/// Clears the clipboard if it still holds the key that this app put there.
+pub(crate) fn clear_now<R: Runtime>(app: &AppHandle<R>) {
+    let Some(text) = app.state::<CopiedKey>().lock().text.take() else { return };
+    let still_there = app.clipboard().read_text().is_ok_and(|held| held.as_bytes().ct_eq(text.expose().as_bytes()).into());
+    if still_there && let Err(error) = app.clipboard().clear() {
+        tracing::warn!(%error, "the clipboard could not be cleared");
+    }
+}
+
+impl CopiedKey {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Copied> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

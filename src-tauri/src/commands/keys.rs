@@ -1,0 +1,90 @@
+//! Commands on the API key.
+
+use std::path::PathBuf;
+
+use atthene_core::UnixMs;
+use atthene_core::activity::{CallerView, LastDay};
+use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, write_env_file};
+use serde::Serialize;
+use tauri::{AppHandle, Runtime, State};
+use tauri_plugin_dialog::DialogExt;
+use ts_rs::TS;
+
+use super::{Answer, blocking, on_core};
+use crate::clipboard;
+use crate::new_key::NewKeySlot;
+use crate::startup::Startup;
+
+/// A key with its text, this one time.
+#[derive(Serialize, TS)]
+#[ts(export)]
+pub(super) struct CreatedKey {
+    /// The key.
+    key: KeyView,
+    /// Its text: shown now, and never again.
+    text: String,
+}
+
+#[tauri::command]
+pub(crate) async fn list_keys(startup: State<'_, Startup>) -> Answer<Vec<KeyView>> {
+    on_core(&startup, |core| core.keys.list()).await
+}
+
+#[tauri::command]
+pub(crate) async fn create_key(startup: State<'_, Startup>, slot: State<'_, NewKeySlot>, new: NewKey) -> Answer<CreatedKey> {
+    let (key, text) = on_core(&startup, move |core| core.keys.create(new)).await?;
+    let created = CreatedKey { key: key.clone(), text: text.expose().to_owned() };
+    slot.hold(key.id, text);
+    Ok(created)
+}
+
+#[tauri::command]
+pub(crate) async fn revoke_key(startup: State<'_, Startup>, id: KeyId) -> Answer<KeyView> {
+    on_core(&startup, move |core| core.keys.revoke(&id)).await
+}
+
+#[tauri::command]
+pub(crate) async fn recent_callers(startup: State<'_, Startup>, id: KeyId) -> Answer<Vec<CallerView>> {
+    on_core(&startup, move |core| core.usage.recent_callers(&id)).await
+}
+
+#[tauri::command]
+pub(crate) async fn last_day(startup: State<'_, Startup>) -> Answer<LastDay> {
+    on_core(&startup, |core| core.usage.last_day()).await
+}
+
+/// Copies the text of the new key; returns when it will be cleared from the clipboard.
+#[tauri::command]
+pub(crate) async fn copy_new_key<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    slot: State<'_, NewKeySlot>,
+    id: KeyId,
+) -> Answer<UnixMs> {
+    let text = slot.text(&id).map_err(|error| error.view())?;
+    let clears_at =
+        on_core(&startup, move |core| clipboard::copy(&app, text, core.settings.current().clipboard_seconds)).await?;
+    slot.taken(&id);
+    Ok(clears_at)
+}
+
+/// Asks for a .env file in the desktop's own dialog.
+#[tauri::command]
+pub(crate) async fn choose_env_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
+    let chosen = tokio::task::spawn_blocking(move || app.dialog().file().set_file_name(".env").blocking_save_file()).await;
+    Ok(chosen.ok().flatten().and_then(|path| path.into_path().ok()))
+}
+
+#[tauri::command]
+pub(crate) async fn write_new_key(slot: State<'_, NewKeySlot>, id: KeyId, path: PathBuf) -> Answer<EnvFileWritten> {
+    let text = slot.text(&id).map_err(|error| error.view())?;
+    let written = blocking(move || write_env_file(&path, &text)).await?;
+    slot.taken(&id);
+    Ok(written)
+}
+
+#[tauri::command]
+pub(crate) async fn dismiss_new_key(slot: State<'_, NewKeySlot>) -> Answer<()> {
+    slot.dismiss();
+    Ok(())
+}

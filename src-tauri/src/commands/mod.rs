@@ -1,0 +1,63 @@
+//! The commands: each is async, calls one function of the core and maps its error.
+
+mod keys;
+mod preferences;
+mod shell;
+
+use std::sync::Arc;
+
+use atthene_core::{Core, Error, ErrorView};
+use tauri::{Builder, Runtime};
+
+use crate::startup::Startup;
+
+/// Names every command once: for the handler, and for the test that holds this list
+/// against `build.rs` and the capability.
+macro_rules! commands {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        /// The names of all commands.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        pub(crate) fn register<R: Runtime>(builder: Builder<R>) -> Builder<R> {
+            builder.invoke_handler(tauri::generate_handler![$($module::$name),*])
+        }
+    };
+}
+
+commands![
+    shell::start_up,
+    shell::try_again,
+    shell::painted,
+    shell::close_anyway,
+    shell::copy_text,
+    shell::gateway_state,
+    keys::list_keys,
+    keys::create_key,
+    keys::revoke_key,
+    keys::recent_callers,
+    keys::last_day,
+    keys::copy_new_key,
+    keys::choose_env_file,
+    keys::write_new_key,
+    keys::dismiss_new_key,
+    preferences::get_settings,
+    preferences::save_settings,
+];
+
+type Answer<T> = Result<T, ErrorView>;
+
+/// Runs a use case on a blocking thread: SQLite, argon2 and the clipboard all block.
+async fn on_core<T: Send + 'static>(
+    startup: &Startup,
+    use_case: impl FnOnce(Arc<Core>) -> Result<T, Error> + Send + 'static,
+) -> Answer<T> {
+    let core = startup.core().await?;
+    blocking(move || use_case(core)).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Answer<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| error.view()),
+        Err(error) => Err(Error::Internal(error.to_string()).view()),
+    }
+}

@@ -1,0 +1,61 @@
+//! Commands on the window itself.
+
+use atthene_core::Error;
+use atthene_gateway::GatewayState;
+use serde::Serialize;
+use tauri::{AppHandle, Runtime, State};
+use tauri_plugin_clipboard_manager::ClipboardExt;
+use ts_rs::TS;
+
+use super::{Answer, blocking};
+use crate::new_key::NewKeySlot;
+use crate::startup::{self, Startup};
+
+/// What the page needs to know of the app that it belongs to.
+#[derive(Serialize, TS)]
+#[ts(export)]
+pub(super) struct AppInfo {
+    /// The version of the app.
+    version: &'static str,
+}
+
+/// Answers once the profile is open, or says why it can't be opened.
+#[tauri::command]
+pub(crate) async fn start_up(startup: State<'_, Startup>) -> Answer<AppInfo> {
+    startup.core().await?;
+    Ok(AppInfo { version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Tries once more to open the profile.
+#[tauri::command]
+pub(crate) async fn try_again<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<AppInfo> {
+    startup::again(&app);
+    start_up(startup).await
+}
+
+/// The page shows something.
+#[tauri::command]
+pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<()> {
+    crate::window::show(&app);
+    startup.page_painted();
+    Ok(())
+}
+
+/// Closes the app although a new key was not copied.
+#[tauri::command]
+pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, NewKeySlot>) -> Answer<()> {
+    slot.dismiss();
+    app.exit(0);
+    Ok(())
+}
+
+/// Copies a text that is no secret, such as a snippet.
+#[tauri::command]
+pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> Answer<()> {
+    blocking(move || app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))).await
+}
+
+#[tauri::command]
+pub(crate) async fn gateway_state(startup: State<'_, Startup>) -> Answer<GatewayState> {
+    Ok(startup.gateway_state())
+}

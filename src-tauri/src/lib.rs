@@ -1,0 +1,63 @@
+//! The desktop shell: a window and thin commands on the core. It checks nothing and
+//! decides nothing about keys.
+
+mod clipboard;
+mod commands;
+mod new_key;
+mod startup;
+mod window;
+
+use std::process::ExitCode;
+
+use atthene_core::identity::{IDENTIFIER, Profile};
+use tauri::{App, Builder, Context, RunEvent, Runtime};
+use tracing_subscriber::EnvFilter;
+
+pub use commands::NAMES as COMMAND_NAMES;
+
+use clipboard::CopiedKey;
+use new_key::NewKeySlot;
+use startup::Startup;
+
+/// Runs the app until its window closes.
+pub fn run() -> ExitCode {
+    // Standard error, so that a terminal and the journal get it. RUST_LOG chooses.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,atthene=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let builder = Builder::default()
+        // First of all plugins: a second start ends here and raises the first window.
+        .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::raise(app)));
+    match build(builder, Profile::from_environment()) {
+        Ok(app) => {
+            app.run(|app, event| {
+                if let RunEvent::Exit = event {
+                    clipboard::clear_now(app);
+                    startup::stop(app);
+                }
+            });
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(%error, "the app could not start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The app on any runtime, so that tests can ask it what the real one would answer.
+pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri::Result<App<R>> {
+    let mut context: Context<R> = tauri::generate_context!();
+    IDENTIFIER.clone_into(&mut context.config_mut().identifier);
+    commands::register(builder)
+        .plugin(tauri_plugin_clipboard_manager::init())
+        .plugin(tauri_plugin_dialog::init())
+        .manage(Startup::new(profile))
+        .manage(NewKeySlot::default())
+        .manage(CopiedKey::default())
+        .setup(|app| {
+            startup::begin(app.handle());
+            window::open(app.handle())?;
+            Ok(())
+        })
+        .build(context)
+}

@@ -1,0 +1,131 @@
+//! Opens the profile beside the window, never before it: a database that waits for another
+//! program must not keep the window away.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atthene_core::identity::Profile;
+use atthene_core::{Change, Core, Error, ErrorView};
+use atthene_gateway::{Gateway, GatewayState, Limits};
+use tauri::{AppHandle, Emitter, Manager, Runtime};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::window;
+
+/// The event that carries a [`Change`] to the window.
+const CHANGE: &str = "change";
+
+/// How far the start has come.
+pub(crate) struct Startup {
+    profile: Option<Profile>,
+    opened: watch::Sender<Option<Result<Arc<Core>, ErrorView>>>,
+    gateway: Mutex<Option<Gateway>>,
+    painted: Notify,
+}
+
+impl Startup {
+    pub(crate) fn new(profile: Option<Profile>) -> Self {
+        Self { profile, opened: watch::Sender::new(None), gateway: Mutex::default(), painted: Notify::new() }
+    }
+
+    /// The open profile; waits for it while it is being opened.
+    pub(crate) async fn core(&self) -> Result<Arc<Core>, ErrorView> {
+        let mut opened = self.opened.subscribe();
+        let opened = opened.wait_for(Option::is_some).await;
+        opened.ok().and_then(|opened| opened.clone()).unwrap_or_else(|| Err(Error::Internal("the start was broken off".into()).view()))
+    }
+
+    /// The gateway's state; `Starting` until there is one.
+    pub(crate) fn gateway_state(&self) -> GatewayState {
+        self.gateway().as_ref().map_or(GatewayState::Starting, Gateway::state)
+    }
+
+    /// The page shows something: what was put off until then may begin.
+    pub(crate) fn page_painted(&self) {
+        self.painted.notify_one();
+    }
+
+    fn gateway(&self) -> std::sync::MutexGuard<'_, Option<Gateway>> {
+        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Past this the window is shown and the gateway started, painted or not.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Begins to open the profile and returns at once.
+pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        let core = match open(&app).await {
+            Ok(core) => core,
+            Err(error) => return tracing::error!(code = ?error.code, "{}", error.message),
+        };
+        let changes = core.changes().listen();
+        tauri::async_runtime::spawn(tell_window(app.clone(), changes));
+        let startup = app.state::<Startup>();
+        // Past the patience the gateway starts all the same: applications wait for it.
+        let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
+        window::show(&app);
+        match Gateway::start(core, Limits::default()) {
+            Ok(gateway) => *startup.gateway() = Some(gateway),
+            Err(error) => tracing::error!(%error, "the gateway has no thread"),
+        }
+    });
+}
+
+async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
+    let startup = app.state::<Startup>();
+    let profile = startup.profile.clone();
+    let opened = tokio::task::spawn_blocking(move || match profile {
+        Some(profile) => Core::open(&profile),
+        None => Err(Error::Internal("this account has no home folder".into())),
+    });
+    let opened = match opened.await {
+        Ok(opened) => opened.map_err(|error| error.view()),
+        Err(error) => Err(Error::Internal(error.to_string()).view()),
+    };
+    startup.opened.send_replace(Some(opened.clone()));
+    if opened.is_err() {
+        // The page says what is wrong; it must be seen.
+        let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
+        window::show(app);
+    }
+    opened
+}
+
+/// Opens the profile again after a failure.
+pub(crate) fn again<R: Runtime>(app: &AppHandle<R>) {
+    let startup = app.state::<Startup>();
+    let failed = startup.opened.send_if_modified(|opened| {
+        let failed = matches!(opened, Some(Err(_)));
+        if failed {
+            *opened = None;
+        }
+        failed
+    });
+    if failed {
+        begin(app);
+    }
+}
+
+async fn tell_window<R: Runtime>(app: AppHandle<R>, mut changes: broadcast::Receiver<Change>) {
+    loop {
+        let change = match changes.recv().await {
+            Ok(change) => change,
+            // Too many at once to hear each: the page reads its keys again, and with them the rest.
+            Err(broadcast::error::RecvError::Lagged(_)) => Change::Keys,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        // A window that is gone needs no news.
+        let _ = app.emit(CHANGE, change);
+    }
+}
+
+/// Stops the gateway; counters are written.
+pub(crate) fn stop<R: Runtime>(app: &AppHandle<R>) {
+    let gateway = app.state::<Startup>().gateway().take();
+    if let Some(gateway) = gateway {
+        gateway.stop();
+    }
+}

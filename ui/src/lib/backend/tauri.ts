@@ -1,0 +1,34 @@
+import { invoke } from '@tauri-apps/api/core'
+import { type EventCallback, listen } from '@tauri-apps/api/event'
+import type { Backend } from './backend'
+
+function follow<T>(event: string, heard: EventCallback<T>): () => void {
+  const listening = listen<T>(event, heard)
+  return () => void listening.then((stop) => stop())
+}
+
+/** The backend of the real window. */
+export const tauriBackend: Backend = {
+  startUp: () => invoke('start_up'),
+  tryAgain: () => invoke('try_again'),
+  painted: () => invoke('painted'),
+  closeAnyway: () => invoke('close_anyway'),
+  copyText: (text) => invoke('copy_text', { text }),
+
+  listKeys: () => invoke('list_keys'),
+  createKey: (asked) => invoke('create_key', { new: asked }),
+  revokeKey: (id) => invoke('revoke_key', { id }),
+  recentCallers: (id) => invoke('recent_callers', { id }),
+  lastDay: () => invoke('last_day'),
+  copyNewKey: (id) => invoke('copy_new_key', { id }),
+  chooseEnvFile: () => invoke('choose_env_file'),
+  writeNewKey: (id, path) => invoke('write_new_key', { id, path }),
+  dismissNewKey: () => invoke('dismiss_new_key'),
+
+  gatewayState: () => invoke('gateway_state'),
+  getSettings: () => invoke('get_settings'),
+  saveSettings: (settings, credential) => invoke('save_settings', { settings, credential }),
+
+  onChange: (listener) => follow('change', (event) => listener(event.payload as never)),
+  onCloseHeld: (listener) => follow('close-held', () => listener()),
+}

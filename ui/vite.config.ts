@@ -1,0 +1,9 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { svelteTesting } from '@testing-library/svelte/vite'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  plugins: [svelte(), svelteTesting()],
+  build: { target: 'safari16', modulePreload: false, assetsInlineLimit: 0 },
+  test: { environment: 'jsdom', setupFiles: ['./src/test-setup.ts'] },
+})
