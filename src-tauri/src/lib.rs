@@ -3,6 +3,8 @@
 
 mod clipboard;
 mod commands;
+#[cfg(target_os = "linux")]
+mod locale;
 mod new_key;
 mod startup;
 mod window;
@@ -24,6 +26,8 @@ pub fn run() -> ExitCode {
     // Standard error, so that a terminal and the journal get it. RUST_LOG chooses.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,atthene=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    #[cfg(target_os = "linux")]
+    locale::make_usable();
     let builder = Builder::default()
         // First of all plugins: a second start ends here and raises the first window.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::raise(app)));

@@ -1,1 +1,37 @@
-//! x
+//! Drives the real window: the release build of the app under WebKitWebDriver, on a display
+//! and a session bus of its own (`cargo xtask test --only e2e` brings both).
+
+mod http;
+mod window;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+pub use http::{Answer, execute, execute_with};
+pub use window::{Machine, Window};
+
+/// How long the slowest step may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks until the answer is there.
+pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask: impl FnMut() -> F) -> Result<T> {
+    let started = Instant::now();
+    let mut last = None;
+    while started.elapsed() < PATIENCE {
+        match ask().await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("it never happened"))).with_context(|| format!("waited for: {what}"))
+}
+
+/// Runs a program to its end and returns what it printed.
+pub async fn output(program: &str, arguments: &[&str]) -> Result<String> {
+    let done = tokio::process::Command::new(program).args(arguments).output().await.with_context(|| program.to_owned())?;
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}

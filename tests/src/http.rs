@@ -1,0 +1,47 @@
+//! Calls the gateway as an application would: with curl.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+
+/// What curl got.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status; 0 when nothing answered.
+    pub status: u16,
+    /// The body, where it is JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The stable code of a refusal.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// Executes the built-in agent at the default address.
+pub async fn execute(key: &str) -> Result<Answer> {
+    execute_with("http://127.0.0.1:8765", key).await
+}
+
+/// Executes the built-in agent. The key goes through standard input, not through the
+/// process list.
+pub async fn execute_with(base: &str, key: &str) -> Result<Answer> {
+    let mut curl = tokio::process::Command::new("curl")
+        .args(["--silent", "--max-time", "10", "--header", "@-", "--write-out", "\n%{http_code}"])
+        .args(["--header", "Content-Type: application/json", "--data", r#"{"agent_id": "atthene-status"}"#])
+        .arg(format!("{base}/api/amas/conversations/execute"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("curl")?;
+    let mut stdin = curl.stdin.take().context("curl has no standard input")?;
+    stdin.write_all(format!("Authorization: Bearer {key}\n").as_bytes()).await?;
+    drop(stdin);
+    let printed = String::from_utf8(curl.wait_with_output().await?.stdout)?;
+    let (body, status) = printed.rsplit_once('\n').context("curl printed nothing")?;
+    Ok(Answer { status: status.parse()?, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+}

@@ -1,0 +1,220 @@
+//! One machine of a test (home, data folder, clock) and the window on it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use fantoccini::elements::Element;
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::until;
+
+const DRIVER_PORT: u16 = 4466;
+
+/// A home and a data folder that live as long as the test.
+pub struct Machine {
+    home: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Machine {
+    /// A fresh one.
+    pub fn new() -> Result<Self> {
+        Ok(Self { home: tempfile::tempdir()?, variables: Vec::new() })
+    }
+
+    /// The home folder.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The data folder of the app on it.
+    pub fn data_dir(&self) -> PathBuf {
+        self.home().join("data")
+    }
+
+    /// Sets a variable for every window opened from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Moves the clock of every program started from now on, such as `+31d`.
+    pub fn shift_clock(&mut self, by: &str) {
+        self.set("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1");
+        self.set("FAKETIME", by);
+        // Timers must go on: only the wall clock is moved.
+        self.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+
+    /// A command that runs on this machine.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("HOME", self.home())
+            .env("ATTHENE_DATA_DIR", self.data_dir())
+            .env_remove("XDG_DATA_HOME")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true);
+        command
+    }
+
+    /// The binary under test.
+    pub fn app() -> Result<PathBuf> {
+        std::env::var_os("ATTHENE_APP").map(PathBuf::from).context("ATTHENE_APP names no app; run `cargo xtask test --only e2e`")
+    }
+}
+
+/// The open window.
+pub struct Window {
+    client: Client,
+    driver: Child,
+}
+
+impl Window {
+    /// Starts the app and waits for its page.
+    pub async fn open(machine: &Machine) -> Result<Self> {
+        let driver = machine
+            .command("WebKitWebDriver")
+            .arg(format!("--port={DRIVER_PORT}"))
+            // What tauri-driver sets: the web view of the app lets itself be driven.
+            .env("TAURI_AUTOMATION", "true")
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .spawn()
+            .context("WebKitWebDriver")?;
+        let options = json!({ "webkitgtk:browserOptions": { "binary": Machine::app()?, "args": [] } });
+        let Value::Object(capabilities) = options else { unreachable!("written as an object above") };
+        let capabilities: Capabilities = capabilities;
+        let client = until("a session with the window", || async {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.clone());
+            Ok(Some(builder.connect(&format!("http://127.0.0.1:{DRIVER_PORT}")).await?))
+        })
+        .await?;
+        let window = Self { client, driver };
+        window.find("main").await?;
+        Ok(window)
+    }
+
+    /// The element, once it is there.
+    pub async fn find(&self, selector: &str) -> Result<Element> {
+        until(selector, || async { Ok(self.client.find(Locator::Css(selector)).await.ok()) }).await
+    }
+
+    /// The button of that name, once it is there.
+    pub async fn button(&self, name: &str) -> Result<Element> {
+        let path = format!("//button[normalize-space()='{name}' or @aria-label='{name}']");
+        until(name, || async { Ok(self.client.find(Locator::XPath(&path)).await.ok()) }).await
+    }
+
+    /// Clicks the element, once it is there.
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        self.find(selector).await?.click().await.with_context(|| format!("click {selector}"))
+    }
+
+    /// Clicks the button of that name, once it is there.
+    pub async fn press(&self, name: &str) -> Result<()> {
+        self.button(name).await?.click().await.with_context(|| format!("press {name}"))
+    }
+
+    /// Replaces what stands in the field.
+    pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        let field = self.find(selector).await?;
+        field.clear().await?;
+        field.send_keys(text).await?;
+        Ok(())
+    }
+
+    /// The text of the element, once it is there. Also what an ellipsis hides.
+    pub async fn text(&self, selector: &str) -> Result<String> {
+        Ok(self.find(selector).await?.prop("textContent").await?.unwrap_or_default())
+    }
+
+    /// Waits until the element's text holds `part`.
+    pub async fn shows(&self, selector: &str, part: &str) -> Result<String> {
+        until(&format!("{selector} to show {part:?}"), || async {
+            let text = self.text(selector).await?;
+            ensure!(text.contains(part), "it shows {text:?}");
+            Ok(Some(text))
+        })
+        .await
+    }
+
+    /// Waits until no element matches.
+    pub async fn gone(&self, selector: &str) -> Result<()> {
+        until(&format!("{selector} to go"), || async {
+            let found = self.client.find_all(Locator::Css(selector)).await?;
+            Ok(found.is_empty().then_some(()))
+        })
+        .await
+    }
+
+    /// Runs a script in the page.
+    pub async fn script(&self, script: &str) -> Result<Value> {
+        Ok(self.client.execute(script, Vec::new()).await?)
+    }
+
+    /// Runs a script that calls back with its result.
+    pub async fn script_async(&self, script: &str) -> Result<Value> {
+        Ok(self.client.execute_async(script, Vec::new()).await?)
+    }
+
+    /// Presses keys, as on the keyboard.
+    pub async fn keys(&self, keys: &str) -> Result<()> {
+        self.client.active_element().await?.send_keys(keys).await?;
+        Ok(())
+    }
+
+    /// Creates a key through the dialog and returns its text. The dialog stays open.
+    pub async fn create_key(&self, name: &str) -> Result<String> {
+        self.click("#new-key").await?;
+        self.fill("#key-name", name).await?;
+        self.click("[form=create-key]").await?;
+        let text = self.find("#new-key-text").await?.prop("value").await?;
+        text.context("the new key has no text")
+    }
+
+    /// Copies the new key and leaves its dialog.
+    pub async fn copy_and_close(&self) -> Result<()> {
+        self.click("#copy-key").await?;
+        self.shows("#copy-status", "Copied").await?;
+        self.click("#new-key-done").await?;
+        self.gone("#new-key-text").await
+    }
+
+    /// Saves a picture of the page into the folder that `ATTHENE_SCREENSHOTS` names.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        if let Some(folder) = std::env::var_os("ATTHENE_SCREENSHOTS") {
+            std::fs::create_dir_all(&folder)?;
+            // What was changed last is painted in the next frame.
+            self.script_async("requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))").await?;
+            std::fs::write(Path::new(&folder).join(format!("{name}.png")), self.client.screenshot().await?)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the size of the page.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        self.client.set_window_size(width, height).await?;
+        Ok(())
+    }
+
+    /// Ends the app.
+    pub async fn close(mut self) -> Result<()> {
+        self.client.close().await?;
+        self.driver.kill().await?;
+        // The name on the session bus and the gateway's port must be free for the next window.
+        until("the app to end", || async {
+            let app = Machine::app()?;
+            let running = std::fs::read_dir("/proc")?
+                .flatten()
+                .any(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == app));
+            Ok((!running).then_some(()))
+        })
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! The life of an API key, through the real window and with curl as the application.
+
+use anyhow::{Result, ensure};
+use atthene_e2e::{Machine, Window, execute, output, until};
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_key_opens_and_closes_the_agent_api() -> Result<()> {
+    let mut machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    window.shows("main", "No API key yet").await?;
+    window.find("[data-gateway=listening]").await?;
+
+    // Create, and copy with one click.
+    let first = window.create_key("First").await?;
+    window.shows("#first-call", "Waiting for the first call").await?;
+    window.click("#copy-key").await?;
+    window.shows("#copy-status", "Cleared from the clipboard in").await?;
+    let clipboard = output("xclip", &["-out", "-selection", "clipboard"]).await?;
+    ensure!(clipboard == first, "the clipboard holds something else than the key");
+
+    // It works, and the window names the program.
+    let answer = execute(&first).await?;
+    ensure!(answer.status == 200, "{answer:?}");
+    ensure!(answer.body["key"]["name"] == "First", "{answer:?}");
+    window.shows("#first-call", "from curl").await?;
+    window.picture("new-key").await?;
+    window.click("#new-key-done").await?;
+    window.gone("#new-key-text").await?;
+    window.shows("tbody", "by curl").await?;
+
+    // Another key ends it at once, and the dialog says so beforehand.
+    window.click("#new-key").await?;
+    window.shows("[role=dialog]", "“First” stops working at once").await?;
+    window.shows("[role=dialog] li", "curl").await?;
+    window.picture("create").await?;
+    window.press("Cancel").await?;
+    window.gone("[role=dialog]").await?;
+    let second = window.create_key("Second").await?;
+    ensure!(execute(&first).await?.code() == "replaced_key");
+    ensure!(execute(&second).await?.status == 200);
+    window.copy_and_close().await?;
+    window.shows("[data-refusal=replaced_key]", "curl").await?;
+
+    // Revoking ends it at once; the safe choice has the focus.
+    window.press("Revoke Second").await?;
+    window.shows("[role=alertdialog]", "Revoke “Second”?").await?;
+    let focused = window.script("return document.activeElement.id").await?;
+    ensure!(focused == "revoke-keep", "the focus is on {focused}");
+    window.picture("revoke").await?;
+    window.click("#revoke-confirm").await?;
+    window.gone("[role=alertdialog]").await?;
+    ensure!(execute(&second).await?.code() == "revoked_key");
+    window.shows("main", "No key is live").await?;
+
+    // A key that is still live when its time comes.
+    let third = window.create_key("Third").await?;
+    window.copy_and_close().await?;
+    ensure!(execute(&third).await?.status == 200);
+    window.close().await?;
+    machine.shift_clock("+91d");
+    let window = Window::open(&machine).await?;
+    window.find("[data-gateway=listening]").await?;
+    let answer = until("the gateway to answer", || async {
+        let answer = execute(&third).await?;
+        Ok((answer.status != 0).then_some(answer))
+    })
+    .await?;
+    ensure!(answer.code() == "expired_key", "{answer:?}");
+    window.shows("[data-state=expired]", "Third").await?;
+    window.close().await?;
+
+    // Set back and started again, an ended key stays ended.
+    machine.shift_clock("+0d");
+    let window = Window::open(&machine).await?;
+    window.find("[data-gateway=listening]").await?;
+    for (key, code) in [(&first, "replaced_key"), (&second, "revoked_key"), (&third, "expired_key")] {
+        let answer = execute(key).await?;
+        ensure!(answer.code() == code, "{answer:?}");
+    }
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_key_that_was_not_copied_is_not_lost_by_accident() -> Result<()> {
+    let machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    window.create_key("Held").await?;
+    window.keys("\u{e00c}").await?;
+    window.shows("[role=alertdialog]", "Close without the key?").await?;
+    window.press("Keep it open").await?;
+    window.gone("[role=alertdialog]").await?;
+
+    // The window manager's close is held too.
+    let id = output("xdotool", &["search", "--name", "ATTHENE Settings"]).await?;
+    let id = id.lines().last().unwrap_or_default().to_owned();
+    output("xdotool", &["windowclose", &id]).await.ok();
+    window.find("#new-key-text").await?;
+    window.copy_and_close().await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_new_key_goes_into_an_env_file_that_git_ignores() -> Result<()> {
+    let machine = Machine::new()?;
+    let project = machine.home().join("project");
+    std::fs::create_dir_all(project.join(".git"))?;
+    let window = Window::open(&machine).await?;
+    let key = window.create_key("In a file").await?;
+    window.click("#env-open").await?;
+    window.fill("#env-path", &project.join("missing/.env").display().to_string()).await?;
+    window.click("#env-write").await?;
+    window.shows("[role=alert]", "there is no folder").await?;
+    window.fill("#env-path", &project.join(".env").display().to_string()).await?;
+    window.click("#env-write").await?;
+    window.shows("[role=dialog]", "so that git leaves it out").await?;
+    ensure!(std::fs::read_to_string(project.join(".env"))? == format!("ATTHENE_API_KEY={key}\n"));
+    ensure!(std::fs::read_to_string(project.join(".gitignore"))? == "/.env\n");
+    let mode = output("stat", &["-c", "%a", &project.join(".env").display().to_string()]).await?;
+    ensure!(mode.trim() == "600", "{mode}");
+    window.click("#new-key-done").await?;
+    window.gone("#new-key-text").await?;
+    window.close().await
+}
