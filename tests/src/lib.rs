@@ -7,7 +7,7 @@ mod window;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 pub use http::{Answer, execute, execute_with};
 pub use window::{Machine, Window};
@@ -30,8 +30,9 @@ pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask
     Err(last.unwrap_or_else(|| anyhow::anyhow!("it never happened"))).with_context(|| format!("waited for: {what}"))
 }
 
-/// Runs a program to its end and returns what it printed.
+/// Runs a program to its end and returns what it printed; a failure is an error.
 pub async fn output(program: &str, arguments: &[&str]) -> Result<String> {
     let done = tokio::process::Command::new(program).args(arguments).output().await.with_context(|| program.to_owned())?;
+    ensure!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::until;
+use crate::{output, until};
 
 const DRIVER_PORT: u16 = 4466;
 
@@ -202,10 +202,9 @@ impl Window {
         Ok(())
     }
 
-    /// Ends the app.
+    /// Closes the window as a person does, and waits for the app to end.
     pub async fn close(mut self) -> Result<()> {
-        self.client.close().await?;
-        self.driver.kill().await?;
+        output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
         // The name on the session bus and the gateway's port must be free for the next window.
         until("the app to end", || async {
             let app = Machine::app()?;
@@ -215,6 +214,7 @@ impl Window {
             Ok((!running).then_some(()))
         })
         .await?;
+        self.driver.kill().await?;
         Ok(())
     }
 }

@@ -93,10 +93,10 @@ async fn a_key_that_was_not_copied_is_not_lost_by_accident() -> Result<()> {
     window.gone("[role=alertdialog]").await?;
 
     // The window manager's close is held too.
-    let id = output("xdotool", &["search", "--name", "ATTHENE Settings"]).await?;
-    let id = id.lines().last().unwrap_or_default().to_owned();
-    output("xdotool", &["windowclose", &id]).await.ok();
-    window.find("#new-key-text").await?;
+    output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
+    window.shows("[role=alertdialog]", "Close without the key?").await?;
+    window.press("Keep it open").await?;
+    window.gone("[role=alertdialog]").await?;
     window.copy_and_close().await?;
     window.close().await
 }

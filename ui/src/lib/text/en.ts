@@ -68,7 +68,7 @@ export const text = {
     neverAccept: 'I understand, and I will replace it from time to time',
     access: 'What it opens',
     accessText:
-      'Every route of the agent API on this machine: executing any agent, and what connected toolkits let agents do.',
+      'Every route of the agent API through this machine’s gateway. Whoever holds it can execute any agent.',
     stops: (name: string) => `“${name}” stops working at once`,
     stopsUnused: 'It has never been used.',
     stopsLast: (when: string, program: string) => `Last used ${when} by ${program}.`,

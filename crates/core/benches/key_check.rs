@@ -1,0 +1,40 @@
+//! What a checked key costs inside the process. The aim: less than 2 µs.
+#![allow(missing_docs, clippy::expect_used, reason = "a benchmark")]
+
+use atthene_core::identity::Profile;
+use atthene_core::keys::{Expiry, NewKey};
+use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::{Clock, Core};
+use criterion::{Criterion, criterion_group, criterion_main};
+use secrecy::SecretString;
+
+struct NoVault;
+
+impl SecretStore for NoVault {
+    fn get(&mut self, _: &str) -> Result<Option<SecretString>, VaultError> {
+        Ok(None)
+    }
+    fn set(&mut self, _: &str, _: &SecretString) -> Result<(), VaultError> {
+        Ok(())
+    }
+    fn delete(&mut self, _: &str) -> Result<(), VaultError> {
+        Ok(())
+    }
+}
+
+fn key_check(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let vault = Vault::new(NoVault).expect("a thread");
+    let core = Core::open_with(&Profile::at(dir.path()), Clock::system(), vault).expect("opens");
+    let asked = NewKey { name: "bench".into(), expiry: Expiry::Days { days: 30 }, replaces: None };
+    let (_, text) = core.keys.create(asked).expect("creates");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    runtime.block_on(core.keys.verify(text.expose()));
+    criterion.bench_function("key_check", |bencher| {
+        bencher.iter(|| runtime.block_on(core.keys.verify(std::hint::black_box(text.expose()))));
+    });
+}
+
+criterion_group!(benches, key_check);
+criterion_main!(benches);

@@ -1,0 +1,65 @@
+//! A profile in a temporary folder, with a clock that tests move and a vault in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use atthene_core::identity::Profile;
+use atthene_core::keys::{Expiry, KeyId, KeyState, NewKey};
+use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::{Clock, Core, UnixMs};
+use secrecy::SecretString;
+
+/// Secrets of one test.
+#[derive(Default)]
+pub struct MemoryVault(HashMap<String, SecretString>);
+
+impl SecretStore for MemoryVault {
+    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
+        Ok(self.0.get(name).cloned())
+    }
+    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
+        self.0.insert(name.to_owned(), secret.clone());
+        Ok(())
+    }
+    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
+        self.0.remove(name);
+        Ok(())
+    }
+}
+
+pub const START: i64 = 1_800_000_000_000;
+
+/// A folder and a clock; cores opened on it are processes on one machine.
+pub struct Machine {
+    pub dir: tempfile::TempDir,
+    now: Arc<AtomicI64>,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a folder"), now: Arc::new(AtomicI64::new(START)) }
+    }
+
+    pub fn open(&self) -> Arc<Core> {
+        let now = self.now.clone();
+        let clock = Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)));
+        let vault = Vault::new(MemoryVault::default()).expect("a thread");
+        Core::open_with(&Profile::at(self.dir.path()), clock, vault).expect("opens")
+    }
+
+    /// Moves the clock, also backwards.
+    pub fn step(&self, ms: i64) {
+        self.now.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+pub fn new_key(name: &str, days: u16, replaces: Option<KeyId>) -> NewKey {
+    NewKey { name: name.to_owned(), expiry: Expiry::Days { days }, replaces }
+}
+
+/// The key that the list shows as live.
+pub fn live(core: &Core) -> Option<KeyId> {
+    let keys = core.keys.list().expect("lists");
+    keys.into_iter().find(|key| matches!(key.state, KeyState::Active | KeyState::Expiring)).map(|key| key.id)
+}

@@ -1,0 +1,179 @@
+//! The rules of a key's life, over random sequences and over several processes.
+
+
+use std::time::{Duration, Instant};
+
+use atthene_core::keys::{Ending, KeyText, Refusal, Verdict};
+use atthene_core::{Code, UnixMs};
+use crate::common::{Machine, live, new_key};
+use proptest::prelude::*;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create { days: u16 },
+    Revoke,
+    Clock { hours: i64 },
+    Verify,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1..10_u16).prop_map(|days| Step::Create { days }),
+        1 => Just(Step::Revoke),
+        3 => (-200..300_i64).prop_map(|hours| Step::Clock { hours }),
+        3 => Just(Step::Verify),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    // Each case hashes with argon2 a few dozen times.
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn at_most_one_key_is_valid_and_an_ended_key_never_verifies_again(steps in prop::collection::vec(step(), 1..16)) {
+        let machine = Machine::new();
+        let mut core = machine.open();
+        let runtime = runtime();
+        let mut texts: Vec<KeyText> = Vec::new();
+        let mut seen_ended = std::collections::HashSet::new();
+        for step in steps {
+            match step {
+                Step::Create { days } => {
+                    let (_, text) = core.keys.create(new_key("k", days, live(&core))).expect("creates");
+                    texts.push(text);
+                }
+                Step::Revoke => {
+                    if let Some(id) = live(&core) {
+                        core.keys.revoke(&id).expect("revokes");
+                    }
+                }
+                Step::Clock { hours } => machine.step(hours * UnixMs::HOUR),
+                Step::Restart => core = machine.open(),
+                Step::Verify => {}
+            }
+            let verdicts: Vec<Verdict> =
+                texts.iter().map(|text| runtime.block_on(core.keys.verify(text.expose()))).collect();
+            prop_assert!(verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Valid(_))).count() <= 1);
+            for (text, verdict) in texts.iter().zip(&verdicts) {
+                match verdict {
+                    Verdict::Valid(id) => {
+                        prop_assert_eq!(id, &text.id());
+                        prop_assert!(!seen_ended.contains(id), "a key that had ended verifies again");
+                    }
+                    Verdict::Refused(Refusal::Ended(_), id) => {
+                        prop_assert_eq!(id.as_ref(), Some(&text.id()));
+                        seen_ended.insert(text.id());
+                    }
+                    other => prop_assert!(false, "the holder of a real key hears {:?}", other),
+                }
+            }
+            let listed_live = core.keys.list().expect("lists").iter().filter(|key| key.ended_at.is_none()).count();
+            prop_assert!(listed_live <= 1);
+        }
+    }
+}
+
+#[test]
+fn each_ending_is_told_to_the_holder_and_to_nobody_else() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let runtime = runtime();
+    let verdict = |text: &str| runtime.block_on(core.keys.verify(text));
+    let ended = |text: &KeyText, ending| Verdict::Refused(Refusal::Ended(ending), Some(text.id()));
+
+    let (_, first) = core.keys.create(new_key("first", 7, None)).expect("creates");
+    assert_eq!(verdict(first.expose()), Verdict::Valid(first.id()));
+    let (_, second) = core.keys.create(new_key("second", 7, Some(first.id()))).expect("creates");
+    assert_eq!(verdict(first.expose()), ended(&first, Ending::Replaced));
+    core.keys.revoke(&second.id()).expect("revokes");
+    assert_eq!(verdict(second.expose()), ended(&second, Ending::Revoked));
+    let (_, third) = core.keys.create(new_key("third", 7, None)).expect("creates");
+    machine.step(7 * UnixMs::DAY);
+    assert_eq!(verdict(third.expose()), ended(&third, Ending::Expired));
+
+    // Another secret under a known id is just not a key.
+    let stranger = KeyText::generate();
+    assert_eq!(verdict(stranger.expose()), Verdict::Refused(Refusal::Unknown, None));
+}
+
+#[test]
+fn a_key_that_was_not_announced_is_not_replaced() {
+    let machine = Machine::new();
+    let (one, two) = (machine.open(), machine.open());
+    let (_, first) = one.keys.create(new_key("first", 7, None)).expect("creates");
+    let unaware = two.keys.create(new_key("second", 7, None)).expect_err("refused");
+    assert_eq!(unaware.code(), Code::LiveKeyChanged);
+    assert_eq!(live(&two), Some(first.id()));
+    two.keys.create(new_key("second", 7, Some(first.id()))).expect("creates");
+}
+
+#[test]
+fn two_windows_creating_at_once_leave_one_live_key() {
+    let machine = Machine::new();
+    let cores = [machine.open(), machine.open()];
+    let barrier = std::sync::Barrier::new(2);
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = cores
+            .iter()
+            .map(|core| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    core.keys.create(new_key("mine", 7, None))
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("joins")).collect()
+    });
+    let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(won, 1, "one wins, the other is told");
+    let lost = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).expect("one lost");
+    assert_eq!(lost.code(), Code::LiveKeyChanged);
+    assert_eq!(cores[0].keys.list().expect("lists").len(), 1);
+}
+
+#[test]
+fn a_key_revoked_by_another_process_is_refused_within_100_ms() {
+    let machine = Machine::new();
+    let (gateway, window) = (machine.open(), machine.open());
+    let runtime = runtime();
+    let (_, text) = window.keys.create(new_key("k", 7, None)).expect("creates");
+    // The gateway hears of the new key by itself.
+    let heard = Instant::now();
+    while runtime.block_on(gateway.keys.verify(text.expose())) != Verdict::Valid(text.id()) {
+        assert!(heard.elapsed() < Duration::from_secs(5), "the new key was never heard of");
+    }
+    window.keys.revoke(&text.id()).expect("revokes");
+    let revoked = Instant::now();
+    while matches!(runtime.block_on(gateway.keys.verify(text.expose())), Verdict::Valid(_)) {
+        assert!(revoked.elapsed() < Duration::from_secs(5), "the revocation was never heard of");
+    }
+    // The watch looks every 50 ms; the rest is room for a busy machine.
+    assert!(revoked.elapsed() < Duration::from_millis(500), "{:?}", revoked.elapsed());
+}
+
+#[test]
+fn revoking_twice_or_the_unknown_is_said() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (_, text) = core.keys.create(new_key("k", 7, None)).expect("creates");
+    core.keys.revoke(&text.id()).expect("revokes");
+    assert_eq!(core.keys.revoke(&text.id()).expect_err("refused").code(), Code::KeyAlreadyEnded);
+    assert_eq!(core.keys.revoke(&KeyText::generate().id()).expect_err("refused").code(), Code::KeyNotFound);
+}
+
+#[test]
+fn names_and_expiries_that_can_not_be_are_refused_before_the_live_key_ends() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (_, text) = core.keys.create(new_key("k", 7, None)).expect("creates");
+    assert_eq!(core.keys.create(new_key("a\u{202e}b", 7, Some(text.id()))).expect_err("refused").code(), Code::InvalidName);
+    assert_eq!(core.keys.create(new_key("b", 0, Some(text.id()))).expect_err("refused").code(), Code::InvalidExpiry);
+    assert_eq!(live(&core), Some(text.id()));
+}
