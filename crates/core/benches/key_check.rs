@@ -3,28 +3,13 @@
 
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Core};
 use criterion::{Criterion, criterion_group, criterion_main};
-use secrecy::SecretString;
-
-struct NoVault;
-
-impl SecretStore for NoVault {
-    fn get(&mut self, _: &str) -> Result<Option<SecretString>, VaultError> {
-        Ok(None)
-    }
-    fn set(&mut self, _: &str, _: &SecretString) -> Result<(), VaultError> {
-        Ok(())
-    }
-    fn delete(&mut self, _: &str) -> Result<(), VaultError> {
-        Ok(())
-    }
-}
 
 fn key_check(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
-    let vault = Vault::new(NoVault).expect("a thread");
+    let vault = Vault::new(MemoryVault::default()).expect("a thread");
     let core = Core::open_with(&Profile::at(dir.path()), Clock::system(), vault).expect("opens");
     let asked = NewKey { name: "bench".into(), expiry: Expiry::Days { days: 30 }, replaces: None };
     let (_, text) = core.keys.create(asked).expect("creates");

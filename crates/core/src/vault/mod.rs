@@ -5,6 +5,7 @@
 //! for it with a limit. There is no plain-text fallback.
 
 mod keychain;
+mod memory;
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 use tokio::sync::oneshot;
 
 pub use keychain::Keychain;
+pub use memory::MemoryVault;
 
 /// How long a caller waits for the keychain, and so for a person at its password window.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,32 +1,12 @@
-//! A profile in a temporary folder, with a clock that tests move and a vault in memory.
+//! A profile in a temporary folder, with a clock that tests move.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, KeyId, KeyState, NewKey};
-use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Core, UnixMs};
-use secrecy::SecretString;
-
-/// Secrets of one test.
-#[derive(Default)]
-pub struct MemoryVault(HashMap<String, SecretString>);
-
-impl SecretStore for MemoryVault {
-    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
-        Ok(self.0.get(name).cloned())
-    }
-    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
-        self.0.insert(name.to_owned(), secret.clone());
-        Ok(())
-    }
-    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
-        self.0.remove(name);
-        Ok(())
-    }
-}
 
 pub const START: i64 = 1_800_000_000_000;
 

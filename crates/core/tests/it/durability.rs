@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use atthene_core::identity::Profile;
 use atthene_core::keys::KeyText;
-use atthene_core::vault::Vault;
+use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Code, Core, DATABASE_FILE, Error};
-use crate::common::{Machine, MemoryVault, live, new_key};
+use crate::common::{Machine, live, new_key};
 use rusqlite::Connection;
 
 fn open_error(dir: &std::path::Path) -> Error {

@@ -1,0 +1,57 @@
+//! The port: taken, moved, given back.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use atthene_core::Settings;
+use atthene_gateway::GatewayState;
+
+use crate::common::{Running, connect, eventually, free_port};
+
+#[test]
+fn a_taken_port_is_named_with_its_holder_and_a_free_one_and_taken_up_once_it_is_free() {
+    let running = Running::start();
+    let holder = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let taken = holder.local_addr().expect("an address").port();
+    running.core.settings.save(Settings { gateway_port: taken, ..Settings::default() }).expect("saves");
+    let state = running.wait_for(|state| matches!(state, GatewayState::PortTaken { .. }));
+    let GatewayState::PortTaken { port, by, free_port } = state else { unreachable!("waited for it") };
+    assert_eq!(port, taken);
+    assert!(by.is_some_and(|by| by.starts_with("it-")), "this test holds it");
+    assert!(free_port.is_some_and(|free| free > taken));
+    drop(holder);
+    running.wait_for(|state| matches!(state, GatewayState::Listening { url } if url.ends_with(&format!(":{taken}"))));
+}
+
+#[test]
+fn a_new_port_is_served_and_the_old_one_given_back() {
+    let running = Running::start();
+    let new = free_port();
+    running.core.settings.save(Settings { gateway_port: new, ..Settings::default() }).expect("saves");
+    running.wait_for(|state| matches!(state, GatewayState::Listening { url } if url.ends_with(&format!(":{new}"))));
+    assert!(connect(new).write_all(b"GET").is_ok());
+    eventually("the old port to be free", || TcpListener::bind(("127.0.0.1", running.port)).ok());
+}
+
+#[test]
+fn stopping_lets_an_open_call_end_and_writes_the_counters() {
+    let running = Running::start();
+    let key = running.key(None);
+    let mut stream = running.connect();
+    let head = format!("POST /api/amas/conversations/execute HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 29\r\n\r\n", key.expose());
+    stream.write_all(head.as_bytes()).expect("sends");
+    // The gateway has the head; the body comes while it stops.
+    std::thread::sleep(Duration::from_millis(150));
+    let sender = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(br#"{"agent_id":"atthene-status"}"#).expect("sends");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    });
+    let core = running.core.clone();
+    running.gateway.stop();
+    assert!(sender.join().expect("joins").starts_with("HTTP/1.1 200"));
+    assert_eq!(core.keys.list().expect("lists")[0].requests, 1);
+}

@@ -1,0 +1,12 @@
+//! The gateway as applications and attackers meet it: over TCP.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, unreachable_pub, reason = "tests")]
+
+mod access;
+mod common;
+mod forwarding;
+mod hostile;
+mod listening;
+
+/// The allocator of the app, so that what is measured here holds there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
