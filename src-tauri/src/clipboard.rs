@@ -49,7 +49,8 @@ pub(crate) fn copy<R: Runtime>(app: &AppHandle<R>, text: KeyText, seconds: u16) 
 /// Clears the clipboard if it still holds the key that this app put there.
 pub(crate) fn clear_now<R: Runtime>(app: &AppHandle<R>) {
     let Some(text) = app.state::<CopiedKey>().lock().text.take() else { return };
-    let still_there = app.clipboard().read_text().is_ok_and(|held| held.as_bytes().ct_eq(text.expose().as_bytes()).into());
+    let still_there =
+        app.clipboard().read_text().is_ok_and(|held| held.as_bytes().ct_eq(text.expose().as_bytes()).into());
     if still_there && let Err(error) = app.clipboard().clear() {
         tracing::warn!(%error, "the clipboard could not be cleared");
     }

@@ -9,7 +9,8 @@ use std::process::Command;
 
 /// Returns where the locale is fine; starts the program again with a better one where it is not.
 pub(crate) fn make_usable() {
-    let chosen = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    let chosen =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
     let nameless = chosen.is_some_and(|locale| locale.to_string_lossy().starts_with("C."));
     let Ok(program) = std::env::current_exe() else { return };
     if nameless {

@@ -32,7 +32,10 @@ impl Startup {
     pub(crate) async fn core(&self) -> Result<Arc<Core>, ErrorView> {
         let mut opened = self.opened.subscribe();
         let opened = opened.wait_for(Option::is_some).await;
-        opened.ok().and_then(|opened| opened.clone()).unwrap_or_else(|| Err(Error::Internal("the start was broken off".into()).view()))
+        opened
+            .ok()
+            .and_then(|opened| opened.clone())
+            .unwrap_or_else(|| Err(Error::Internal("the start was broken off".into()).view()))
     }
 
     /// The gateway's state; `Starting` until there is one.

@@ -24,7 +24,11 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
         .build()?;
     // The colour of the page, so that nothing flashes before it paints (ui/src/tokens.css).
     let dark = window.theme().is_ok_and(|theme| theme == Theme::Dark);
-    window.set_background_color(Some(if dark { tauri::webview::Color(22, 24, 29, 255) } else { tauri::webview::Color(255, 255, 255, 255) }))?;
+    window.set_background_color(Some(if dark {
+        tauri::webview::Color(22, 24, 29, 255)
+    } else {
+        tauri::webview::Color(255, 255, 255, 255)
+    }))?;
     let handle = app.clone();
     window.on_window_event(move |event| {
         if let WindowEvent::CloseRequested { api, .. } = event

@@ -22,7 +22,11 @@ fn window(app: &App<MockRuntime>, label: &str) -> WebviewWindow<MockRuntime> {
 }
 
 /// The page's own origin, as each platform writes it.
-const OWN: &str = if cfg!(any(target_os = "windows", target_os = "android")) { "http://tauri.localhost" } else { "tauri://localhost" };
+const OWN: &str = if cfg!(any(target_os = "windows", target_os = "android")) {
+    "http://tauri.localhost"
+} else {
+    "tauri://localhost"
+};
 
 /// Whether the access rules let the call through. An error of the command itself is a yes.
 fn may_call(window: &WebviewWindow<MockRuntime>, origin: &str, command: &str) -> bool {
@@ -90,8 +94,14 @@ fn every_list_of_commands_names_the_same_ones() {
     let capability = include_str!("../capabilities/main.json");
     let page = include_str!("../../ui/src/lib/backend/tauri.ts");
     let quoted = |text: &'static str, prefix: &str| -> BTreeSet<String> {
-        let inside = |part: &&str| part.starts_with(prefix) && part.chars().all(|c| c.is_ascii_lowercase() || "_-".contains(c));
-        text.split('"').skip(1).step_by(2).filter(inside).map(|part| part.trim_start_matches(prefix).replace('-', "_")).collect()
+        let inside =
+            |part: &&str| part.starts_with(prefix) && part.chars().all(|c| c.is_ascii_lowercase() || "_-".contains(c));
+        text.split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(inside)
+            .map(|part| part.trim_start_matches(prefix).replace('-', "_"))
+            .collect()
     };
     let owned: BTreeSet<String> = names.iter().map(|&name| name.to_owned()).collect();
     let declared = build.split("COMMANDS: &[&str]").nth(1).and_then(|list| list.split("];").next()).expect("the list");

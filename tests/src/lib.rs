@@ -32,7 +32,8 @@ pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask
 
 /// Runs a program to its end and returns what it printed; a failure is an error.
 pub async fn output(program: &str, arguments: &[&str]) -> Result<String> {
-    let done = tokio::process::Command::new(program).args(arguments).output().await.with_context(|| program.to_owned())?;
+    let done =
+        tokio::process::Command::new(program).args(arguments).output().await.with_context(|| program.to_owned())?;
     ensure!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

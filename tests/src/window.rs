@@ -64,7 +64,9 @@ impl Machine {
 
     /// The binary under test.
     pub fn app() -> Result<PathBuf> {
-        std::env::var_os("ATTHENE_APP").map(PathBuf::from).context("ATTHENE_APP names no app; run `cargo xtask test --only e2e`")
+        std::env::var_os("ATTHENE_APP")
+            .map(PathBuf::from)
+            .context("ATTHENE_APP names no app; run `cargo xtask test --only e2e`")
     }
 }
 
@@ -190,7 +192,8 @@ impl Window {
         if let Some(folder) = std::env::var_os("ATTHENE_SCREENSHOTS") {
             std::fs::create_dir_all(&folder)?;
             // What was changed last is painted in the next frame.
-            self.script_async("requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))").await?;
+            self.script_async("requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))")
+                .await?;
             std::fs::write(Path::new(&folder).join(format!("{name}.png")), self.client.screenshot().await?)?;
         }
         Ok(())

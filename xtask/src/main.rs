@@ -1,1 +1,39 @@
-fn main(){}
+//! `cargo xtask run | test | bench`: everything from a fresh machine.
+
+mod app;
+mod bench;
+mod desktop;
+mod packages;
+mod run;
+mod steps;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, build the app and open it.
+    Run(run::Arguments),
+    /// Everything that CI runs, with one closing count.
+    Test(test::Arguments),
+    /// Measure, side by side with others, in one run.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(app::root())?;
+    match Arguments::parse().task {
+        Task::Run(arguments) => run::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(bench) => bench::run(&bench),
+    }
+}

@@ -188,12 +188,19 @@ impl Error {
             Code::KeyNotFound => "Close this dialog; the list is up to date.",
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
-            Code::DatabaseLocked => "Close the program that has the file open (a database browser, a backup), then try again.",
+            Code::DatabaseLocked => {
+                "Close the program that has the file open (a database browser, a backup), then try again."
+            }
             Code::DatabaseNewer => "Install the newest version of ATTHENE Settings.",
-            Code::DatabaseDamaged => "Move the file away, or put back the copy beside it whose name ends in .backup, then try again.",
-            Code::DatabaseFailed => "Try again; if it stays, restart the app.",
-            Code::DiskFull => "Free some space on the disk that holds the data folder, then try again. What you typed is still here.",
-            Code::DataFolderNotWritable => "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one.",
+            Code::DatabaseDamaged => {
+                "Move the file away, or put back the copy beside it whose name ends in .backup, then try again."
+            }
+            Code::DiskFull => {
+                "Free some space on the disk that holds the data folder, then try again. What you typed is still here."
+            }
+            Code::DataFolderNotWritable => {
+                "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one."
+            }
             Code::KeychainMissing => keychain_remedy::MISSING,
             Code::KeychainLocked => keychain_remedy::LOCKED,
             Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
@@ -201,7 +208,7 @@ impl Error {
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
             Code::KeyTextGone => "Create a new key; it replaces this one.",
-            Code::Internal => "Try again; if it stays, restart the app.",
+            Code::DatabaseFailed | Code::Internal => "Try again; if it stays, restart the app.",
         }
     }
 

@@ -10,11 +10,7 @@ pub const PRODUCT_NAME: &str = "ATTHENE Settings";
 ///
 /// A development build has its own, so that it never touches the secrets or the
 /// data of an installed one.
-pub const IDENTIFIER: &str = if cfg!(debug_assertions) {
-    "com.atthene.settings.dev"
-} else {
-    "com.atthene.settings"
-};
+pub const IDENTIFIER: &str = if cfg!(debug_assertions) { "com.atthene.settings.dev" } else { "com.atthene.settings" };
 
 /// Overrides the data folder: for tests and side-by-side profiles.
 pub const DATA_DIR_VARIABLE: &str = "ATTHENE_DATA_DIR";
@@ -32,10 +28,8 @@ impl Profile {
     pub fn from_environment() -> Option<Self> {
         match std::env::var_os(DATA_DIR_VARIABLE).filter(|value| !value.is_empty()) {
             Some(dir) => Some(Self::at(dir)),
-            None => directories::BaseDirs::new().map(|dirs| Self {
-                data_dir: dirs.data_local_dir().join(IDENTIFIER),
-                overridden: false,
-            }),
+            None => directories::BaseDirs::new()
+                .map(|dirs| Self { data_dir: dirs.data_local_dir().join(IDENTIFIER), overridden: false }),
         }
     }
 

@@ -29,7 +29,8 @@ pub(crate) async fn save(
 ) -> Result<(), Error> {
     let keep = settings.current().runtime_has_credential;
     // One that was sent to another runtime would be a leak.
-    let moved = new.runtime_url.as_deref().map(|url| url.trim().trim_end_matches('/')) != settings.current().runtime_url.as_deref();
+    let moved = new.runtime_url.as_deref().map(|url| url.trim().trim_end_matches('/'))
+        != settings.current().runtime_url.as_deref();
     match credential {
         CredentialChange::Keep if !keep || !moved => {
             new.runtime_has_credential = keep;

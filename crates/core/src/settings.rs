@@ -165,7 +165,9 @@ mod tests {
         ] {
             assert_eq!(checked_runtime_url(text).expect("a good URL"), kept);
         }
-        for text in ["agents.example.com", "ftp://x", "http://", "http://u:p@h", "http://h?q", "http://h#f", "file:///etc"] {
+        for text in
+            ["agents.example.com", "ftp://x", "http://", "http://u:p@h", "http://h?q", "http://h#f", "file:///etc"]
+        {
             assert!(checked_runtime_url(text).is_err(), "{text}");
         }
     }

@@ -48,8 +48,9 @@ struct KeyReport {
 
 /// Reads the call and answers it.
 pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> Result<StatusAnswer, Problem> {
-    let request: ExecuteRequest = serde_json::from_slice(body)
-        .map_err(|_| Problem::BadRequest("The body must be JSON with an \"agent_id\", as in {\"agent_id\": \"atthene-status\"}."))?;
+    let request: ExecuteRequest = serde_json::from_slice(body).map_err(|_| {
+        Problem::BadRequest("The body must be JSON with an \"agent_id\", as in {\"agent_id\": \"atthene-status\"}.")
+    })?;
     if request.agent_id != STATUS_AGENT {
         return Err(Problem::NoAgentRuntime);
     }
@@ -71,7 +72,10 @@ fn in_words(key: &KeyView) -> String {
         None => "does not expire".to_owned(),
         Some(at) => format!("is valid until {}", rfc3339(at)),
     };
-    format!("The gateway works. Your key \"{}\" {life}. No agent runtime is set yet, so only {STATUS_AGENT} answers.", key.name)
+    format!(
+        "The gateway works. Your key \"{}\" {life}. No agent runtime is set yet, so only {STATUS_AGENT} answers.",
+        key.name
+    )
 }
 
 fn rfc3339(at: UnixMs) -> String {

@@ -68,13 +68,26 @@ mod tests {
     fn every_malformed_header_is_refused_by_name() {
         assert_eq!(refused(&[]), Problem::MissingKey);
         for value in [
-            &b""[..], b"Bearer", b"Bearer ", b"Bearer  key", b"Basic dXNlcjpwYXNz", b"Bearer a b", b"Bearer\tkey", b"Bearer a,b",
-            b"key", b"Bearer k\xc3\xa9y", b"Bearer=key", b"Token key", b"Bearer key ",
+            &b""[..],
+            b"Bearer",
+            b"Bearer ",
+            b"Bearer  key",
+            b"Basic dXNlcjpwYXNz",
+            b"Bearer a b",
+            b"Bearer\tkey",
+            b"Bearer a,b",
+            b"key",
+            b"Bearer k\xc3\xa9y",
+            b"Bearer=key",
+            b"Token key",
+            b"Bearer key ",
         ] {
             assert_eq!(refused(&[value]), Problem::MalformedAuthorization, "{}", String::from_utf8_lossy(value));
         }
         assert_eq!(refused(&[b"Bearer a", b"Bearer b"]), Problem::MalformedAuthorization);
-        for value in ["Bearer x".to_owned(), format!("bearer {}", "x".repeat(65)), format!("Bearer {}", "x".repeat(9000))] {
+        for value in
+            ["Bearer x".to_owned(), format!("bearer {}", "x".repeat(65)), format!("Bearer {}", "x".repeat(9000))]
+        {
             assert_eq!(refused(&[value.as_bytes()]), Problem::Key(Refusal::Malformed(Malformed::Shape)));
         }
     }

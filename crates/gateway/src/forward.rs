@@ -196,7 +196,10 @@ impl http_body::Body for Limited {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Pending => {
@@ -238,9 +241,13 @@ mod tests {
     #[test]
     fn headers_of_one_connection_stay_behind() {
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, X-Private"), ("x-private", "1"), ("te", "trailers"), ("keep-alive", "5"), ("accept", "*/*")]
-        {
+        for (name, value) in [
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("keep-alive", "5"),
+            ("accept", "*/*"),
+        ] {
             headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_static(value));
         }
         drop_hop_by_hop(&mut headers);

@@ -27,7 +27,8 @@ pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
 /// Any port passes: a tunnel to this machine keeps its own.
 fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host();
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]") && (authority.as_str() == host || authority.port_u16().is_some_and(|_| !authority.as_str().contains('@')))
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+        && (authority.as_str() == host || authority.port_u16().is_some_and(|_| !authority.as_str().contains('@')))
 }
 
 #[cfg(test)]
@@ -53,8 +54,16 @@ mod tests {
     #[test]
     fn any_other_host_is_refused() {
         for host in [
-            "evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.2",
-            "u@127.0.0.1", "0.0.0.0:8765", "[::]:8765", "", "127.0.0.1:port",
+            "evil.example",
+            "evil.example:8765",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "127.0.0.2",
+            "u@127.0.0.1",
+            "0.0.0.0:8765",
+            "[::]:8765",
+            "",
+            "127.0.0.1:port",
         ] {
             assert_eq!(check_with(host, &[]), Err(Problem::ForbiddenHost), "{host}");
         }
@@ -68,8 +77,11 @@ mod tests {
     #[test]
     fn any_web_page_is_refused() {
         for header in [
-            ("origin", "https://evil.example"), ("origin", "null"), ("origin", "http://127.0.0.1:8765"),
-            ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "http://127.0.0.1:8765"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-origin"),
         ] {
             assert_eq!(check_with("localhost", &[header]), Err(Problem::ForbiddenOrigin), "{header:?}");
         }

@@ -171,6 +171,7 @@ async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState
                     Ok(listeners) => {
                         let url = format!("http://127.0.0.1:{port}");
                         let old = serving.replace(Serving::start(port, listeners, &shared, &router));
+                        tracing::info!("the gateway listens at {url}");
                         tell(GatewayState::Listening { url });
                         if let Some(old) = old {
                             // Calls that began on the old port may end there.
@@ -284,7 +285,9 @@ async fn write_counters(core: &Arc<Core>) {
     let core = core.clone();
     match tokio::task::spawn_blocking(move || core.usage.flush()).await {
         Ok(Ok(())) => {}
-        Ok(Err(Error::Store(error))) => tracing::warn!(%error, "counters could not be written; they are kept for the next time"),
+        Ok(Err(Error::Store(error))) => {
+            tracing::warn!(%error, "counters could not be written; they are kept for the next time");
+        }
         Ok(Err(error)) => tracing::warn!(%error, "counters could not be written"),
         Err(error) => tracing::warn!(%error, "writing counters broke"),
     }

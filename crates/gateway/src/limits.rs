@@ -28,7 +28,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(30),
             head_bytes: 64 * 1024,
             body_pause: Duration::from_secs(30),
-            runtime_head_time: Duration::from_secs(600),
+            runtime_head_time: Duration::from_mins(10),
             runtime_connect_time: Duration::from_secs(5),
             connections: 512,
             drain: Duration::from_secs(3),

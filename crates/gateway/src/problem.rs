@@ -69,7 +69,8 @@ pub(crate) struct Told {
 
 impl Problem {
     /// A stored URL or credential that no request can be made of.
-    pub(crate) const RUNTIME_UNUSABLE: Self = Self::RuntimeUnreachable(Cow::Borrowed("its URL or credential can't be used"));
+    pub(crate) const RUNTIME_UNUSABLE: Self =
+        Self::RuntimeUnreachable(Cow::Borrowed("its URL or credential can't be used"));
 
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -234,7 +235,11 @@ impl Problem {
         }
         let refusal = matches!(
             self,
-            Self::MissingKey | Self::MalformedAuthorization | Self::Key(_) | Self::ForbiddenHost | Self::ForbiddenOrigin
+            Self::MissingKey
+                | Self::MalformedAuthorization
+                | Self::Key(_)
+                | Self::ForbiddenHost
+                | Self::ForbiddenOrigin
         );
         response.extensions_mut().insert(Told { code: self.code(), refusal });
         response

@@ -119,7 +119,7 @@ async fn amas(
 
 /// Check a key for a proxy.
 ///
-/// For `auth_request` (nginx), `forward_auth` (Caddy), ForwardAuth (Traefik) and ext_authz (Envoy).
+/// For `auth_request` (nginx), `forward_auth` (Caddy), `ForwardAuth` (Traefik) and `ext_authz` (Envoy).
 #[utoipa::path(
     get,
     path = "/auth/verify",

@@ -55,7 +55,10 @@ impl Shared {
             limits,
             config: RwLock::new(Arc::new(config)),
             budget: Arc::new(Budget::new()),
-            run_id: format!("{:08x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff),
+            run_id: format!(
+                "{:08x}",
+                std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff
+            ),
             calls: AtomicU64::new(1),
         })
     }
@@ -84,7 +87,12 @@ impl RequestId {
 }
 
 /// Serves until `stop` turns true, then lets open calls go on for a moment.
-pub(crate) async fn serve(listeners: Vec<TcpListener>, shared: Arc<Shared>, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(shared.limits.connections));
     let open = GracefulShutdown::new();
     let mut builder = http1::Builder::new();
@@ -107,9 +115,7 @@ pub(crate) async fn serve(listeners: Vec<TcpListener>, shared: Arc<Shared>, rout
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(Connection::new(peer, local, shared.budget.clone()));
         let (shared, router) = (shared.clone(), router.clone());
-        let service = service_fn(move |request| {
-            handle(request, shared.clone(), router.clone(), connection.clone())
-        });
+        let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
         let served = open.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // Broken and timed-out connections are the caller's affair.
@@ -138,7 +144,8 @@ async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
 
 /// All places are taken: says so in bytes, without a place.
 async fn refuse(stream: TcpStream) {
-    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const FULL: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     if stream.writable().await.is_ok() {
         let _ = stream.try_write(FULL);
     }
@@ -162,14 +169,13 @@ async fn handle(
         .take(LONGEST_USER_AGENT)
         .collect();
     let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent.into());
-    let mut response = match guard::check(request.uri(), request.headers()) {
-        Err(problem) => problem.respond(request_id.as_str()),
-        Ok(()) => {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(meter.clone());
-            request.extensions_mut().insert(request_id.clone());
-            route(router, request).await
-        }
+    let mut response = if let Err(problem) = guard::check(request.uri(), request.headers()) {
+        problem.respond(request_id.as_str())
+    } else {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(meter.clone());
+        request.extensions_mut().insert(request_id.clone());
+        route(router, request).await
     };
     if let Some(Untold(problem)) = response.extensions_mut().remove::<Untold>() {
         response = problem.respond(request_id.as_str());

@@ -31,7 +31,11 @@ pub(crate) async fn list_keys(startup: State<'_, Startup>) -> Answer<Vec<KeyView
 }
 
 #[tauri::command]
-pub(crate) async fn create_key(startup: State<'_, Startup>, slot: State<'_, NewKeySlot>, new: NewKey) -> Answer<CreatedKey> {
+pub(crate) async fn create_key(
+    startup: State<'_, Startup>,
+    slot: State<'_, NewKeySlot>,
+    new: NewKey,
+) -> Answer<CreatedKey> {
     let (key, text) = on_core(&startup, move |core| core.keys.create(new)).await?;
     let created = CreatedKey { key: key.clone(), text: text.expose().to_owned() };
     slot.hold(key.id, text);
@@ -71,7 +75,8 @@ pub(crate) async fn copy_new_key<R: Runtime>(
 /// Asks for a .env file in the desktop's own dialog.
 #[tauri::command]
 pub(crate) async fn choose_env_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    let chosen = tokio::task::spawn_blocking(move || app.dialog().file().set_file_name(".env").blocking_save_file()).await;
+    let chosen =
+        tokio::task::spawn_blocking(move || app.dialog().file().set_file_name(".env").blocking_save_file()).await;
     Ok(chosen.ok().flatten().and_then(|path| path.into_path().ok()))
 }
 

@@ -37,6 +37,7 @@ pub(crate) async fn try_again<R: Runtime>(app: AppHandle<R>, startup: State<'_, 
 #[tauri::command]
 pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<()> {
     crate::window::show(&app);
+    tracing::info!("the page is painted");
     startup.page_painted();
     Ok(())
 }

@@ -124,8 +124,13 @@ impl Usage {
         if pending.counts.len() >= MOST_SLOTS && !pending.counts.contains_key(&slot) {
             slot.caller.user_agent = "".into();
         }
-        let count =
-            pending.counts.entry(slot).or_insert(Count { requests: 0, bytes_in: 0, bytes_out: 0, first_at: now, last_at: now });
+        let count = pending.counts.entry(slot).or_insert(Count {
+            requests: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            first_at: now,
+            last_at: now,
+        });
         count.requests += 1;
         count.bytes_in += call.bytes_in;
         count.bytes_out += call.bytes_out;
@@ -185,17 +190,20 @@ impl Pending {
     fn write(&self, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
         for (slot, count) in &self.counts {
             let key = slot.key.as_ref().map_or("", |key| &key.0);
-            rows::add(connection, &rows::Added {
-                hour: slot.hour,
-                key,
-                program: &slot.caller.program,
-                user_agent: &slot.caller.user_agent,
-                outcome: slot.outcome.as_str(),
-                requests: count.requests,
-                bytes_in: count.bytes_in,
-                bytes_out: count.bytes_out,
-                last_at: count.last_at,
-            })?;
+            rows::add(
+                connection,
+                &rows::Added {
+                    hour: slot.hour,
+                    key,
+                    program: &slot.caller.program,
+                    user_agent: &slot.caller.user_agent,
+                    outcome: slot.outcome.as_str(),
+                    requests: count.requests,
+                    bytes_in: count.bytes_in,
+                    bytes_out: count.bytes_out,
+                    last_at: count.last_at,
+                },
+            )?;
             if slot.outcome == Outcome::Answered {
                 let by = slot.caller.label().to_owned();
                 let first = Use { at: count.first_at, by: by.clone() };

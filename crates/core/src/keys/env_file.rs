@@ -104,7 +104,9 @@ fn ignore(folder: &Path, name: &str) -> std::io::Result<Option<PathBuf>> {
     let anchored = format!("/{name}");
     let names_it = |file: &Path| {
         fs::read_to_string(file).is_ok_and(|text| {
-            text.lines().map(str::trim_end).any(|line| line == name || (line == anchored && file.parent() == Some(folder)))
+            text.lines()
+                .map(str::trim_end)
+                .any(|line| line == name || (line == anchored && file.parent() == Some(folder)))
         })
     };
     if folder.ancestors().take_while(|dir| dir.starts_with(root)).any(|dir| names_it(&dir.join(".gitignore"))) {

@@ -4,8 +4,8 @@
 //! scan, and the checksum refuses a typo before any hashing.
 
 use rand::distr::{Alphanumeric, SampleString};
-use rand::rngs::SysRng;
 use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::KeyId;

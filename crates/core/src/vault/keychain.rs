@@ -30,11 +30,13 @@ impl Keychain {
     ) -> Result<Option<T>, VaultError> {
         let store = match &self.store {
             Some(store) => store.clone(),
-            None => self.store.insert(platform::open().map_err(|error| VaultError::Missing(error.to_string()))?).clone(),
+            None => {
+                self.store.insert(platform::open().map_err(|error| VaultError::Missing(error.to_string()))?).clone()
+            }
         };
         let label = format!("{PRODUCT_NAME}: {name}");
         let modifiers = platform::labelled(&label);
-        let done = store.build(&self.service, name, modifiers.as_ref()).and_then(|entry| work(&entry));
+        let done = store.build(&self.service, name, Some(&modifiers)).and_then(|entry| work(&entry));
         match done {
             Ok(done) => Ok(Some(done)),
             Err(KeyringError::NoEntry) => Ok(None),
@@ -83,8 +85,8 @@ mod platform {
         zbus_secret_service_keyring_store::Store::new().map(|store| store as Arc<CredentialStore>)
     }
 
-    pub(super) fn labelled(label: &str) -> Option<HashMap<&str, &str>> {
-        Some(HashMap::from([("label", label)]))
+    pub(super) fn labelled(label: &str) -> HashMap<&str, &str> {
+        HashMap::from([("label", label)])
     }
 }
 
@@ -96,8 +98,8 @@ mod platform {
         apple_native_keyring_store::keychain::Store::new().map(|store| store as Arc<CredentialStore>)
     }
 
-    pub(super) fn labelled(_label: &str) -> Option<HashMap<&str, &str>> {
-        None
+    pub(super) fn labelled(_label: &str) -> HashMap<&str, &str> {
+        HashMap::new()
     }
 }
 
@@ -110,7 +112,7 @@ mod platform {
     }
 
     // "Local": a secret must not roam with the Windows profile to other machines.
-    pub(super) fn labelled(_label: &str) -> Option<HashMap<&str, &str>> {
-        Some(HashMap::from([("persistence", "Local")]))
+    pub(super) fn labelled(_label: &str) -> HashMap<&str, &str> {
+        HashMap::from([("persistence", "Local")])
     }
 }

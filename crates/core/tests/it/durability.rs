@@ -1,15 +1,14 @@
 //! The database under the conditions that people meet: locked, full, damaged, newer, not
 //! writable, and a process that dies at any moment.
 
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use crate::common::{Machine, live, new_key};
 use atthene_core::identity::Profile;
 use atthene_core::keys::KeyText;
 use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Code, Core, DATABASE_FILE, Error};
-use crate::common::{Machine, live, new_key};
 use rusqlite::Connection;
 
 fn open_error(dir: &std::path::Path) -> Error {
@@ -40,7 +39,9 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let (_, kept) = core.keys.create(new_key("kept", 7, None)).expect("creates");
     // SQLite answers SQLITE_FULL at this limit just as on a full disk, but the limit belongs
     // to a connection: a folder on a tiny file system is the honest way.
-    let Some(tiny) = TinyDisk::mount() else { return eprintln!("no right to mount a file system here: only the error's text is checked") };
+    let Some(tiny) = TinyDisk::mount() else {
+        return eprintln!("no right to mount a file system here: only the error's text is checked");
+    };
     let vault = Vault::new(MemoryVault::default()).expect("a thread");
     let core = Core::open_with(&Profile::at(tiny.0.path().join("data")), Clock::system(), vault).expect("opens");
     let (_, mut last) = core.keys.create(new_key("k", 7, None)).expect("creates");
@@ -63,7 +64,11 @@ struct TinyDisk(tempfile::TempDir);
 impl TinyDisk {
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().ok()?;
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(dir.path()).stderr(Stdio::null()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
     }
 }
@@ -93,7 +98,8 @@ fn a_newer_and_a_damaged_database_are_told_apart_and_left_alone() {
     assert_eq!(open_error(machine.dir.path()).code(), Code::DatabaseNewer);
 
     let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join(DATABASE_FILE), "this is no database, and long enough to be read as one".repeat(50)).expect("written");
+    std::fs::write(dir.path().join(DATABASE_FILE), "this is no database, and long enough to be read as one".repeat(50))
+        .expect("written");
     assert_eq!(open_error(dir.path()).code(), Code::DatabaseDamaged);
 }
 
@@ -101,7 +107,8 @@ fn a_newer_and_a_damaged_database_are_told_apart_and_left_alone() {
 fn two_processes_may_make_the_database_at_once() {
     let machine = Machine::new();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| machine.open().keys.list().expect("lists").len())).collect();
+        let threads: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| machine.open().keys.list().expect("lists").len())).collect();
         for thread in threads {
             assert_eq!(thread.join().expect("joins"), 0);
         }
@@ -121,7 +128,11 @@ fn files_are_their_owners_only_and_hold_no_key_text() {
         assert_eq!(mode, 0o600, "{}", entry.path().display());
         let bytes = std::fs::read(entry.path()).expect("read");
         let secret = &text.expose().as_bytes()[15..];
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "the key's text lies in {}", entry.path().display());
+        assert!(
+            !bytes.windows(secret.len()).any(|window| window == secret),
+            "the key's text lies in {}",
+            entry.path().display()
+        );
     }
 }
 
@@ -166,7 +177,10 @@ fn a_process_killed_at_any_moment_leaves_one_live_key_and_it_is_the_last_one_tol
         assert_eq!(keys.iter().filter(|key| key.ended_at.is_none()).count(), 1);
         // The last one told, or the one that was being created when the process died.
         let last = told.last().expect("some were told");
-        let at = keys.iter().position(|key| &*key.id.0 == atthene_core::keys::parse(last).expect("a key")).expect("it is there");
+        let at = keys
+            .iter()
+            .position(|key| &*key.id.0 == atthene_core::keys::parse(last).expect("a key"))
+            .expect("it is there");
         assert!(at <= 1, "a key that was told of is gone");
     }
     let _ = KeyText::generate();

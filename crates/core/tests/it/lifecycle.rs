@@ -1,11 +1,10 @@
 //! The rules of a key's life, over random sequences and over several processes.
 
-
 use std::time::{Duration, Instant};
 
+use crate::common::{Machine, live, new_key};
 use atthene_core::keys::{Ending, KeyText, Refusal, Verdict};
 use atthene_core::{Code, UnixMs};
-use crate::common::{Machine, live, new_key};
 use proptest::prelude::*;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -70,7 +69,7 @@ proptest! {
                         prop_assert_eq!(id.as_ref(), Some(&text.id()));
                         seen_ended.insert(text.id());
                     }
-                    other => prop_assert!(false, "the holder of a real key hears {:?}", other),
+                    other @ Verdict::Refused(..) => prop_assert!(false, "the holder of a real key hears {:?}", other),
                 }
             }
             let listed_live = core.keys.list().expect("lists").iter().filter(|key| key.ended_at.is_none()).count();
@@ -173,7 +172,10 @@ fn names_and_expiries_that_can_not_be_are_refused_before_the_live_key_ends() {
     let machine = Machine::new();
     let core = machine.open();
     let (_, text) = core.keys.create(new_key("k", 7, None)).expect("creates");
-    assert_eq!(core.keys.create(new_key("a\u{202e}b", 7, Some(text.id()))).expect_err("refused").code(), Code::InvalidName);
+    assert_eq!(
+        core.keys.create(new_key("a\u{202e}b", 7, Some(text.id()))).expect_err("refused").code(),
+        Code::InvalidName
+    );
     assert_eq!(core.keys.create(new_key("b", 0, Some(text.id()))).expect_err("refused").code(), Code::InvalidExpiry);
     assert_eq!(live(&core), Some(text.id()));
 }

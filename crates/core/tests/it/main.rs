@@ -1,6 +1,14 @@
 //! The core as its faces use it: real SQLite in a temporary folder, real argon2, several
 //! processes.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 mod common;
 mod durability;

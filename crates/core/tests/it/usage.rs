@@ -1,12 +1,11 @@
 //! Counters: complete, bounded, and kept when they can't be written.
 
-
 use std::time::Duration;
 
+use crate::common::{Machine, new_key};
 use atthene_core::UnixMs;
 use atthene_core::activity::{Call, Caller, Outcome};
 use atthene_core::keys::KeyId;
-use crate::common::{Machine, new_key};
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call {
     Call {
@@ -43,7 +42,10 @@ fn calls_are_counted_per_key_hour_and_program() {
     assert_eq!(day.refusals[0].reason, "revoked_key");
     assert_eq!(day.refusals[0].key_id, Some(key.id.clone()));
     let callers = core.usage.recent_callers(&key.id).expect("reads");
-    assert_eq!(callers.iter().map(|caller| (&*caller.program, caller.requests)).collect::<Vec<_>>(), [("node server.js", 4), ("", 1)]);
+    assert_eq!(
+        callers.iter().map(|caller| (&*caller.program, caller.requests)).collect::<Vec<_>>(),
+        [("node server.js", 4), ("", 1)]
+    );
 }
 
 #[test]

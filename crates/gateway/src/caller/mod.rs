@@ -111,9 +111,12 @@ pub(crate) fn listener_on(port: u16) -> Option<String> {
 fn describe(arguments: &[String]) -> Option<String> {
     let file_name = |path: &str| Path::new(path).file_name().and_then(|name| name.to_str()).map(clean);
     let program = file_name(arguments.first()?)?;
-    let runs_scripts = ["node", "deno", "bun", "python", "ruby", "perl", "php", "bash", "sh", "pwsh"]
-        .iter()
-        .any(|name| program.strip_prefix(name).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.') || rest == ".exe"));
+    let runs_scripts =
+        ["node", "deno", "bun", "python", "ruby", "perl", "php", "bash", "sh", "pwsh"].iter().any(|name| {
+            program
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.') || rest == ".exe")
+        });
     let script = arguments
         .get(1)
         .filter(|argument| runs_scripts && !argument.starts_with('-') && Path::new(argument).extension().is_some())
@@ -137,7 +140,10 @@ mod tests {
     #[test]
     fn a_program_is_named_with_its_script_and_nothing_else() {
         let named = |line: &[&str]| describe(&line.iter().map(|&part| part.to_owned()).collect::<Vec<_>>());
-        assert_eq!(named(&["/usr/bin/node", "/srv/app/server.js", "--token=s3cret"]).as_deref(), Some("node server.js"));
+        assert_eq!(
+            named(&["/usr/bin/node", "/srv/app/server.js", "--token=s3cret"]).as_deref(),
+            Some("node server.js")
+        );
         assert_eq!(named(&["python3.11", "agent.py"]).as_deref(), Some("python3.11 agent.py"));
         assert_eq!(named(&["curl", "-H", "Authorization: Bearer x"]).as_deref(), Some("curl"));
         assert_eq!(named(&["/usr/bin/python3", "-c", "print('x.y')"]).as_deref(), Some("python3"));

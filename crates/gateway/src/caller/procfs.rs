@@ -26,13 +26,13 @@ fn socket(v6: bool, wanted: impl Fn(&TcpNetEntry) -> bool) -> Option<u64> {
 /// The process that holds the socket. The newest processes first: a caller that is about to
 /// end has just started.
 fn owner(inode: u64) -> Option<String> {
-    let mut pids: Vec<i32> = std::fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut pids: Vec<i32> =
+        std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable_by(|a, b| b.cmp(a));
     let holds = |process: &Process| {
-        process.fd().is_ok_and(|fds| fds.flatten().any(|fd| matches!(fd.target, FDTarget::Socket(held) if held == inode)))
+        process
+            .fd()
+            .is_ok_and(|fds| fds.flatten().any(|fd| matches!(fd.target, FDTarget::Socket(held) if held == inode)))
     };
     let process = pids.into_iter().filter_map(|pid| Process::new(pid).ok()).find(holds)?;
     process.cmdline().ok().and_then(|arguments| describe(&arguments))

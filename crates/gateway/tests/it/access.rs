@@ -28,7 +28,11 @@ fn each_ended_key_is_told_how_it_ended_and_a_stranger_is_not() {
     let second = running.key(Some(&first));
     let replaced = running.execute_with(&first);
     assert_eq!((replaced.status, replaced.code().as_str()), (401, "replaced_key"));
-    assert!(replaced.head.contains("www-authenticate: bearer realm=\"atthene\", error=\"invalid_token\""), "{}", replaced.head);
+    assert!(
+        replaced.head.contains("www-authenticate: bearer realm=\"atthene\", error=\"invalid_token\""),
+        "{}",
+        replaced.head
+    );
     assert!(replaced.head.contains("application/problem+json"));
 
     running.core.keys.revoke(&second.id()).expect("revokes");
@@ -66,7 +70,8 @@ fn a_revoked_key_is_refused_on_a_connection_that_stays_open() {
     let key = running.key(None);
     let mut stream = running.connect();
     let mut call = || {
-        let request = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", key.expose());
+        let request =
+            format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", key.expose());
         stream.write_all(request.as_bytes()).expect("sends");
         let mut buffer = [0; 4096];
         let read = stream.read(&mut buffer).expect("answers");
@@ -83,7 +88,10 @@ fn malformed_authorization_headers_are_named_and_asked_for_again() {
     running.key(None);
     let missing = running.send("POST /api/amas/conversations/execute HTTP/1.1", b"{}");
     assert_eq!((missing.status, missing.code().as_str()), (401, "missing_key"));
-    assert!(missing.head.contains("www-authenticate: bearer realm=\"atthene\"\r\n"), "no error code where no key came (RFC 6750, 3.1)");
+    assert!(
+        missing.head.contains("www-authenticate: bearer realm=\"atthene\"\r\n"),
+        "no error code where no key came (RFC 6750, 3.1)"
+    );
     for (value, code) in [
         ("", "malformed_authorization"),
         ("Bearer", "malformed_authorization"),
@@ -98,7 +106,10 @@ fn malformed_authorization_headers_are_named_and_asked_for_again() {
         let answer = running.execute(value);
         assert_eq!((answer.status, answer.code().as_str()), (401, code), "{value:?}: {answer:?}");
     }
-    let twice = running.send("POST /api/amas/conversations/execute HTTP/1.1\r\nauthorization: Bearer a\r\nauthorization: Bearer b", b"{}");
+    let twice = running.send(
+        "POST /api/amas/conversations/execute HTTP/1.1\r\nauthorization: Bearer a\r\nauthorization: Bearer b",
+        b"{}",
+    );
     assert_eq!(twice.code(), "malformed_authorization");
 }
 
@@ -119,7 +130,8 @@ fn a_proxy_asks_with_any_method() {
     let running = Running::start();
     let key = running.key(None);
     for method in ["GET", "HEAD", "POST", "DELETE"] {
-        let answer = running.send(&format!("{method} /auth/verify HTTP/1.1\r\nauthorization: Bearer {}", key.expose()), b"");
+        let answer =
+            running.send(&format!("{method} /auth/verify HTTP/1.1\r\nauthorization: Bearer {}", key.expose()), b"");
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{method}");
     }
     assert_eq!(running.send("GET /auth/verify HTTP/1.1", b"").status, 401);
@@ -166,14 +178,21 @@ fn names_rebound_to_loopback_and_web_pages_are_refused() {
     let key = running.key(None);
     let raw = |head: String| {
         let mut stream = running.connect();
-        stream.write_all(format!("{head}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n", key.expose()).as_bytes()).expect("sends");
+        stream
+            .write_all(
+                format!("{head}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n", key.expose()).as_bytes(),
+            )
+            .expect("sends");
         Answer::read(&mut stream).code()
     };
     assert_eq!(raw("GET /auth/verify HTTP/1.1\r\nhost: evil.example:8765".into()), "forbidden_host");
     assert_eq!(raw("GET http://evil.example/auth/verify HTTP/1.1\r\nhost: localhost".into()), "forbidden_host");
     assert_eq!(raw("GET /auth/verify HTTP/1.0".into()), "forbidden_host");
     for origin in ["https://evil.example", "null", "http://localhost"] {
-        assert_eq!(raw(format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\norigin: {origin}")), "forbidden_origin");
+        assert_eq!(
+            raw(format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\norigin: {origin}")),
+            "forbidden_origin"
+        );
     }
     let preflight = running.send("OPTIONS /auth/verify HTTP/1.1\r\norigin: https://evil.example", b"");
     assert!(!preflight.head.contains("access-control"), "{}", preflight.head);
@@ -184,10 +203,15 @@ fn the_calling_program_is_named() {
     let running = Running::start();
     let key = running.key(None);
     let mut stream = running.connect();
-    let request = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nuser-agent: tests/1.0\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n", key.expose());
+    let request = format!(
+        "GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nuser-agent: tests/1.0\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+        key.expose()
+    );
     stream.write_all(request.as_bytes()).expect("sends");
     assert_eq!(Answer::read(&mut stream).status, 204);
-    let callers = eventually("the call to be counted", || Some(running.core.usage.recent_callers(&key.id()).expect("reads")).filter(|callers| !callers.is_empty()));
+    let callers = eventually("the call to be counted", || {
+        Some(running.core.usage.recent_callers(&key.id()).expect("reads")).filter(|callers| !callers.is_empty())
+    });
     assert_eq!(callers[0].user_agent, "tests/1.0");
     // The caller is this very test.
     assert!(callers[0].program.starts_with("it-"), "{callers:?}");

@@ -36,7 +36,10 @@ impl Running {
         let dir = tempfile::tempdir().expect("a folder");
         let vault = Vault::new(MemoryVault::default()).expect("a thread");
         let now = Arc::new(AtomicI64::new(Clock::system().now().0));
-        let clock = { let now = now.clone(); Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed))) };
+        let clock = {
+            let now = now.clone();
+            Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
+        };
         let core = Core::open_with(&Profile::at(dir.path()), clock, vault).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
@@ -76,7 +79,8 @@ impl Running {
     /// Sends `head` (without its end) and `body` on a new connection.
     pub fn send(&self, head: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
-        let message = format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let message =
+            format!("{head}\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
         // A refused caller may be cut off while it still writes.
         let _ = stream.write_all(message.as_bytes()).and_then(|()| stream.write_all(body));
         Answer::read(&mut stream)
@@ -84,7 +88,10 @@ impl Running {
 
     /// Executes the built-in agent with an `Authorization` header of this value.
     pub fn execute(&self, authorization: &str) -> Answer {
-        self.send(&format!("POST {EXECUTE} HTTP/1.1\r\nauthorization: {authorization}"), br#"{"agent_id":"atthene-status"}"#)
+        self.send(
+            &format!("POST {EXECUTE} HTTP/1.1\r\nauthorization: {authorization}"),
+            br#"{"agent_id":"atthene-status"}"#,
+        )
     }
 
     pub fn execute_with(&self, key: &KeyText) -> Answer {

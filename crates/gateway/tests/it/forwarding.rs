@@ -33,10 +33,17 @@ fn the_runtime_gets_the_call_without_the_key_and_with_its_own_credential() {
         let mut body = [0; 7];
         stream.read_exact(&mut body).expect("a body");
         told.send((head, body)).expect("heard");
-        stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-own: 1\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\nhi").expect("answers");
+        stream
+            .write_all(
+                b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx-own: 1\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\nhi",
+            )
+            .expect("answers");
     });
     running.set_runtime(&format!("{url}/base"), Some("runtime-credential"));
-    let head = format!("PUT /api/amas/agents/7?x=%20y HTTP/1.1\r\nauthorization: Bearer {}\r\nte: trailers\r\nx-mine: 1", key.expose());
+    let head = format!(
+        "PUT /api/amas/agents/7?x=%20y HTTP/1.1\r\nauthorization: Bearer {}\r\nte: trailers\r\nx-mine: 1",
+        key.expose()
+    );
     let answer = running.send(&head, b"payload");
     assert_eq!((answer.status, answer.body.as_str()), (201, "hi"));
     assert!(answer.head.contains("x-own: 1") && !answer.head.contains("x-hop"), "{}", answer.head);
@@ -54,7 +61,9 @@ fn events_arrive_one_by_one() {
     let key = running.key(None);
     let (go_on, told) = mpsc::channel::<()>();
     let url = runtime(move |mut stream, _| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").expect("answers");
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            .expect("answers");
         for event in ["one", "two", "three"] {
             let text = format!("data: {event}\n\n");
             stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).expect("streams");
@@ -65,7 +74,10 @@ fn events_arrive_one_by_one() {
     });
     running.set_runtime(&url, None);
     let mut stream = running.connect();
-    let call = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", key.expose());
+    let call = format!(
+        "POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        key.expose()
+    );
     stream.write_all(call.as_bytes()).expect("sends");
     let mut read = String::new();
     let mut buffer = [0; 4096];
@@ -88,7 +100,9 @@ fn a_caller_that_hangs_up_cancels_the_call() {
         let (called, reached) = mpsc::channel();
         let url = runtime(move |mut stream, _| {
             if answered {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").expect("answers");
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+                    .expect("answers");
             }
             called.send(()).expect("heard");
             let mut byte = [0];
@@ -96,7 +110,10 @@ fn a_caller_that_hangs_up_cancels_the_call() {
         });
         running.set_runtime(&url, None);
         let mut stream = running.connect();
-        let call = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 0\r\n\r\n", key.expose());
+        let call = format!(
+            "POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 0\r\n\r\n",
+            key.expose()
+        );
         stream.write_all(call.as_bytes()).expect("sends");
         reached.recv().expect("the runtime was called");
         drop(stream);
@@ -109,7 +126,9 @@ fn a_redirect_is_passed_on_and_not_followed() {
     let running = Running::start();
     let key = running.key(None);
     let url = runtime(|mut stream, _| {
-        stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").expect("answers");
+        stream
+            .write_all(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
+            .expect("answers");
     });
     running.set_runtime(&url, None);
     assert_eq!(running.execute_with(&key).status, 302);

@@ -47,7 +47,10 @@ fn a_body_that_stops_arriving_is_told_so() {
     let running = Running::with(hasty());
     let key = running.key(None);
     let mut stream = running.connect();
-    let head = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{", key.expose());
+    let head = format!(
+        "POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{",
+        key.expose()
+    );
     stream.write_all(head.as_bytes()).expect("sends");
     let answer = Answer::read(&mut stream);
     assert_eq!((answer.status, answer.code().as_str()), (408, "body_timeout"));
@@ -57,13 +60,25 @@ fn a_body_that_stops_arriving_is_told_so() {
 fn a_body_over_the_limit_is_refused_with_and_without_a_length() {
     let running = Running::start();
     let key = running.key(None);
-    running.core.settings.save(atthene_core::Settings { largest_body_mib: 1, ..atthene_core::Settings::clone(&running.core.settings.current()) }).expect("saves");
+    running
+        .core
+        .settings
+        .save(atthene_core::Settings {
+            largest_body_mib: 1,
+            ..atthene_core::Settings::clone(&running.core.settings.current())
+        })
+        .expect("saves");
     std::thread::sleep(Duration::from_millis(100));
-    let authorized = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nconnection: close", key.expose());
+    let authorized = format!(
+        "POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\nconnection: close",
+        key.expose()
+    );
     let body = vec![b' '; (1 << 20) + 1];
 
     let mut stream = running.connect();
-    let _ = stream.write_all(format!("{authorized}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes()).and_then(|()| stream.write_all(&body));
+    let _ = stream
+        .write_all(format!("{authorized}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes())
+        .and_then(|()| stream.write_all(&body));
     let answer = Answer::read(&mut stream);
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
 
@@ -85,12 +100,20 @@ fn more_connections_than_places_are_told_to_come_back() {
     });
     assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
     drop(held);
-    crate::common::eventually("a free place", || Some(()).filter(|()| running.send("GET /healthz HTTP/1.1", b"").status == 200));
+    crate::common::eventually("a free place", || {
+        Some(()).filter(|()| running.send("GET /healthz HTTP/1.1", b"").status == 200)
+    });
 }
 
 /// Bytes of memory that this process holds.
 fn resident() -> usize {
-    let pages: usize = std::fs::read_to_string("/proc/self/statm").expect("Linux").split(' ').nth(1).expect("a field").parse().expect("a number");
+    let pages: usize = std::fs::read_to_string("/proc/self/statm")
+        .expect("Linux")
+        .split(' ')
+        .nth(1)
+        .expect("a field")
+        .parse()
+        .expect("a number");
     pages * 4096
 }
 
@@ -110,10 +133,16 @@ fn ten_thousand_guesses_with_a_valid_id_open_nothing_and_keep_nobody_out() {
                     let mut buffer = [0; 4096];
                     let mut opened = 0;
                     for _ in 0..GUESSES / 4 {
-                        let guess = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", with_id_of(&key));
+                        let guess = format!(
+                            "GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n",
+                            with_id_of(&key)
+                        );
                         stream.write_all(guess.as_bytes()).expect("sends");
                         let read = stream.read(&mut buffer).expect("answers");
-                        opened += usize::from(!buffer[..read].starts_with(b"HTTP/1.1 401") && !buffer[..read].starts_with(b"HTTP/1.1 503"));
+                        opened += usize::from(
+                            !buffer[..read].starts_with(b"HTTP/1.1 401")
+                                && !buffer[..read].starts_with(b"HTTP/1.1 503"),
+                        );
                     }
                     opened
                 })
@@ -124,7 +153,10 @@ fn ten_thousand_guesses_with_a_valid_id_open_nothing_and_keep_nobody_out() {
             let mut stream = running.connect();
             let mut buffer = [0; 4096];
             while !done.load(Ordering::Relaxed) {
-                let call = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", key.expose());
+                let call = format!(
+                    "GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n",
+                    key.expose()
+                );
                 let started = Instant::now();
                 stream.write_all(call.as_bytes()).expect("sends");
                 let read = stream.read(&mut buffer).expect("answers");
@@ -142,5 +174,9 @@ fn ten_thousand_guesses_with_a_valid_id_open_nothing_and_keep_nobody_out() {
     let grown = resident().saturating_sub(before) >> 20;
     assert!(grown < 100, "{grown} MiB more memory");
     times.sort_unstable();
-    println!("{GUESSES} guesses: {grown} MiB more memory, the holder's p99 {:?} over {} calls", times[times.len() * 99 / 100], times.len());
+    println!(
+        "{GUESSES} guesses: {grown} MiB more memory, the holder's p99 {:?} over {} calls",
+        times[times.len() * 99 / 100],
+        times.len()
+    );
 }

@@ -39,7 +39,10 @@ fn stopping_lets_an_open_call_end_and_writes_the_counters() {
     let running = Running::start();
     let key = running.key(None);
     let mut stream = running.connect();
-    let head = format!("POST /api/amas/conversations/execute HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 29\r\n\r\n", key.expose());
+    let head = format!(
+        "POST /api/amas/conversations/execute HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 29\r\n\r\n",
+        key.expose()
+    );
     stream.write_all(head.as_bytes()).expect("sends");
     // The gateway has the head; the body comes while it stops.
     std::thread::sleep(Duration::from_millis(150));

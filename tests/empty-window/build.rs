@@ -1,0 +1,4 @@
+//! Makes the context of the empty window.
+fn main() {
+    tauri_build::build();
+}

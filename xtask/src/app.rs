@@ -1,0 +1,74 @@
+//! Builds the page and the app around it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::packages;
+use crate::steps::say;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// The file of a release build.
+pub fn release(path: &str) -> PathBuf {
+    target().join("release").join(format!("{path}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Runs a command to its end; a failure is an error that names it.
+pub fn must(command: &mut Command) -> Result<()> {
+    let status =
+        command.status().with_context(|| format!("{} could not be started", command.get_program().display()))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
+}
+
+/// npm in the folder of the page.
+pub fn npm(arguments: &[&str]) -> Command {
+    let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    npm.args(arguments).current_dir(root().join("ui"));
+    npm
+}
+
+/// Installs the packages of the page from the lock file, where they are not there yet.
+pub fn install_ui() -> Result<()> {
+    packages::need_node()?;
+    let modified = |path: &str| std::fs::metadata(root().join("ui").join(path)).and_then(|meta| meta.modified()).ok();
+    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+        return Ok(());
+    }
+    say("installing the packages of the page from its lock file");
+    must(&mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
+
+/// Builds the page into `ui/dist`.
+pub fn build_ui() -> Result<()> {
+    install_ui()?;
+    say("building the page");
+    must(&mut npm(&["run", "--silent", "build", "--", "--logLevel=warn"]))
+}
+
+/// Builds the app with its page inside, as a release.
+pub fn build_app() -> Result<PathBuf> {
+    packages::ensure(packages::For::Build)?;
+    build_ui()?;
+    say("building the app (about five minutes the first time)");
+    must(cargo().args(["build", "--release", "--package", "atthene-settings", "--features", "tauri/custom-protocol"]))?;
+    let app = release("atthene-settings");
+    if !app.exists() {
+        bail!("{} was not built", app.display());
+    }
+    Ok(app)
+}
+
+/// The cargo that runs this.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

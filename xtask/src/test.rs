@@ -1,0 +1,118 @@
+//! `cargo xtask test`: everything that CI runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::app::{build_app, build_ui, cargo, install_ui, must, npm, root};
+use crate::steps::{Count, Steps, counted};
+use crate::{desktop, packages};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only one part.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Where the pictures of the window go.
+    #[arg(long, default_value = "target/screenshots")]
+    screenshots: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The Rust crates: format, lints, tests, generated types.
+    Unit,
+    /// The page: types, lints, component tests.
+    Ui,
+    /// The real window.
+    E2e,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let wants = |part| arguments.only.is_none_or(|only| only == part);
+    let total = [(Part::Unit, 5), (Part::Ui, 4), (Part::E2e, 2)]
+        .iter()
+        .filter(|(part, _)| wants(*part))
+        .map(|(_, steps)| steps)
+        .sum();
+    let mut steps = Steps::new(total);
+    if wants(Part::Unit) {
+        unit(&mut steps);
+    }
+    if wants(Part::Ui) {
+        ui(&mut steps);
+    }
+    if wants(Part::E2e) {
+        end_to_end(&mut steps, arguments);
+    }
+    if steps.close().failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn unit(steps: &mut Steps) {
+    // The page is embedded when the shell is compiled, so it is built first.
+    steps.check("system packages and the page", || {
+        packages::ensure(packages::For::Build)?;
+        build_ui()
+    });
+    steps.check("format of the Rust code", || must(cargo().args(["fmt", "--all", "--check"])));
+    steps.check("lints of the Rust code", || {
+        must(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
+    });
+    let types_before = types();
+    steps.tests("Rust tests", || counted(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])));
+    // Running the tests wrote the types anew.
+    steps.check("the types that cross to TypeScript are those committed", || {
+        ensure!(types_before? == types()?, "ui/src/lib/backend/types was stale; it is fresh now: commit it");
+        Ok(())
+    });
+}
+
+fn types() -> Result<BTreeMap<PathBuf, String>> {
+    let folder = root().join("ui/src/lib/backend/types");
+    std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .map(|path| {
+            let path = path?;
+            let text = std::fs::read_to_string(&path)?;
+            Ok((path, text))
+        })
+        .collect()
+}
+
+fn ui(steps: &mut Steps) {
+    steps.check("packages of the page", install_ui);
+    steps.check("types of the page", || must(&mut npm(&["run", "--silent", "check"])));
+    steps.check("format and lints of the page", || must(&mut npm(&["run", "--silent", "lint"])));
+    steps.tests("component tests", || counted(&mut npm(&["run", "--silent", "test"])));
+}
+
+fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
+    let mut app = None;
+    steps.check("release build of the app", || {
+        app = Some(build_app()?);
+        Ok(())
+    });
+    steps.tests("end-to-end tests in the real window", || {
+        let Some(app) = app else { bail!("there is no app to test") };
+        real_window(&app, &root().join(&arguments.screenshots))
+    });
+}
+
+fn real_window(app: &std::path::Path, screenshots: &std::path::Path) -> Result<Count> {
+    packages::ensure(packages::For::EndToEnd)?;
+    must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
+    let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
+    command
+        // A window manager, so that closing and raising go the way they go on a desktop.
+        .args(["sh", "-c", "openbox & exec \"$@\"", "sh"])
+        .arg(cargo().get_program())
+        // One window at a time: they share a display, a clipboard and the gateway's port.
+        .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored", "--test-threads=1"])
+        .env("ATTHENE_APP", app)
+        .env("ATTHENE_SCREENSHOTS", screenshots);
+    counted(&mut command)
+}
