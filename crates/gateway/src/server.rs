@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
-use crate::caller::{Budget, Connection};
+use crate::caller::{Connection, LookUps};
 use crate::forward::{Forwarder, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) forwarder: Forwarder,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
-    budget: Arc<Budget>,
+    look_ups: LookUps,
     run_id: String,
     calls: AtomicU64,
 }
@@ -54,7 +54,7 @@ impl Shared {
             forwarder: Forwarder::new(limits)?,
             limits,
             config: RwLock::new(Arc::new(config)),
-            budget: Arc::new(Budget::new()),
+            look_ups: LookUps::start()?,
             run_id: format!(
                 "{:08x}",
                 std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff
@@ -113,7 +113,7 @@ pub(crate) async fn serve(
         let Ok(local) = stream.local_addr() else { continue };
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(Connection::new(peer, local, shared.budget.clone()));
+        let connection = Arc::new(Connection::new(peer, local, shared.look_ups.clone()));
         let (shared, router) = (shared.clone(), router.clone());
         let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
         let served = open.watch(builder.serve_connection(TokioIo::new(stream), service));

@@ -97,7 +97,7 @@ fn start_others(dir: &Path, key: &str) -> Result<Vec<Server>> {
         Ok(file.display().to_string())
     };
     let head = format!(
-        "daemon off; worker_processes 1; error_log stderr crit; events {{ worker_connections 512; }}\n\
+        "daemon off; master_process off; error_log stderr crit; events {{ worker_connections 512; }}\n\
          http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {path}/body; proxy_temp_path {path}/proxy;\n\
          fastcgi_temp_path {path}/fastcgi; uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;\n"
     );

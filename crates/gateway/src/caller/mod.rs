@@ -12,7 +12,8 @@ use procfs as platform;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -21,11 +22,13 @@ use tokio::sync::watch;
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
 
+/// The two ends of a connection, the caller's first.
+pub(crate) type Ends = (SocketAddr, SocketAddr);
+
 /// One accepted connection.
 pub(crate) struct Connection {
-    peer: SocketAddr,
-    local: SocketAddr,
-    budget: Arc<Budget>,
+    ends: Ends,
+    look_ups: LookUps,
     program: watch::Sender<LookUp>,
 }
 
@@ -36,27 +39,22 @@ enum LookUp {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, budget: Arc<Budget>) -> Self {
-        Self { peer, local, budget, program: watch::Sender::new(LookUp::NotAsked) }
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, look_ups: LookUps) -> Self {
+        Self { ends: (peer, local), look_ups, program: watch::Sender::new(LookUp::NotAsked) }
     }
 
     /// Starts the look-up, once in the life of the connection.
     pub(crate) fn look_up(self: &Arc<Self>) {
-        let started = self.program.send_if_modified(|program| {
-            let start = matches!(program, LookUp::NotAsked) && self.budget.take();
-            if start {
+        let asked = self.program.send_if_modified(|program| {
+            let first = matches!(program, LookUp::NotAsked);
+            if first {
                 *program = LookUp::UnderWay;
             }
-            start
+            first
         });
-        if !started {
-            return;
+        if asked && !self.look_ups.ask(self.clone()) {
+            self.program.send_replace(LookUp::Done("".into()));
         }
-        let connection = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let name = platform::program_of(connection.peer, connection.local).unwrap_or_default();
-            connection.program.send_replace(LookUp::Done(name.into()));
-        });
     }
 
     /// Waits a moment for a look-up that is under way.
@@ -79,25 +77,35 @@ impl Connection {
     }
 }
 
-/// A look-up reads the process table; a flood of new connections must not turn into a
-/// flood of these.
-pub(crate) struct Budget(Mutex<(u32, Instant)>);
+/// The thread that reads the process table: once for all connections that wait.
+#[derive(Clone)]
+pub(crate) struct LookUps(SyncSender<Arc<Connection>>);
 
-const LOOK_UPS_A_SECOND: u32 = 40;
+/// Connections that may wait; beyond these, callers are counted by their user agent.
+const MOST_WAITING: usize = 256;
 
-impl Budget {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new((LOOK_UPS_A_SECOND, Instant::now())))
+impl LookUps {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (ask, asked) = sync_channel(MOST_WAITING);
+        std::thread::Builder::new().name("callers".into()).spawn(move || Self::run(&asked))?;
+        Ok(Self(ask))
     }
 
-    fn take(&self) -> bool {
-        let mut budget = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if budget.1.elapsed() >= Duration::from_secs(1) {
-            *budget = (LOOK_UPS_A_SECOND, Instant::now());
+    fn ask(&self, connection: Arc<Connection>) -> bool {
+        self.0.try_send(connection).is_ok()
+    }
+
+    fn run(asked: &Receiver<Arc<Connection>>) {
+        while let Ok(first) = asked.recv() {
+            let waiting: Vec<Arc<Connection>> = std::iter::once(first).chain(asked.try_iter()).collect();
+            let started = Instant::now();
+            let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
+            for (connection, name) in waiting.iter().zip(platform::programs_of(&ends)) {
+                connection.program.send_replace(LookUp::Done(name.unwrap_or_default().into()));
+            }
+            // A flood of connections must not turn into a flood of these: half the time at most.
+            std::thread::sleep(started.elapsed());
         }
-        let left = budget.0.checked_sub(1);
-        budget.0 = left.unwrap_or(0);
-        left.is_some()
     }
 }
 
@@ -150,11 +158,5 @@ mod tests {
         assert_eq!(named(&["bash", "s3cret"]).as_deref(), Some("bash"));
         assert_eq!(named(&["noderig", "a.js"]).as_deref(), Some("noderig"));
         assert_eq!(named(&[]), None);
-    }
-
-    #[test]
-    fn look_ups_are_limited_per_second() {
-        let budget = Budget::new();
-        assert_eq!((0..1000).filter(|_| budget.take()).count(), LOOK_UPS_A_SECOND as usize);
     }
 }

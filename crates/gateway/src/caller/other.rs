@@ -1,27 +1,35 @@
 //! macOS and Windows: the same question through netstat2 and sysinfo, which wrap
 //! `proc_pidinfo` and `GetExtendedTcpTable`.
 
-use std::net::SocketAddr;
-
-use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, TcpSocketInfo, TcpState, get_sockets_info};
+use netstat2::{
+    AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, SocketInfo, TcpSocketInfo, TcpState, get_sockets_info,
+};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use super::describe;
+use super::{Ends, describe};
 
-pub(super) fn program_of(peer: SocketAddr, local: SocketAddr) -> Option<String> {
-    owner(|socket| {
-        (socket.local_addr, socket.local_port) == (peer.ip(), peer.port())
-            && (socket.remote_addr, socket.remote_port) == (local.ip(), local.port())
-    })
+/// The program at the first of the two ends, for each connection.
+pub(super) fn programs_of(connections: &[Ends]) -> Vec<Option<String>> {
+    let table = table();
+    let program = |(peer, local): &Ends| {
+        owner(&table, |socket| {
+            (socket.local_addr, socket.local_port) == (peer.ip(), peer.port())
+                && (socket.remote_addr, socket.remote_port) == (local.ip(), local.port())
+        })
+    };
+    connections.iter().map(program).collect()
 }
 
 pub(super) fn listener_on(port: u16) -> Option<String> {
-    owner(|socket| socket.state == TcpState::Listen && socket.local_port == port)
+    owner(&table(), |socket| socket.state == TcpState::Listen && socket.local_port == port)
 }
 
-fn owner(wanted: impl Fn(&TcpSocketInfo) -> bool) -> Option<String> {
-    let sockets = get_sockets_info(AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6, ProtocolFlags::TCP).ok()?;
-    let pid = sockets.into_iter().find_map(|socket| match &socket.protocol_socket_info {
+fn table() -> Vec<SocketInfo> {
+    get_sockets_info(AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6, ProtocolFlags::TCP).unwrap_or_default()
+}
+
+fn owner(table: &[SocketInfo], wanted: impl Fn(&TcpSocketInfo) -> bool) -> Option<String> {
+    let pid = table.iter().find_map(|socket| match &socket.protocol_socket_info {
         ProtocolSocketInfo::Tcp(tcp) if wanted(tcp) => socket.associated_pids.first().copied(),
         _ => None,
     })?;

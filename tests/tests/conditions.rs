@@ -1,0 +1,134 @@
+//! What people meet besides good days: each a sentence with a remedy, in the window,
+//! nothing lost.
+
+use std::net::TcpListener;
+
+use anyhow::{Context, Result, ensure};
+use atthene_e2e::{Machine, Window, execute_with, output, until};
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_taken_port_is_named_and_another_is_one_click_away() -> Result<()> {
+    let machine = Machine::new()?;
+    let mut holder = machine.command("python3").args(["-m", "http.server", "8765", "--bind", "127.0.0.1"]).spawn()?;
+    until("the port to be taken", || async { Ok(TcpListener::bind("127.0.0.1:8765").is_err().then_some(())) }).await?;
+    let window = Window::open(&machine).await?;
+    window.shows("[data-gateway=port_taken]", "Port 8765 is taken by python3").await?;
+    window.picture("port-taken").await?;
+    window.press("Use port 8766 instead").await?;
+    window.shows("[data-gateway=listening]", "http://127.0.0.1:8766").await?;
+    let key = window.create_key("Elsewhere").await?;
+    window.shows("[data-snippet=curl]", "http://127.0.0.1:8766/api/amas").await?;
+    ensure!(execute_with("http://127.0.0.1:8766", &key).await?.status == 200);
+    window.copy_and_close().await?;
+    holder.kill().await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_second_start_raises_the_first_window_and_ends() -> Result<()> {
+    let machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    let minimised = output("sh", &["-c", "wmctrl -r 'ATTHENE Settings' -b add,hidden; wmctrl -l"]).await?;
+    ensure!(minimised.contains("ATTHENE Settings"), "{minimised}");
+    let mut second = machine.command(Machine::app()?).spawn()?;
+    let ended = until("the second process to end", || {
+        let ended = second.try_wait();
+        async move { Ok(ended?) }
+    })
+    .await?;
+    ensure!(ended.success(), "{ended}");
+    until("the first window to be active", || async {
+        let active = output("xprop", &["-root", "_NET_ACTIVE_WINDOW"]).await?;
+        let id = active.split_whitespace().last().unwrap_or_default().to_owned();
+        let name = output("xprop", &["-id", &id, "WM_NAME"]).await?;
+        Ok(name.contains("ATTHENE Settings").then_some(()))
+    })
+    .await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_database_held_by_another_program_is_said_and_opens_once_it_is_free() -> Result<()> {
+    let machine = Machine::new()?;
+    std::fs::create_dir_all(machine.data_dir())?;
+    let other = rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?;
+    other.execute_batch("CREATE TABLE held (x); BEGIN EXCLUSIVE")?;
+    let window = Window::open(&machine).await?;
+    window.shows("[role=alert]", "locked by another program").await?;
+    window.shows("[role=alert]", "Close the program that has the file open").await?;
+    window.picture("database-locked").await?;
+    other.execute_batch("ROLLBACK")?;
+    drop(other);
+    window.press("Try again").await?;
+    window.shows("main", "No API key yet").await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_database_locked_later_keeps_what_was_typed() -> Result<()> {
+    let machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    window.find("#new-key").await?;
+    let other = rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?;
+    other.execute_batch("BEGIN EXCLUSIVE")?;
+    window.click("#new-key").await?;
+    window.fill("#key-name", "Typed with care").await?;
+    window.click("[form=create-key]").await?;
+    window.shows("[role=dialog] [role=alert]", "locked by another program").await?;
+    let typed = window.find("#key-name").await?.prop("value").await?;
+    ensure!(typed.as_deref() == Some("Typed with care"), "{typed:?}");
+    other.execute_batch("ROLLBACK")?;
+    window.click("[form=create-key]").await?;
+    window.find("#new-key-text").await?;
+    window.copy_and_close().await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_data_folder_that_can_not_be_written_is_named() -> Result<()> {
+    let machine = Machine::new()?;
+    // A file where the folder should be: no right of any user makes this writable.
+    std::fs::write(machine.data_dir(), "in the way")?;
+    let window = Window::open(&machine).await?;
+    window.shows("[role=alert]", &machine.data_dir().display().to_string()).await?;
+    window.shows("[role=alert]", "write access").await?;
+    std::fs::remove_file(machine.data_dir())?;
+    window.press("Try again").await?;
+    window.shows("main", "No API key yet").await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
+    let machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    window.keys("\u{e009}2\u{e000}").await?;
+    window.fill("#clipboard-seconds", "5").await?;
+    window.click("#save-preferences").await?;
+    window.shows("form", "Saved.").await?;
+    window.keys("\u{e009}1\u{e000}").await?;
+    let clipboard =
+        || async { anyhow::Ok(output("xclip", &["-out", "-selection", "clipboard"]).await.unwrap_or_default()) };
+
+    let first = window.create_key("First").await?;
+    window.click("#copy-key").await?;
+    window.shows("#copy-status", "Copied").await?;
+    ensure!(clipboard().await? == first);
+    window.shows("#copy-status", "was cleared").await?;
+    until("the clipboard to be empty", || async { Ok(clipboard().await?.is_empty().then_some(())) }).await?;
+
+    // At quit, at once; but never what somebody else put there.
+    window.click("#copy-key").await?;
+    until("the clipboard to hold the key", || async { Ok((clipboard().await? == first).then_some(())) }).await?;
+    window.click("#new-key-done").await?;
+    window.gone("#new-key-text").await?;
+    window.close().await.context("the window would not close")?;
+    ensure!(clipboard().await?.is_empty(), "the key outlived the app on the clipboard");
+    Ok(())
+}

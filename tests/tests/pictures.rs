@@ -1,0 +1,76 @@
+//! Every page in light and dark, at the usual and at the smallest size, checked against
+//! WCAG 2.2 AA by axe.
+
+use anyhow::{Context, Result, ensure};
+use atthene_e2e::{Machine, Window, execute};
+use serde_json::Value;
+
+async fn check(window: &Window, name: &str) -> Result<()> {
+    for (size, width, height) in [("usual", 1100, 720), ("smallest", 820, 560)] {
+        window.resize(width, height).await?;
+        window.picture(&format!("{name}-{size}")).await?;
+        let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
+        ensure!(wide == false, "{name} at {width} × {height} scrolls sideways");
+    }
+    // The page forbids scripts of others; the driver's own are not the page's.
+    let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/node_modules/axe-core/axe.min.js");
+    window.script(&std::fs::read_to_string(axe).context("npm ci in ui/ brings axe")?).await?;
+    let found = window
+        .script_async(
+            "const done = arguments[arguments.length - 1];
+             axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+               .then((it) => done(it.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 160)).join(' | '))))
+               .catch((error) => done(['axe: ' + error]));",
+        )
+        .await?;
+    let violations = found.as_array().context("axe found a list")?;
+    ensure!(violations.is_empty(), "{name}: {}", Value::Array(violations.clone()));
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
+    for (scheme, theme) in [("light", "Adwaita"), ("dark", "Adwaita:dark")] {
+        let mut machine = Machine::new()?;
+        machine.set("GTK_THEME", theme);
+        let window = Window::open(&machine).await?;
+        window.find("[data-gateway=listening]").await?;
+        let dark = window.script("return matchMedia('(prefers-color-scheme: dark)').matches").await?;
+        ensure!(dark == (scheme == "dark"), "the page does not follow the desktop");
+        check(&window, &format!("{scheme}-empty")).await?;
+
+        let old = window.create_key("Nightly build").await?;
+        execute(&old).await?;
+        window.copy_and_close().await?;
+        let key = window.create_key("مفتاح الإنتاج · production").await?;
+        for _ in 0..3 {
+            execute(&key).await?;
+        }
+        execute(&old).await?;
+        window.shows("#first-call", "from curl").await?;
+        check(&window, &format!("{scheme}-new-key")).await?;
+        window.copy_and_close().await?;
+        window.shows("[data-refusal=replaced_key]", "Nightly build").await?;
+        check(&window, &format!("{scheme}-keys")).await?;
+
+        window.click("#new-key").await?;
+        window.shows("[role=dialog] li", "curl").await?;
+        check(&window, &format!("{scheme}-create")).await?;
+        window.press("Cancel").await?;
+        window.gone("[role=dialog]").await?;
+        window.press("Revoke مفتاح الإنتاج · production").await?;
+        window.shows("[role=alertdialog] li", "curl").await?;
+        check(&window, &format!("{scheme}-revoke")).await?;
+        window.click("#revoke-keep").await?;
+        window.gone("[role=alertdialog]").await?;
+
+        window.press("Preferences").await?;
+        window.fill("#runtime-url", "agents.example.com").await?;
+        window.click("#save-preferences").await?;
+        window.shows("[role=alert]", "can't be read as a URL").await?;
+        check(&window, &format!("{scheme}-preferences")).await?;
+        window.close().await?;
+    }
+    Ok(())
+}
