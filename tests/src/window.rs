@@ -70,6 +70,15 @@ impl Machine {
     }
 }
 
+/// A test that failed leaves no app behind for the next one to meet.
+impl Drop for Window {
+    fn drop(&mut self) {
+        if let Ok(app) = Machine::app() {
+            let _ = std::process::Command::new("pkill").args(["-9", "-f", &app.display().to_string()]).status();
+        }
+    }
+}
+
 /// The open window.
 pub struct Window {
     client: Client,

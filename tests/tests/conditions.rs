@@ -30,8 +30,11 @@ async fn a_taken_port_is_named_and_another_is_one_click_away() -> Result<()> {
 async fn a_second_start_raises_the_first_window_and_ends() -> Result<()> {
     let machine = Machine::new()?;
     let window = Window::open(&machine).await?;
-    let minimised = output("sh", &["-c", "wmctrl -r 'ATTHENE Settings' -b add,hidden; wmctrl -l"]).await?;
-    ensure!(minimised.contains("ATTHENE Settings"), "{minimised}");
+    until("the window manager to know the window", || async {
+        Ok(output("wmctrl", &["-l"]).await?.contains("ATTHENE Settings").then_some(()))
+    })
+    .await?;
+    output("wmctrl", &["-r", "ATTHENE Settings", "-b", "add,hidden"]).await?;
     let mut second = machine.command(Machine::app()?).spawn()?;
     let ended = until("the second process to end", || {
         let ended = second.try_wait();

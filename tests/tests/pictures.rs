@@ -12,6 +12,10 @@ async fn check(window: &Window, name: &str) -> Result<()> {
         let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
         ensure!(wide == false, "{name} at {width} × {height} scrolls sideways");
     }
+    // What 200 % zoom leaves of the usual window.
+    window.resize(550, 560).await?;
+    let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
+    ensure!(wide == false, "{name} at 200 % zoom scrolls sideways");
     // The page forbids scripts of others; the driver's own are not the page's.
     let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/node_modules/axe-core/axe.min.js");
     window.script(&std::fs::read_to_string(axe).context("npm ci in ui/ brings axe")?).await?;

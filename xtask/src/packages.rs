@@ -39,7 +39,17 @@ const DEBIAN: System = System {
     install: &["apt-get", "install", "-y", "-qq", "--no-install-recommends"],
     build: &["build-essential", "pkg-config", "libwebkit2gtk-4.1-dev", "libgtk-3-dev", "librsvg2-dev"],
     headless: &["xvfb", "xauth", "dbus", "imagemagick", "fonts-dejavu-core"],
-    end_to_end: &["webkit2gtk-driver", "openbox", "wmctrl", "xclip", "faketime", "curl", "python3"],
+    end_to_end: &[
+        "webkit2gtk-driver",
+        "openbox",
+        "wmctrl",
+        "x11-utils",
+        "procps",
+        "xclip",
+        "faketime",
+        "curl",
+        "python3",
+    ],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
 };
 
