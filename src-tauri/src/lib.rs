@@ -21,10 +21,6 @@ use clipboard::CopiedKey;
 use new_key::NewKeySlot;
 use startup::Startup;
 
-/// glibc keeps 19 MiB for every thread that ever ran argon2; this one gives it back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs the app until its window closes.
 pub fn run() -> ExitCode {
     // Standard error, so that a terminal and the journal get it. RUST_LOG chooses.

@@ -2,9 +2,11 @@
 //! nothing lost.
 
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, execute_with, output, until};
+use atthene_e2e::{Machine, Window, execute, execute_with, output, until};
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
@@ -133,5 +135,81 @@ async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
     window.gone("#new-key-text").await?;
     window.close().await.context("the window would not close")?;
     ensure!(clipboard().await?.is_empty(), "the key outlived the app on the clipboard");
+    Ok(())
+}
+
+/// An agent runtime that answers with the credential that it got.
+const RUNTIME: &str = r#"
+import http.server, json
+class Runtime(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = json.dumps({"got": self.headers["authorization"]}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.HTTPServer(("127.0.0.1", 8799), Runtime).serve_forever()
+"#;
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_else() -> Result<()> {
+    const CREDENTIAL: &str = "planted-runtime-credential";
+    let machine = Machine::new()?;
+    let mut keychain = machine
+        .command("gnome-keyring-daemon")
+        .args(["--unlock", "--components=secrets", "--foreground", "--replace"])
+        .env("XDG_DATA_HOME", machine.home().join("share"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let mut password = keychain.stdin.take().context("no standard input")?;
+    password.write_all(b"test").await?;
+    drop(password);
+    let mut runtime = machine.command("python3").args(["-c", RUNTIME]).spawn()?;
+
+    let window = Window::open(&machine).await?;
+    window.press("Preferences").await?;
+    window.fill("#runtime-url", "http://127.0.0.1:8799").await?;
+    window.fill("#runtime-credential", CREDENTIAL).await?;
+    window.click("#save-preferences").await?;
+    window.shows("form", "A credential lies in your keychain.").await?;
+    window.press("API Keys").await?;
+    let key = window.create_key("With a runtime").await?;
+    until("the runtime to get its credential", || async {
+        let answer = execute(&key).await?;
+        ensure!(answer.body["got"] == format!("Bearer {CREDENTIAL}"), "{answer:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    window.copy_and_close().await?;
+
+    // Restarted, it is read from the keychain again.
+    window.close().await?;
+    let window = Window::open(&machine).await?;
+    window.find("[data-gateway=listening]").await?;
+    until("the credential after a restart", || async {
+        Ok((execute(&key).await?.body["got"] == format!("Bearer {CREDENTIAL}")).then_some(()))
+    })
+    .await?;
+    for entry in std::fs::read_dir(machine.data_dir())? {
+        let bytes = std::fs::read(entry?.path())?;
+        ensure!(
+            !bytes.windows(CREDENTIAL.len()).any(|window| window == CREDENTIAL.as_bytes()),
+            "it lies in the data folder"
+        );
+    }
+    let search = ["search", "--all", "username", "Agent runtime credential"];
+    ensure!(output("secret-tool", &search).await?.contains(CREDENTIAL), "it does not lie in the keychain");
+
+    window.press("Preferences").await?;
+    window.press("Remove").await?;
+    window.click("#save-preferences").await?;
+    window.find("#runtime-credential").await?;
+    ensure!(!output("secret-tool", &search).await?.contains(CREDENTIAL), "it was not removed from the keychain");
+    window.close().await?;
+    runtime.kill().await?;
+    keychain.kill().await?;
     Ok(())
 }

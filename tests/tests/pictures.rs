@@ -72,7 +72,7 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.press("Preferences").await?;
         window.fill("#runtime-url", "agents.example.com").await?;
         window.click("#save-preferences").await?;
-        window.shows("[role=alert]", "can't be read as a URL").await?;
+        window.shows("[role=alert]", "must start with http://").await?;
         check(&window, &format!("{scheme}-preferences")).await?;
         window.close().await?;
     }

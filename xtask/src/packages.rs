@@ -45,6 +45,8 @@ const DEBIAN: System = System {
         "wmctrl",
         "x11-utils",
         "procps",
+        "gnome-keyring",
+        "libsecret-tools",
         "xclip",
         "faketime",
         "curl",

@@ -61,10 +61,10 @@ impl Settings {
 /// An http or https URL with a host and nothing that does not belong into a base URL.
 fn checked_runtime_url(text: &str) -> Result<String, Error> {
     let wrong = |problem: &str| Error::Setting { field: "agent runtime URL", problem: problem.to_owned() };
-    let url = Url::parse(text.trim()).map_err(|error| wrong(&format!("can't be read as a URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("must start with http:// or https:// and name a host"));
-    }
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        wrong("must start with http:// or https:// and name a host, as in https://agents.example.com")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("must not hold a user name or password; use the credential field"));
     }

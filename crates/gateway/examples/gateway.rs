@@ -10,9 +10,6 @@ use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Core, Settings};
 use atthene_gateway::{Gateway, Limits};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let port = arguments.next().ok_or("which port?")?.parse()?;

@@ -90,7 +90,7 @@ async fn execute(
     let config = shared.config();
     if let Some(runtime) = &config.runtime {
         let runtime = runtime.as_ref().map_err(Clone::clone)?;
-        return shared.forwarder.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await;
+        return shared.forwarder()?.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await;
     }
     let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter);
     let body = body.collect().await.map_err(|error| match error {
@@ -114,7 +114,7 @@ async fn amas(
 ) -> Result<Response, Problem> {
     let config = shared.config();
     let runtime = config.runtime.as_ref().ok_or(Problem::NoAgentRuntime)?.as_ref().map_err(Clone::clone)?;
-    shared.forwarder.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await
+    shared.forwarder()?.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await
 }
 
 /// Check a key for a proxy.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use atthene_core::Core;
@@ -39,7 +39,7 @@ pub(crate) struct Config {
 /// What every call shares.
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
-    pub(crate) forwarder: Forwarder,
+    forwarder: OnceLock<Forwarder>,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
     look_ups: LookUps,
@@ -51,7 +51,7 @@ impl Shared {
     pub(crate) fn new(core: Arc<Core>, config: Config, limits: Limits) -> std::io::Result<Self> {
         Ok(Self {
             core,
-            forwarder: Forwarder::new(limits)?,
+            forwarder: OnceLock::new(),
             limits,
             config: RwLock::new(Arc::new(config)),
             look_ups: LookUps::start()?,
@@ -65,6 +65,17 @@ impl Shared {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Made by the first call that needs it: reading the system's certificates takes time and
+    /// memory that an app without a runtime does not owe.
+    pub(crate) fn forwarder(&self) -> Result<&Forwarder, Problem> {
+        if let Some(forwarder) = self.forwarder.get() {
+            return Ok(forwarder);
+        }
+        let made =
+            Forwarder::new(self.limits).map_err(|error| Problem::RuntimeUnreachable(error.to_string().into()))?;
+        Ok(self.forwarder.get_or_init(|| made))
     }
 
     pub(crate) fn set_config(&self, config: Config) {

@@ -14,7 +14,3 @@ mod common;
 mod forwarding;
 mod hostile;
 mod listening;
-
-/// The allocator of the app, so that what is measured here holds there.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
