@@ -9,6 +9,7 @@ mod new_key;
 mod startup;
 mod window;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use atthene_core::identity::{IDENTIFIER, Profile};
@@ -25,7 +26,11 @@ use startup::Startup;
 pub fn run() -> ExitCode {
     // Standard error, so that a terminal and the journal get it. RUST_LOG chooses.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,atthene=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     #[cfg(target_os = "linux")]
     locale::make_usable();
     let builder = Builder::default()

@@ -41,7 +41,7 @@ fn inside(app: &Path) -> Result<()> {
         eprintln!("{line}");
         if let Some(at) = line.find("http://127.0.0.1:").filter(|_| line.contains("the gateway listens")) {
             picture()?;
-            say(&format!("the gateway: {}", line[at..].trim_end_matches(['"', '\u{1b}', '[', '0', 'm'])));
+            say(&format!("the gateway: {}", line[at..].trim_end()));
             say("end it with Ctrl+C");
         }
     }
