@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -51,8 +52,21 @@ pub fn install_ui() -> Result<()> {
 /// Builds the page into `ui/dist`.
 pub fn build_ui() -> Result<()> {
     install_ui()?;
+    let ui = root().join("ui");
+    let sources = ["src", "index.html", "package-lock.json", "vite.config.ts"].map(|path| newest(&ui.join(path)));
+    // A page that is built anew makes cargo link the app anew.
+    if newest(&ui.join("dist")) > sources.into_iter().max().flatten() {
+        return Ok(());
+    }
     say("building the page");
     must(&mut npm(&["run", "--silent", "build", "--", "--logLevel=warn"]))
+}
+
+/// When anything at or below the path was changed last.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let own = path.metadata().and_then(|meta| meta.modified()).ok();
+    let below = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| newest(&entry.path()));
+    below.chain([own]).max().flatten()
 }
 
 /// Builds the app with its page inside, as a release.
