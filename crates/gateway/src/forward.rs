@@ -90,10 +90,9 @@ impl Forwarder {
         request_id: &str,
         meter: &Meter,
     ) -> Result<Response, Problem> {
-        let too_large = Problem::BodyTooLarge(largest_body / MIB);
         let (mut parts, body) = request.into_parts();
         if http_body::Body::size_hint(&body).lower() > largest_body {
-            return Err(too_large);
+            return Err(Problem::BodyTooLarge(largest_body / MIB));
         }
         let target = runtime.target(&parts.uri).map_err(|_| Problem::NotFound)?;
         drop_hop_by_hop(&mut parts.headers);
@@ -116,7 +115,7 @@ impl Forwarder {
         let asked = Instant::now();
         let answered = tokio::time::timeout(self.limits.runtime_head_time, self.client.request(onward)).await;
         meter.set_runtime_time(asked.elapsed());
-        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&error, too_large))?;
+        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&error))?;
         let (mut parts, body) = answer.into_parts();
         drop_hop_by_hop(&mut parts.headers);
         parts.extensions.clear();
@@ -125,7 +124,7 @@ impl Forwarder {
 }
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// Headers that speak of one connection only (RFC 9110, 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -153,15 +152,12 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Finds the cause that a person can act on.
-fn why(error: &ClientError, too_large: Problem) -> Problem {
+fn why(error: &ClientError) -> Problem {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut deepest = String::new();
     while let Some(error) = source {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::TooLarge) => return too_large,
-            Some(BodyError::Paused) => return Problem::BodyTimeout,
-            Some(BodyError::Broken(_)) => return Problem::BadRequest("The body broke off before its end."),
-            None => {}
+        if let Some(error) = error.downcast_ref::<BodyError>() {
+            return error.into();
         }
         deepest = error.to_string();
         source = error.source();
@@ -171,18 +167,29 @@ fn why(error: &ClientError, too_large: Problem) -> Problem {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("the body is larger than the limit")]
-    TooLarge,
+    #[error("the body is larger than {0} MiB")]
+    TooLarge(u64),
     #[error("the body stopped arriving")]
     Paused,
     #[error(transparent)]
     Broken(axum::Error),
 }
 
+impl From<&BodyError> for Problem {
+    fn from(error: &BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(mib) => Self::BodyTooLarge(*mib),
+            BodyError::Paused => Self::BodyTimeout,
+            BodyError::Broken(_) => Self::BadRequest("The body broke off before its end."),
+        }
+    }
+}
+
 /// A request's body on its way through: counted, limited in size and in the pause between
 /// two parts.
 pub(crate) struct Limited {
     body: Body,
+    largest: u64,
     left: u64,
     pause: Duration,
     /// Set up at the first wait: most bodies arrive with their head.
@@ -192,7 +199,7 @@ pub(crate) struct Limited {
 
 impl Limited {
     pub(crate) fn new(body: Body, largest: u64, pause: Duration, meter: Meter) -> Self {
-        Self { body, left: largest, pause, deadline: None, meter }
+        Self { body, largest, left: largest, pause, deadline: None, meter }
     }
 }
 
@@ -217,7 +224,7 @@ impl http_body::Body for Limited {
                 this.deadline = None;
                 if let Some(data) = frame.data_ref() {
                     let Some(left) = this.left.checked_sub(data.len() as u64) else {
-                        return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                        return Poll::Ready(Some(Err(BodyError::TooLarge(this.largest / MIB))));
                     };
                     this.left = left;
                     this.meter.add_bytes_in(data.len());

@@ -27,7 +27,7 @@ use ts_rs::TS;
 
 pub use limits::Limits;
 
-use forward::Runtime;
+use forward::{MIB, Runtime};
 use problem::Problem;
 use server::{Config, Shared};
 
@@ -277,7 +277,7 @@ impl Config {
             }
             Runtime::new(url, None).ok_or(Problem::RUNTIME_UNUSABLE)
         });
-        Self { largest_body: u64::from(settings.largest_body_mib) * 1024 * 1024, runtime }
+        Self { largest_body: u64::from(settings.largest_body_mib) * MIB, runtime }
     }
 }
 

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::auth::LiveKey;
-use crate::forward::{BodyError, Limited};
+use crate::forward::Limited;
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
 use crate::server::{RequestId, Shared};
@@ -93,11 +93,7 @@ async fn execute(
         return shared.forwarder()?.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await;
     }
     let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter);
-    let body = body.collect().await.map_err(|error| match error {
-        BodyError::TooLarge => Problem::BodyTooLarge(config.largest_body / (1024 * 1024)),
-        BodyError::Paused => Problem::BodyTimeout,
-        BodyError::Broken(_) => Problem::BadRequest("The body broke off before its end."),
-    })?;
+    let body = body.collect().await.map_err(|error| Problem::from(&error))?;
     let answered = tokio::task::spawn_blocking(move || {
         agent::answer(&shared.core, &key.0.0, &body.to_bytes(), request_id.as_str())
     });

@@ -115,7 +115,7 @@ impl Usage {
     pub fn record(&self, call: Call) {
         let now = self.clock.now();
         let hour = now.hour();
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.lock();
         for (part, time) in [("gateway", Some(call.gateway_time)), ("runtime", call.runtime_time)] {
             let Some(time) = time else { continue };
             *pending.latencies.entry((hour, call.key.clone(), part, Bucket::of(time))).or_default() += 1;

@@ -39,6 +39,7 @@ export const text = {
     },
     noExpiry: 'Does not expire',
     unused: 'Not used yet',
+    unknownProgram: 'an unknown program',
     by: (program: string) => `by ${program}`,
     created: (at: number) => `Created ${dayOf(at)}`,
     lifetime: (percent: number) => `${percent} % of its time is left`,
