@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atthene_core::identity::Profile;
-use atthene_core::{Change, Core, Error, ErrorView};
+use atthene_core::{Actor, Change, Core, Error, ErrorView};
 use atthene_gateway::{Gateway, GatewayState, Limits};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::{Notify, broadcast, watch};
@@ -81,7 +81,7 @@ async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
     let startup = app.state::<Startup>();
     let profile = startup.profile.clone();
     let opened = tokio::task::spawn_blocking(move || match profile {
-        Some(profile) => Core::open(&profile),
+        Some(profile) => Core::open(&profile, Actor::Window),
         None => Err(Error::Internal("this account has no home folder".into())),
     });
     let opened = match opened.await {

@@ -4,13 +4,13 @@
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, NewKey};
 use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core};
+use atthene_core::{Clock, Core, Outside};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn key_check(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
     let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(dir.path()), Clock::system(), vault).expect("opens");
+    let core = Core::open_with(&Profile::at(dir.path()), Outside::new(Clock::system(), vault)).expect("opens");
     let asked = NewKey { name: "bench".into(), expiry: Expiry::Days { days: 30 }, replaces: None };
     let (_, text) = core.keys.create(asked).expect("creates");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -15,6 +15,8 @@ pub enum Change {
     Usage,
     /// A setting was saved, here or by another process.
     Settings,
+    /// An integration was added, changed, checked or removed, here or by another process.
+    Integrations,
     /// The gateway started, stopped or could not listen.
     Gateway,
 }

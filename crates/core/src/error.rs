@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use ts_rs::TS;
 
+use crate::integrations::FieldProblem;
 use crate::vault::VaultError;
 
 /// The closed list of error codes. The UI branches on these and on nothing else.
@@ -19,6 +20,11 @@ pub enum Code {
     KeyNotFound,
     KeyAlreadyEnded,
     InvalidSetting,
+    InvalidIntegration,
+    IntegrationNotFound,
+    BuiltInIsFixed,
+    SecretMissing,
+    LinkRefused,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -73,6 +79,21 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A field of an integration that can't work.
+    #[error("{}", .0.problem)]
+    Integration(FieldProblem),
+    /// No such integration.
+    #[error("This integration is not in the list any more.")]
+    IntegrationNotFound,
+    /// The built-in integration comes with the app.
+    #[error("The built-in integration can't be changed or deleted.")]
+    BuiltInIsFixed,
+    /// A stored client secret is gone.
+    #[error("The client secret of this integration is not in the keychain any more.")]
+    SecretMissing,
+    /// A link to a host that the app does not open.
+    #[error("This link does not lead to one of Microsoft's pages, so it was not opened.")]
+    LinkRefused,
     /// SQLite refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,6 +183,11 @@ impl Error {
             Self::KeyNotFound => Code::KeyNotFound,
             Self::KeyAlreadyEnded => Code::KeyAlreadyEnded,
             Self::Setting { .. } => Code::InvalidSetting,
+            Self::Integration(_) => Code::InvalidIntegration,
+            Self::IntegrationNotFound => Code::IntegrationNotFound,
+            Self::BuiltInIsFixed => Code::BuiltInIsFixed,
+            Self::SecretMissing => Code::SecretMissing,
+            Self::LinkRefused => Code::LinkRefused,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -188,6 +214,11 @@ impl Error {
             Code::KeyNotFound => "Close this dialog; the list is up to date.",
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
+            Code::InvalidIntegration => "Correct this field; nothing was saved.",
+            Code::IntegrationNotFound => "Go back to the list; it is up to date.",
+            Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",
+            Code::SecretMissing => "Edit the integration and enter the secret again.",
+            Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
             Code::DatabaseLocked => {
                 "Close the program that has the file open (a database browser, a backup), then try again."
             }

@@ -6,7 +6,11 @@ mod change;
 mod clock;
 mod error;
 pub mod identity;
+pub mod integrations;
 pub mod keys;
+pub mod microsoft;
+mod network;
+mod policy;
 mod runtime;
 mod settings;
 mod store;
@@ -16,20 +20,42 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+pub use activity::Actor;
 pub use change::{Change, Changes};
 pub use clock::{Clock, UnixMs};
 pub use error::{Code, Error, ErrorView, StoreError};
-pub use runtime::CredentialChange;
+pub use policy::{MicrosoftPolicy, Policy};
 pub use settings::{Settings, SettingsStore};
 pub use store::DATABASE_FILE;
 
-use activity::Usage;
+use activity::{Recorder, Usage};
 use identity::Profile;
+use integrations::Integrations;
 use keys::Keys;
 use store::{Store, Watch};
+pub use vault::SecretChange;
 use vault::{Keychain, Vault};
 
-/// One open profile: the use cases on its keys, usage and settings.
+/// What is outside of a profile, so that tests bring their own.
+pub struct Outside {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where secrets lie.
+    pub vault: Vault,
+    /// What the machine's administrator has fixed.
+    pub policy: Policy,
+    /// Who acts in this process.
+    pub actor: Actor,
+}
+
+impl Outside {
+    /// The clock and vault given, no policy, at the window.
+    pub fn new(clock: Clock, vault: Vault) -> Self {
+        Self { clock, vault, policy: Policy::default(), actor: Actor::Window }
+    }
+}
+
+/// One open profile: the use cases on its keys, usage, settings and integrations.
 pub struct Core {
     /// The one API key and those before it.
     pub keys: Keys,
@@ -37,6 +63,8 @@ pub struct Core {
     pub usage: Usage,
     /// What an admin can set.
     pub settings: SettingsStore,
+    /// OAuth app registrations.
+    pub integrations: Integrations,
     vault: Vault,
     changes: Changes,
 }
@@ -44,21 +72,33 @@ pub struct Core {
 impl Core {
     /// Opens the profile with the system's clock and keychain. Blocks on SQLite, not on
     /// the keychain.
-    pub fn open(profile: &Profile) -> Result<Arc<Self>, Error> {
+    pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Self>, Error> {
         let vault = Vault::new(Keychain::new(profile.keychain_service()))
             .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))?;
-        Self::open_with(profile, Clock::system(), vault)
+        Self::open_with(profile, Outside { clock: Clock::system(), vault, policy: Policy::read(), actor })
     }
 
-    /// Opens the profile with the given clock and vault.
-    pub fn open_with(profile: &Profile, clock: Clock, vault: Vault) -> Result<Arc<Self>, Error> {
+    /// Opens the profile with what is outside of it given.
+    pub fn open_with(profile: &Profile, outside: Outside) -> Result<Arc<Self>, Error> {
+        let Outside { clock, vault, policy, actor } = outside;
         let changes = Changes::default();
         let store = Arc::new(Store::open(profile.data_dir())?);
         let watch = Watch::new(&store)?;
         let core = Arc::new(Self {
             keys: Keys::load(store.clone(), clock.clone(), changes.clone())?,
-            usage: Usage::new(store.clone(), clock, changes.clone()),
-            settings: SettingsStore::load(store, changes.clone())?,
+            usage: Usage::new(store.clone(), clock.clone(), changes.clone()),
+            settings: SettingsStore::load(store.clone(), changes.clone())?,
+            integrations: Integrations::new(
+                integrations::Shared {
+                    store,
+                    vault: vault.clone(),
+                    recorder: Recorder::new(actor, clock.clone()),
+                    clock,
+                    changes: changes.clone(),
+                },
+                Arc::default(),
+                &policy,
+            ),
             vault,
             changes,
         });
@@ -74,7 +114,7 @@ impl Core {
     }
 
     /// Saves settings and, with them, what is to become of the agent runtime's credential.
-    pub async fn save_settings(&self, new: Settings, credential: CredentialChange) -> Result<Arc<Settings>, Error> {
+    pub async fn save_settings(&self, new: Settings, credential: SecretChange) -> Result<Arc<Settings>, Error> {
         runtime::save(&self.settings, &self.vault, new, credential).await?;
         Ok(self.settings.current())
     }
@@ -88,7 +128,8 @@ impl Core {
         let reloaded = match change {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload(),
-            Change::Usage | Change::Gateway => Ok(()),
+            // Read when they are asked for.
+            Change::Usage | Change::Gateway | Change::Integrations => Ok(()),
         };
         match reloaded {
             Ok(()) => core.changes.tell(change),

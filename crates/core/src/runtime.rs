@@ -4,20 +4,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::Error;
 use crate::settings::{Settings, SettingsStore};
-use crate::vault::Vault;
+use crate::vault::{SecretChange, Vault};
 
 const ENTRY: &str = "Agent runtime credential";
 const LONGEST: usize = 2048;
-
-/// What to do with the stored credential.
-pub enum CredentialChange {
-    /// Leave it as it is.
-    Keep,
-    /// Put this one in its place.
-    Replace(SecretString),
-    /// Forget it.
-    Remove,
-}
 
 /// Saves settings together with the credential: secret first, then row; on removal row
 /// first, then secret. So a row never promises a secret that is not there.
@@ -25,24 +15,24 @@ pub(crate) async fn save(
     settings: &SettingsStore,
     vault: &Vault,
     mut new: Settings,
-    credential: CredentialChange,
+    credential: SecretChange,
 ) -> Result<(), Error> {
     let keep = settings.current().runtime_has_credential;
     // One that was sent to another runtime would be a leak.
     let moved = new.runtime_url.as_deref().map(|url| url.trim().trim_end_matches('/'))
         != settings.current().runtime_url.as_deref();
     match credential {
-        CredentialChange::Keep if !keep || !moved => {
+        SecretChange::Keep if !keep || !moved => {
             new.runtime_has_credential = keep;
             settings.save(new)?;
         }
-        CredentialChange::Replace(secret) => {
+        SecretChange::Replace(secret) => {
             check(&secret)?;
             vault.set(ENTRY, secret).await?;
             new.runtime_has_credential = true;
             settings.save(new)?;
         }
-        CredentialChange::Keep | CredentialChange::Remove => {
+        SecretChange::Keep | SecretChange::Remove => {
             new.runtime_has_credential = false;
             settings.save(new)?;
             if keep {

@@ -1,6 +1,6 @@
 //! Commands on the settings.
 
-use atthene_core::{CredentialChange, Settings};
+use atthene_core::{SecretChange, Settings};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tauri::State;
@@ -13,7 +13,7 @@ use crate::startup::Startup;
 #[derive(Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[ts(export)]
-pub enum CredentialRequest {
+pub enum SecretRequest {
     /// Leave it as it is.
     Keep,
     /// Put this one in its place.
@@ -26,12 +26,12 @@ pub enum CredentialRequest {
     Remove,
 }
 
-impl From<CredentialRequest> for CredentialChange {
-    fn from(request: CredentialRequest) -> Self {
+impl From<SecretRequest> for SecretChange {
+    fn from(request: SecretRequest) -> Self {
         match request {
-            CredentialRequest::Keep => Self::Keep,
-            CredentialRequest::Replace { secret } => Self::Replace(secret),
-            CredentialRequest::Remove => Self::Remove,
+            SecretRequest::Keep => Self::Keep,
+            SecretRequest::Replace { secret } => Self::Replace(secret),
+            SecretRequest::Remove => Self::Remove,
         }
     }
 }
@@ -45,7 +45,7 @@ pub(crate) async fn get_settings(startup: State<'_, Startup>) -> Answer<Settings
 pub(crate) async fn save_settings(
     startup: State<'_, Startup>,
     settings: Settings,
-    credential: CredentialRequest,
+    credential: SecretRequest,
 ) -> Answer<Settings> {
     let core = startup.core().await?;
     let saved = core.save_settings(settings, credential.into()).await.map_err(|error| error.view())?;

@@ -1,9 +1,12 @@
-//! What was done with the key: counters per hour, caller and outcome.
+//! What was done: counters per hour, caller and outcome, and the record of each act.
 
 mod latency;
+mod record;
 mod usage;
 
 pub use latency::Bucket;
+pub use record::Actor;
+pub(crate) use record::{Came, Entry, Kind, Recorder};
 pub use usage::{Call, Caller, Outcome, Usage};
 
 use serde::Serialize;

@@ -6,7 +6,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::StoreError;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_keys_usage_settings.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_keys_usage_settings.sql"),
+    include_str!("migrations/0002_integrations_activity.sql"),
+];
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

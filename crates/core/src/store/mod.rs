@@ -1,6 +1,8 @@
 //! The SQLite database: one file, WAL, one writer at a time in this process, other
 //! processes welcome.
 
+pub(crate) mod activity;
+pub(crate) mod integrations;
 pub(crate) mod keys;
 mod migration;
 pub(crate) mod settings;

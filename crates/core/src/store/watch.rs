@@ -16,6 +16,7 @@ const EVERY: Duration = Duration::from_millis(50);
 struct Revisions {
     keys: i64,
     settings: i64,
+    integrations: i64,
 }
 
 /// A connection that sees commits of every other one.
@@ -52,10 +53,10 @@ impl Watch {
         Ok(())
     }
 
-    fn poll(&mut self) -> Result<[Option<Change>; 2], StoreError> {
+    fn poll(&mut self) -> Result<[Option<Change>; 3], StoreError> {
         let data_version = data_version(&self.connection)?;
         if data_version == self.data_version {
-            return Ok([None; 2]);
+            return Ok([None; 3]);
         }
         let revisions = revisions(&self.connection)?;
         let before = std::mem::replace(&mut self.revisions, revisions);
@@ -63,6 +64,7 @@ impl Watch {
         Ok([
             (before.keys != revisions.keys).then_some(Change::Keys),
             (before.settings != revisions.settings).then_some(Change::Settings),
+            (before.integrations != revisions.integrations).then_some(Change::Integrations),
         ])
     }
 }
@@ -74,7 +76,8 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> {
     connection
         .prepare_cached(
-            "SELECT (SELECT n FROM revisions WHERE topic = 'keys'), (SELECT n FROM revisions WHERE topic = 'settings')",
+            "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
+                    max(n) FILTER (WHERE topic = 'integrations') FROM revisions",
         )?
-        .query_row([], |row| Ok(Revisions { keys: row.get(0)?, settings: row.get(1)? }))
+        .query_row([], |row| Ok(Revisions { keys: row.get(0)?, settings: row.get(1)?, integrations: row.get(2)? }))
 }

@@ -46,6 +46,17 @@ pub trait SecretStore: Send {
     fn delete(&mut self, name: &str) -> Result<(), VaultError>;
 }
 
+/// What is to become of a stored secret.
+#[derive(Debug)]
+pub enum SecretChange {
+    /// Leave it as it is.
+    Keep,
+    /// Put this one in its place.
+    Replace(SecretString),
+    /// Forget it.
+    Remove,
+}
+
 type Job = Box<dyn FnOnce(&mut dyn SecretStore) + Send>;
 
 /// The handle to the thread that owns the keychain.
@@ -65,18 +76,21 @@ impl Vault {
     }
 
     /// The secret of that name, if there is one.
-    pub async fn get(&self, name: &'static str) -> Result<Option<SecretString>, VaultError> {
-        self.ask(move |store| store.get(name)).await
+    pub async fn get(&self, name: impl Into<String>) -> Result<Option<SecretString>, VaultError> {
+        let name = name.into();
+        self.ask(move |store| store.get(&name)).await
     }
 
     /// Keeps the secret under that name.
-    pub async fn set(&self, name: &'static str, secret: SecretString) -> Result<(), VaultError> {
-        self.ask(move |store| store.set(name, &secret)).await
+    pub async fn set(&self, name: impl Into<String>, secret: SecretString) -> Result<(), VaultError> {
+        let name = name.into();
+        self.ask(move |store| store.set(&name, &secret)).await
     }
 
     /// Forgets the secret of that name.
-    pub async fn delete(&self, name: &'static str) -> Result<(), VaultError> {
-        self.ask(move |store| store.delete(name)).await
+    pub async fn delete(&self, name: impl Into<String>) -> Result<(), VaultError> {
+        let name = name.into();
+        self.ask(move |store| store.delete(&name)).await
     }
 
     async fn ask<T: Send + 'static>(

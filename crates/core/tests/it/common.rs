@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, KeyId, KeyState, NewKey};
 use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, UnixMs};
+use atthene_core::{Clock, Core, Outside, UnixMs};
 
 pub const START: i64 = 1_800_000_000_000;
 
@@ -22,10 +22,18 @@ impl Machine {
     }
 
     pub fn open(&self) -> Arc<Core> {
-        let now = self.now.clone();
-        let clock = Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)));
         let vault = Vault::new(MemoryVault::default()).expect("a thread");
-        Core::open_with(&Profile::at(self.dir.path()), clock, vault).expect("opens")
+        self.open_with(Outside::new(self.clock(), vault))
+    }
+
+    pub fn open_with(&self, outside: Outside) -> Arc<Core> {
+        Core::open_with(&Profile::at(self.dir.path()), outside).expect("opens")
+    }
+
+    /// The clock that [`Machine::step`] moves.
+    pub fn clock(&self) -> Clock {
+        let now = self.now.clone();
+        Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
     }
 
     /// Moves the clock, also backwards.

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use crate::common::{Machine, live, new_key};
 use atthene_core::identity::Profile;
 use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Code, Core, DATABASE_FILE, Error};
+use atthene_core::{Clock, Code, Core, DATABASE_FILE, Error, Outside};
 use rusqlite::Connection;
 
 fn open_error(dir: &std::path::Path) -> Error {
     let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    match Core::open_with(&Profile::at(dir), Clock::system(), vault) {
+    match Core::open_with(&Profile::at(dir), Outside::new(Clock::system(), vault)) {
         Ok(_) => panic!("it opened"),
         Err(error) => error,
     }
@@ -39,7 +39,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
         return eprintln!("no right to mount a file system here: nothing was checked");
     };
     let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(tiny.0.path().join("data")), Clock::system(), vault).expect("opens");
+    let core =
+        Core::open_with(&Profile::at(tiny.0.path().join("data")), Outside::new(Clock::system(), vault)).expect("opens");
     let (_, mut last) = core.keys.create(new_key("k", 7, None)).expect("creates");
     std::fs::File::create(tiny.0.path().join("filler")).expect("made").write_all(&vec![0; 8 << 20]).expect_err("full");
     let full = loop {
@@ -138,7 +139,7 @@ const CHILD: &str = "ATTHENE_TEST_CHILD";
 fn child_that_creates_keys_until_it_is_killed() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(dir), Clock::system(), vault).expect("opens");
+    let core = Core::open_with(&Profile::at(dir), Outside::new(Clock::system(), vault)).expect("opens");
     loop {
         let (_, text) = core.keys.create(new_key("k", 7, live(&core))).expect("creates");
         println!("\ncreated {}", text.expose());

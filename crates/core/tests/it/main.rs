@@ -12,5 +12,6 @@
 
 mod common;
 mod durability;
+mod integrations;
 mod lifecycle;
 mod usage;

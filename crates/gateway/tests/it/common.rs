@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, KeyId, KeyText, NewKey};
 use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, CredentialChange, Settings, UnixMs};
+use atthene_core::{Clock, Core, Outside, SecretChange, Settings, UnixMs};
 use atthene_gateway::{Gateway, GatewayState, Limits};
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ impl Running {
             let now = now.clone();
             Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
         };
-        let core = Core::open_with(&Profile::at(dir.path()), clock, vault).expect("opens");
+        let core = Core::open_with(&Profile::at(dir.path()), Outside::new(clock, vault)).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
         let gateway = Gateway::start(core.clone(), limits).expect("starts");
@@ -66,7 +66,7 @@ impl Running {
 
     pub fn set_runtime(&self, url: &str, credential: Option<&str>) {
         let new = Settings { runtime_url: Some(url.to_owned()), ..Settings::clone(&self.core.settings.current()) };
-        let credential = credential.map_or(CredentialChange::Keep, |text| CredentialChange::Replace(text.into()));
+        let credential = credential.map_or(SecretChange::Keep, |text| SecretChange::Replace(text.into()));
         block_on(self.core.save_settings(new, credential)).expect("saves");
         // The gateway takes it over on its own thread.
         std::thread::sleep(Duration::from_millis(100));

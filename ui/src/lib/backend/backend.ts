@@ -2,7 +2,7 @@ import type { AppInfo } from './types/AppInfo'
 import type { CallerView } from './types/CallerView'
 import type { Change } from './types/Change'
 import type { CreatedKey } from './types/CreatedKey'
-import type { CredentialRequest } from './types/CredentialRequest'
+import type { SecretRequest } from './types/SecretRequest'
 import type { EnvFileWritten } from './types/EnvFileWritten'
 import type { ErrorView } from './types/ErrorView'
 import type { GatewayState } from './types/GatewayState'
@@ -16,7 +16,7 @@ export type {
   CallerView,
   Change,
   CreatedKey,
-  CredentialRequest,
+  SecretRequest,
   EnvFileWritten,
   ErrorView,
   GatewayState,
@@ -50,7 +50,7 @@ export interface Backend {
 
   gatewayState(): Promise<GatewayState>
   getSettings(): Promise<Settings>
-  saveSettings(settings: Settings, credential: CredentialRequest): Promise<Settings>
+  saveSettings(settings: Settings, credential: SecretRequest): Promise<Settings>
 
   /** Returns a function that stops listening. */
   onChange(listener: (change: Change) => void): () => void

@@ -3,7 +3,7 @@
 /**
  * What is to become of the agent runtime's credential, as the page says it.
  */
-export type CredentialRequest = { "kind": "keep" } | { "kind": "replace", 
+export type SecretRequest = { "kind": "keep" } | { "kind": "replace", 
 /**
  * The credential; it goes to the keychain and never comes back.
  */

@@ -1,0 +1,299 @@
+//! Asks Microsoft before an integration is saved: is the tenant there, the client ID known,
+//! the secret accepted? Needs no person and leaves nothing behind but a line in the tenant's
+//! sign-in log.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenResponse};
+use oauth2::{
+    AuthType, Client, ClientSecret, EndpointNotSet, EndpointSet, RequestTokenError, Scope, StandardRevocableToken,
+    TokenResponse, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use ts_rs::TS;
+
+use super::{Integration, Platform};
+use crate::microsoft::{AuthorityFailure, ClientId, Consent, Discovery, DiscoveryError, ErrorBody, note};
+use crate::network::{Network, NetworkError};
+
+/// One step of a preflight, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Step {
+    /// The authority's discovery document.
+    Authority,
+    /// The app registration.
+    ClientId,
+    /// Its secret.
+    Secret,
+    /// The picked scopes.
+    Scopes,
+    /// The redirect URI, which only a browser can check.
+    RedirectUri,
+}
+
+/// How far a step has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[ts(export)]
+pub enum StepState {
+    /// Asked, not answered yet.
+    Running,
+    /// In order.
+    Passed {
+        /// What was found.
+        note: Option<String>,
+    },
+    /// Works, but should be looked at.
+    Warned {
+        /// Why.
+        note: String,
+    },
+    /// Can't be checked from here.
+    Skipped {
+        /// Why, and what to compare.
+        note: String,
+    },
+    /// Will not work.
+    Failed {
+        /// What is wrong and what to do.
+        failure: AuthorityFailure,
+    },
+}
+
+/// A step and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct StepReport {
+    /// The step.
+    pub step: Step,
+    /// How far it has come.
+    pub state: StepState,
+}
+
+/// Runs the steps and tells each as it changes. Returns what went wrong first.
+pub(super) async fn run(
+    subject: &Integration,
+    secret: Option<&SecretString>,
+    network: &Network,
+    tell: &mut (dyn FnMut(StepReport) + Send),
+) -> Option<AuthorityFailure> {
+    let mut first = None;
+    let mut say = |step, state: StepState| {
+        if let (None, StepState::Failed { failure }) = (&first, &state) {
+            first = Some(failure.clone());
+        }
+        tell(StepReport { step, state });
+    };
+
+    say(Step::Authority, StepState::Running);
+    match Discovery::of(&subject.authority, network).await {
+        Ok(found) => {
+            say(Step::Authority, StepState::Passed { note: found.tenant_id().map(|id| format!("Tenant ID {id}.")) });
+            say(Step::ClientId, StepState::Running);
+            let (client, answer) = match secret {
+                Some(secret) => ask_with_secret(&subject.client_id, secret, &found, network).await,
+                None => (ask_without_secret(&subject.client_id, &found, network).await, no_secret()),
+            };
+            say(Step::ClientId, client);
+            say(Step::Secret, answer);
+        }
+        Err(error) => {
+            say(Step::Authority, StepState::Failed { failure: explain(&error) });
+            for step in [Step::ClientId, Step::Secret] {
+                say(step, StepState::Skipped { note: "Not asked: the authority did not answer as it should.".into() });
+            }
+        }
+    }
+    say(Step::Scopes, scopes(&subject.scopes));
+    say(Step::RedirectUri, redirect_uri(subject));
+    first
+}
+
+type EntraClient<Token = EndpointNotSet> = Client<
+    ErrorBody,
+    BasicTokenResponse,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+>;
+
+/// The client credentials grant (RFC 6749, 4.4): proves ID and secret with no person.
+async fn ask_with_secret(
+    client_id: &ClientId,
+    secret: &SecretString,
+    found: &Discovery,
+    network: &Network,
+) -> (StepState, StepState) {
+    let client: EntraClient<EndpointSet> = EntraClient::new(oauth2::ClientId::new(client_id.as_str().to_owned()))
+        .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
+        .set_auth_type(AuthType::RequestBody)
+        .set_token_uri(TokenUrl::from_url(found.token_endpoint.clone()));
+    let asked = client
+        .exchange_client_credentials()
+        .add_scope(Scope::new(format!("{}/.default", found.graph.as_str())))
+        .request_async(&|request| network.send(request))
+        .await;
+    let refusal = match asked {
+        Ok(token) => {
+            let passed = StepState::Passed { note: None };
+            let roles = application_permissions(token.access_token().secret());
+            return (passed, if roles.is_empty() { StepState::Passed { note: None } } else { too_mighty(&roles) });
+        }
+        Err(RequestTokenError::ServerResponse(body)) => body,
+        Err(RequestTokenError::Request(error)) => {
+            let skipped = StepState::Skipped { note: "Not answered.".into() };
+            return (skipped, StepState::Failed { failure: explain_network(&error) });
+        }
+        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+            let failure = AuthorityFailure::own(
+                "The token endpoint did not answer in the OAuth format",
+                "Check the authority; a proxy that answers in its place looks like this, too.",
+            );
+            return (StepState::Skipped { note: "Not answered.".into() }, StepState::Failed { failure });
+        }
+    };
+    let failure = StepState::Failed { failure: refusal.failure().without(secret) };
+    match refusal.aadsts() {
+        Some(number) if ABOUT_THE_APP.contains(&number) => {
+            (failure, StepState::Skipped { note: "Not asked: the app comes first.".into() })
+        }
+        Some(_) => (StepState::Passed { note: None }, failure),
+        // Without a number the authority does not say which of the two it means.
+        None => (StepState::Skipped { note: "The authority does not tell it from the secret.".into() }, failure),
+    }
+}
+
+/// AADSTS numbers that speak of the registration or its tenant, not of the secret. They only
+/// choose which of two steps shows the failure.
+const ABOUT_THE_APP: [u32; 7] = [700_016, 90002, 900_023, 7_000_112, 70001, 9_001_023, 65002];
+
+/// A public client has nothing to prove. Asking for a device code names an unknown one; the
+/// code itself is left to lapse (RFC 8628, 3.1).
+async fn ask_without_secret(client_id: &ClientId, found: &Discovery, network: &Network) -> StepState {
+    const UNKNOWN: &str = "Without a secret it can't be checked here; the first sign-in shows it.";
+    let skipped = || StepState::Skipped { note: UNKNOWN.into() };
+    let Some(endpoint) = &found.device_authorization_endpoint else { return skipped() };
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", client_id.as_str())
+        .append_pair("scope", "openid")
+        .finish();
+    let request = http::Request::post(endpoint.as_str())
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body.into_bytes());
+    let Ok(request) = request else { return skipped() };
+    match network.send(request).await {
+        Ok(answer) if answer.status().is_success() => StepState::Passed { note: None },
+        Ok(answer) => match serde_json::from_slice::<ErrorBody>(answer.body()) {
+            Ok(body) if body.aadsts().is_some_and(|number| ABOUT_THE_APP.contains(&number)) => {
+                StepState::Failed { failure: body.failure() }
+            }
+            _ => skipped(),
+        },
+        Err(error) => StepState::Failed { failure: explain_network(&error) },
+    }
+}
+
+fn no_secret() -> StepState {
+    StepState::Skipped { note: "There is none: this is a public client.".into() }
+}
+
+/// Application permissions in a token of our own making: with these, ID and secret alone
+/// open the whole tenant. Read for a warning only; nothing depends on it.
+fn application_permissions(token: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Payload {
+        #[serde(default)]
+        roles: Vec<String>,
+    }
+    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    payload
+        .and_then(|bytes| serde_json::from_slice::<Payload>(&bytes).ok())
+        .map(|payload| payload.roles)
+        .unwrap_or_default()
+}
+
+fn too_mighty(roles: &[String]) -> StepState {
+    let shown: Vec<&str> = roles.iter().take(3).map(String::as_str).collect();
+    let more = if roles.len() > shown.len() { " and others" } else { "" };
+    StepState::Warned {
+        note: format!(
+            "Accepted. But the app holds application permissions ({}{more}): whoever has its secret can use them in \
+             the whole tenant, without anybody signing in. Keep delegated permissions only.",
+            shown.join(", ")
+        ),
+    }
+}
+
+fn scopes(scopes: &[String]) -> StepState {
+    let notes: Vec<_> = scopes.iter().map(|scope| note(scope)).collect();
+    let unknown: Vec<&str> = notes.iter().filter(|note| note.lets.is_none()).map(|note| note.scope.as_str()).collect();
+    if !unknown.is_empty() {
+        return StepState::Warned {
+            note: format!("Not in the catalogue: {}. Compare the spelling with Microsoft's.", unknown.join(", ")),
+        };
+    }
+    let of = |consent| notes.iter().filter(|note| note.consent == Some(consent)).count();
+    match (of(Consent::Admin), of(Consent::Blocked)) {
+        (0, 0) => StepState::Passed { note: Some("Each person can grant them.".into()) },
+        (0, blocked) => StepState::Passed {
+            note: Some(format!("Where Microsoft manages consent, an administrator has to grant {blocked} of them.")),
+        },
+        (admin, _) => StepState::Passed { note: Some(format!("An administrator has to grant {admin} of them.")) },
+    }
+}
+
+fn redirect_uri(subject: &Integration) -> StepState {
+    let platform = match subject.way_back.platform(subject.secret.is_expected()) {
+        Platform::Web => "Web",
+        Platform::MobileAndDesktop => "Mobile and desktop applications",
+    };
+    StepState::Skipped {
+        note: format!(
+            "Only a sign-in can check it. Compare: {} under “{platform}”.",
+            subject.way_back.redirect_uri(&subject.id)
+        ),
+    }
+}
+
+fn explain(error: &DiscoveryError) -> AuthorityFailure {
+    let fix = match error {
+        DiscoveryError::Network(error) => return explain_network(error),
+        DiscoveryError::Refused(failure) => return failure.clone(),
+        DiscoveryError::NoDocument(..) => "Check the address; a proxy or a login page in between looks like this, too.",
+        DiscoveryError::OtherIssuer(_) => {
+            "Type that name as the authority, if you trust it. Until then nothing is sent to it."
+        }
+        DiscoveryError::OtherHost { .. } => "Ask whoever runs the authority. Until then nothing is sent to it.",
+        DiscoveryError::OtherCloud(_) => "Choose the cloud that this Graph belongs to.",
+        DiscoveryError::NoGraph => "Type the address of its Graph.",
+    };
+    AuthorityFailure::own(capitalised(&error.to_string()), fix)
+}
+
+fn explain_network(error: &NetworkError) -> AuthorityFailure {
+    let fix = match error {
+        NetworkError::Unreachable { .. } => {
+            "Check the network, and whether a proxy has to be set. You can save it now and check later."
+        }
+        NetworkError::Timeout(_) => "Try again; if it stays, a firewall or proxy may hold the call back.",
+        NetworkError::Certificate { .. } => {
+            "Have your IT department install the certificate of the network's proxy in the system's store."
+        }
+        NetworkError::Redirect(_) => "Type the final address as the authority.",
+        NetworkError::TooLarge(_) => "Check the address; no authority answers that much.",
+    };
+    AuthorityFailure::own(capitalised(&error.to_string()), fix)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

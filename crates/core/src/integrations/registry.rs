@@ -1,0 +1,358 @@
+//! The integrations of this profile: what an admin can do with them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::built_in::BuiltIn;
+use super::draft::SecretInForm;
+use super::preflight;
+use super::{Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView};
+use super::{StepReport, StoredSecret};
+use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::change::{Change, Changes};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::microsoft::checked_secret;
+use crate::network::Network;
+use crate::policy::Policy;
+use crate::store::{Store, integrations as rows};
+use crate::vault::{SecretChange, Vault};
+
+/// The integrations of this profile. What is not async blocks on SQLite.
+pub struct Integrations {
+    store: Arc<Store>,
+    vault: Vault,
+    network: Arc<Network>,
+    recorder: Recorder,
+    clock: Clock,
+    changes: Changes,
+    built_in: Option<BuiltIn>,
+    /// How the latest preflight of each form ended, so that saving that very form keeps it.
+    preflights: Mutex<HashMap<IntegrationId, Preflighted>>,
+    fingerprints: RandomState,
+}
+
+/// A form that was asked about, and the answer.
+struct Preflighted {
+    draft: Draft,
+    /// Tells one secret from another; says nothing about either.
+    secret: u64,
+    check: Check,
+}
+
+/// What the parts of a profile share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) vault: Vault,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Clock,
+    pub(crate) changes: Changes,
+}
+
+impl Integrations {
+    pub(crate) fn new(shared: Shared, network: Arc<Network>, policy: &Policy) -> Self {
+        let Shared { store, vault, recorder, clock, changes } = shared;
+        Self {
+            store,
+            vault,
+            network,
+            recorder,
+            clock,
+            changes,
+            built_in: BuiltIn::new(&policy.microsoft),
+            preflights: Mutex::default(),
+            fingerprints: RandomState::new(),
+        }
+    }
+
+    /// Every integration, the built-in one first.
+    pub fn list(&self) -> Result<Vec<IntegrationView>, Error> {
+        let now = self.clock.now();
+        let (custom, default) = self.store.read(|db| Ok((rows::all(db)?, rows::default_id(db)?)))?;
+        let built_in = self.built_in.iter().map(|built_in| built_in.view(default.is_none()));
+        Ok(built_in.chain(custom.iter().map(|row| row.view(now, default.as_ref()))).collect())
+    }
+
+    /// An empty form.
+    pub fn fresh_draft(&self) -> Draft {
+        Draft::fresh()
+    }
+
+    /// The form of an integration. The secret is not in it.
+    pub fn draft(&self, id: &IntegrationId) -> Result<Draft, Error> {
+        Ok(Draft::of(&self.row(id)?))
+    }
+
+    /// Checks a form as it is typed, without asking anybody.
+    pub fn report(&self, draft: &Draft, secret: &SecretChange) -> Result<DraftReport, Error> {
+        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        let secret = SecretInForm::after(secret, before.is_some_and(|row| row.secret.is_expected()));
+        let mut checked = draft.check(secret);
+        checked.problems.extend(self.taken(draft)?);
+        Ok(draft.report(checked, secret))
+    }
+
+    /// Asks the authority about a form that may not be saved yet. Returns whether all passed.
+    pub async fn preflight(
+        &self,
+        draft: Draft,
+        secret: SecretChange,
+        tell: &mut (dyn FnMut(StepReport) + Send),
+    ) -> Result<bool, Error> {
+        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        let stored = before.as_ref().is_some_and(|row| row.secret.is_expected());
+        let form = SecretInForm::after(&secret, stored);
+        let mut subject =
+            draft.check(form).row(&draft, before.as_ref(), self.clock.now()).map_err(Error::Integration)?;
+        subject.secret = if form.is_there() { StoredSecret::Stored } else { StoredSecret::None };
+        let presented = match form {
+            SecretInForm::Typed(typed) => checked_secret(typed).ok(),
+            SecretInForm::Stored => Some(self.stored_secret(&subject.id).await?),
+            SecretInForm::None => None,
+        };
+        let failure = preflight::run(&subject, presented.as_ref(), &self.network, tell).await;
+
+        let problem = failure.as_ref().map(|failure| format!("{failure}. {}", failure.fix));
+        let check = Check { at: self.clock.now(), problem };
+        let outcome = if failure.is_none() { Came::Done } else { Came::Failed };
+        let detail = json!({
+            "name": subject.name,
+            "authority": subject.authority.label(),
+            "problem": check.problem,
+            "aadsts": failure.as_ref().and_then(|failure| failure.aadsts),
+            "correlation_id": failure.as_ref().and_then(|failure| failure.correlation_id.clone()),
+        });
+        let as_saved = before.is_some_and(|row| Draft::of(&row) == draft) && matches!(secret, SecretChange::Keep);
+        self.store.write(|tx| {
+            if as_saved {
+                rows::set_check(tx, &draft.id, &check)?;
+            }
+            Ok(self
+                .recorder
+                .append(tx, &Entry { kind: Kind::Preflight, subject: draft.id.as_str(), outcome, detail })?)
+        })?;
+        if as_saved {
+            self.changes.tell(Change::Integrations);
+        }
+        let passed = check.problem.is_none();
+        let secret = self.fingerprint(&secret);
+        self.preflights().insert(draft.id.clone(), Preflighted { draft, secret, check });
+        Ok(passed)
+    }
+
+    /// Adds the integration, or changes the one of the same id. Secret first, then row; a
+    /// removed secret goes after the row.
+    pub async fn save(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {
+        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        if draft.id.is_built_in() {
+            return Err(Error::BuiltInIsFixed);
+        }
+        let stored = before.as_ref().is_some_and(|row| row.secret.is_expected());
+        let mut row = draft
+            .check(SecretInForm::after(&secret, stored))
+            .row(&draft, before.as_ref(), self.clock.now())
+            .map_err(Error::Integration)?;
+        row.check = self.check_of(&draft, &secret);
+        let entry = row.id.secret_entry();
+        match &secret {
+            SecretChange::Keep => self.write_row(&row, before.as_ref(), &secret, |_| Ok(true)).map(drop)?,
+            SecretChange::Remove => {
+                row.secret = StoredSecret::None;
+                row.secret_expires_at = None;
+                self.write_row(&row, before.as_ref(), &secret, |tx| {
+                    rows::unsettle(tx, &entry)?;
+                    Ok(true)
+                })?;
+                self.forget(&entry).await?;
+            }
+            SecretChange::Replace(typed) => {
+                let checked = checked_secret(typed)
+                    .map_err(|problem| Error::Integration(FieldProblem::new(Field::Secret, problem.text())))?;
+                if let Some(problem) = self.taken(&draft)? {
+                    return Err(Error::Integration(problem));
+                }
+                row.secret = StoredSecret::Stored;
+                loop {
+                    self.store.write(|tx| Ok(rows::unsettle(tx, &entry)?))?;
+                    self.vault.set(entry.clone(), checked.clone()).await?;
+                    // Swept meanwhile by another process that took this one for dead: once more.
+                    if self.write_row(&row, before.as_ref(), &secret, |tx| rows::settle(tx, &entry))? {
+                        break;
+                    }
+                }
+            }
+        }
+        self.preflights().remove(&draft.id);
+        self.changes.tell(Change::Integrations);
+        let default = self.store.read(rows::default_id)?;
+        Ok(row.view(self.clock.now(), default.as_ref()))
+    }
+
+    /// Removes the row, then its secret.
+    pub async fn delete(&self, id: &IntegrationId) -> Result<(), Error> {
+        if id.is_built_in() {
+            return Err(Error::BuiltInIsFixed);
+        }
+        let entry = id.secret_entry();
+        let row = self.row(id)?;
+        self.store.write(|tx| {
+            rows::unsettle(tx, &entry)?;
+            if !rows::delete(tx, id)? {
+                return Err(Error::IntegrationNotFound);
+            }
+            let detail = json!({ "name": row.name });
+            let entry = Entry { kind: Kind::IntegrationRemoved, subject: id.as_str(), outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.changes.tell(Change::Integrations);
+        // The row is gone either way; where the keychain refuses now, the next start clears it.
+        if row.secret.is_expected()
+            && let Err(error) = self.forget(&entry).await
+        {
+            tracing::warn!(%error, "a client secret is left in the keychain until the next start");
+        } else {
+            self.store.write(|tx| Ok(rows::settle(tx, &entry).map(drop)?))?;
+        }
+        Ok(())
+    }
+
+    /// Pre-selects this one where a connection is made.
+    pub fn set_default(&self, id: &IntegrationId) -> Result<(), Error> {
+        let custom = (!id.is_built_in()).then_some(id);
+        let name = match custom {
+            Some(id) => self.row(id)?.name,
+            None => self.built_in_with_id()?,
+        };
+        self.store.write(|tx| {
+            rows::set_default(tx, custom)?;
+            let detail = json!({ "name": name });
+            let entry = Entry { kind: Kind::DefaultChanged, subject: id.as_str(), outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.changes.tell(Change::Integrations);
+        Ok(())
+    }
+
+    /// Clears away what a crash left between a secret and its row, and marks rows whose
+    /// secret is gone. Waits for the keychain, so it runs beside everything else.
+    pub async fn settle_secrets(&self) -> Result<(), Error> {
+        let custom = self.store.read(rows::all)?;
+        for entry in self.store.write(|tx| Ok(rows::claim_unsettled(tx)?))? {
+            if !custom.iter().any(|row| row.id.secret_entry() == entry && row.secret.is_expected()) {
+                self.vault.delete(entry.clone()).await?;
+                self.store.write(|tx| {
+                    let detail = json!({});
+                    let swept = Entry { kind: Kind::SecretSwept, subject: &entry, outcome: Came::Done, detail };
+                    Ok(self.recorder.append(tx, &swept)?)
+                })?;
+            }
+            self.store.write(|tx| Ok(rows::swept(tx, &entry)?))?;
+        }
+        for row in custom.iter().filter(|row| row.secret == StoredSecret::Stored) {
+            if self.vault.get(row.id.secret_entry()).await?.is_none() {
+                self.mark_missing(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, id: &IntegrationId) -> Result<Integration, Error> {
+        self.store.read(|db| rows::by_id(db, id))?.ok_or(Error::IntegrationNotFound)
+    }
+
+    fn built_in_with_id(&self) -> Result<String, Error> {
+        let built_in = self.built_in.as_ref().filter(|built_in| built_in.client_id.is_some());
+        Ok(built_in.ok_or(Error::IntegrationNotFound)?.view(true).name)
+    }
+
+    /// Another integration of the same name.
+    fn taken(&self, draft: &Draft) -> Result<Option<FieldProblem>, Error> {
+        let other = self.store.read(|db| rows::named(db, draft.name.trim()))?.filter(|other| *other != draft.id);
+        Ok(other.map(|_| FieldProblem::new(Field::Name, "belongs to another integration already")))
+    }
+
+    async fn stored_secret(&self, id: &IntegrationId) -> Result<SecretString, Error> {
+        if let Some(secret) = self.vault.get(id.secret_entry()).await? {
+            return Ok(secret);
+        }
+        self.mark_missing(&self.row(id)?)?;
+        Err(Error::SecretMissing)
+    }
+
+    fn mark_missing(&self, row: &Integration) -> Result<(), Error> {
+        self.store.write(|tx| {
+            rows::set_secret(tx, &row.id, StoredSecret::Missing)?;
+            let detail = json!({ "name": row.name });
+            let entry = Entry { kind: Kind::SecretMissing, subject: row.id.as_str(), outcome: Came::Failed, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.changes.tell(Change::Integrations);
+        Ok(())
+    }
+
+    /// Writes the row and its record in one transaction, unless `last_step` says no.
+    fn write_row(
+        &self,
+        row: &Integration,
+        before: Option<&Integration>,
+        secret: &SecretChange,
+        last_step: impl Fn(&rusqlite::Connection) -> rusqlite::Result<bool>,
+    ) -> Result<bool, Error> {
+        let kind = if before.is_some() { Kind::IntegrationChanged } else { Kind::IntegrationAdded };
+        let detail = json!({
+            "name": row.name,
+            "client_id": row.client_id.as_str(),
+            "authority": row.authority.label(),
+            "scopes": row.scopes,
+            "secret": match secret {
+                SecretChange::Keep => "kept",
+                SecretChange::Replace(_) => "replaced",
+                SecretChange::Remove => "removed",
+            },
+        });
+        self.store.write(|tx| {
+            if rows::named(tx, &row.name)?.is_some_and(|other| other != row.id) {
+                return Err(Error::Integration(FieldProblem::new(
+                    Field::Name,
+                    "belongs to another integration already",
+                )));
+            }
+            if !last_step(tx)? {
+                return Ok(false);
+            }
+            rows::save(tx, row)?;
+            let entry = Entry { kind, subject: row.id.as_str(), outcome: Came::Done, detail: detail.clone() };
+            self.recorder.append(tx, &entry)?;
+            Ok(true)
+        })
+    }
+
+    async fn forget(&self, entry: &str) -> Result<(), Error> {
+        self.vault.delete(entry).await?;
+        self.store.write(|tx| Ok(rows::settle(tx, entry).map(drop)?))
+    }
+
+    /// The answer that the authority gave for this very form.
+    fn check_of(&self, draft: &Draft, secret: &SecretChange) -> Option<Check> {
+        let fingerprint = self.fingerprint(secret);
+        let preflights = self.preflights();
+        let known = preflights.get(&draft.id)?;
+        (known.draft == *draft && known.secret == fingerprint).then(|| known.check.clone())
+    }
+
+    fn fingerprint(&self, secret: &SecretChange) -> u64 {
+        match secret {
+            SecretChange::Keep => 0,
+            SecretChange::Remove => 1,
+            SecretChange::Replace(secret) => self.fingerprints.hash_one(secret.expose_secret()) | 2,
+        }
+    }
+
+    fn preflights(&self) -> std::sync::MutexGuard<'_, HashMap<IntegrationId, Preflighted>> {
+        self.preflights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

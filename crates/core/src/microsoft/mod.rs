@@ -1,0 +1,74 @@
+//! All that is particular to Microsoft: clouds, authorities, error help, the catalogue of
+//! Graph scopes.
+
+mod authority;
+mod client;
+mod cloud;
+mod discovery;
+mod failure;
+mod help;
+mod scope_table;
+mod scopes;
+
+pub(crate) use authority::is_loopback;
+pub use authority::{Authority, CustomProblem, GraphUrl, Tenant};
+pub use client::{ClientId, SecretProblem, checked_secret};
+pub use cloud::Cloud;
+pub use discovery::{Discovery, DiscoveryError};
+pub use failure::{AuthorityFailure, ErrorBody};
+pub use help::{Help, help};
+pub use scopes::{
+    AUTOMATIC_SCOPES, Bundle, Catalogue, Consent, MOST_SCOPES, ScopeInfo, ScopeNote, ScopeToolkit, catalogue,
+    cleaned_scopes, note,
+};
+
+pub(crate) use scopes::graph_scopes;
+
+use url::Url;
+
+/// Whether a link may be opened in the person's browser: Microsoft's own sign-in and portal
+/// pages, over https.
+pub fn is_own_page(link: &Url) -> bool {
+    link.scheme() == "https"
+        && link.port().is_none()
+        && link.username().is_empty()
+        && link.password().is_none()
+        && link.host_str().is_some_and(|host| {
+            Cloud::ALL.iter().any(|cloud| host == cloud.login_host() || host == cloud.portal_host())
+        })
+}
+
+/// The page of the Azure portal where the redirect URIs of an app are registered, or the
+/// one that makes a new app.
+pub fn portal_page(cloud: Cloud, client_id: Option<&ClientId>) -> String {
+    let base = format!("https://{}/#view/Microsoft_AAD_RegisteredApps", cloud.portal_host());
+    match client_id {
+        Some(id) => format!("{base}/ApplicationMenuBlade/~/Authentication/appId/{}", id.as_str()),
+        None => format!("{base}/CreateApplicationBlade/isMSAApp~/false"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_microsofts_own_pages_are_opened() {
+        let own = |link: &str| Url::parse(link).is_ok_and(|link| is_own_page(&link));
+        for cloud in Cloud::ALL {
+            assert!(own(&portal_page(cloud, None)), "{cloud:?}");
+        }
+        assert!(own("https://login.microsoftonline.com/organizations/v2.0/adminconsent?client_id=x"));
+        for link in [
+            "http://portal.azure.com/",
+            "https://portal.azure.com.evil.example/",
+            "https://portal.azure.com@evil.example/",
+            "https://user@portal.azure.com/",
+            "https://portal.azure.com:8443/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+        ] {
+            assert!(!own(link), "{link}");
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! Integrations over real SQLite: rules, the order of secret and row, and what a crash leaves.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use atthene_core::integrations::{
+    AuthorityDraft, Draft, Field, Health, IntegrationId, IntegrationView, Platform, StepReport, StepState,
+    StoredSecret, WayBackDraft,
+};
+use atthene_core::microsoft::Cloud;
+use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::{Change, Code, Core, Error, MicrosoftPolicy, Outside, Policy, SecretChange, UnixMs};
+use proptest::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::common::{Machine, START};
+
+const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
+const TENANT: &str = "99999999-2222-3333-4444-555555555555";
+const PLANTED: &str = "planted~client.secret";
+
+/// A keychain that outlives the process, and can be made to stop in the middle.
+#[derive(Clone, Default)]
+struct SharedVault {
+    entries: Arc<Mutex<HashMap<String, SecretString>>>,
+    refuses: Arc<Mutex<bool>>,
+    halt: Arc<Mutex<Option<Halt>>>,
+}
+
+/// The next change is told before it is answered, and then waits.
+struct Halt {
+    told: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl SharedVault {
+    fn names(&self) -> Vec<String> {
+        self.entries.lock().expect("not poisoned").keys().cloned().collect()
+    }
+
+    fn halt_at_next_change(&self) -> (Receiver<()>, Sender<()>) {
+        let ((told, halted), (go, go_on)) = (channel(), channel());
+        *self.halt.lock().expect("not poisoned") = Some(Halt { told, go_on });
+        (halted, go)
+    }
+
+    fn halt(&self) {
+        // Taken out first: nobody waits for this lock while the change waits.
+        let halt = self.halt.lock().expect("not poisoned").take();
+        if let Some(halt) = halt {
+            let _ = halt.told.send(());
+            let _ = halt.go_on.recv();
+        }
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        if *self.refuses.lock().expect("not poisoned") { Err(VaultError::Locked("test".into())) } else { Ok(()) }
+    }
+}
+
+impl SecretStore for SharedVault {
+    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
+        self.check()?;
+        Ok(self.entries.lock().expect("not poisoned").get(name).cloned())
+    }
+
+    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
+        self.check()?;
+        self.entries.lock().expect("not poisoned").insert(name.to_owned(), secret.clone());
+        self.halt();
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
+        self.check()?;
+        self.halt();
+        self.entries.lock().expect("not poisoned").remove(name);
+        Ok(())
+    }
+}
+
+fn open(machine: &Machine, vault: &SharedVault) -> Arc<Core> {
+    machine.open_with(Outside::new(machine.clock(), Vault::new(vault.clone()).expect("a thread")))
+}
+
+fn draft(core: &Core, name: &str) -> Draft {
+    Draft {
+        name: name.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        authority: AuthorityDraft::Entra { cloud: Cloud::Global, tenant: TENANT.to_owned() },
+        scopes: vec!["User.Read".to_owned(), "Mail.Read".to_owned()],
+        ..core.integrations.fresh_draft()
+    }
+}
+
+fn secret(text: &str) -> SecretChange {
+    SecretChange::Replace(text.into())
+}
+
+fn custom(core: &Core) -> Vec<IntegrationView> {
+    let all = core.integrations.list().expect("lists");
+    all.into_iter().filter(|view| !view.id.is_built_in()).collect()
+}
+
+fn field(error: &Error) -> Option<Field> {
+    match error {
+        Error::Integration(problem) => Some(problem.field),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_integration_is_added_edited_and_deleted_with_its_secret() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let mut changes = core.changes().listen();
+    let form = draft(&core, " Contoso ");
+    let added = core.integrations.save(form.clone(), secret(&format!(" {PLANTED}\n"))).await.expect("saves");
+    assert_eq!((added.name.as_str(), added.secret, added.platform), ("Contoso", StoredSecret::Stored, Platform::Web));
+    assert_eq!(added.redirect_uri, format!("http://localhost/oauth/{}/callback", added.id.as_str()));
+    assert_eq!(changes.recv().await, Ok(Change::Integrations));
+    assert_eq!(vault.names(), [format!("Client secret of {}", added.id.as_str())]);
+
+    let mut edited = core.integrations.draft(&added.id).expect("a form");
+    edited.name = "Contoso Ltd".to_owned();
+    let kept = core.integrations.save(edited.clone(), SecretChange::Keep).await.expect("saves");
+    assert_eq!((kept.secret, kept.redirect_uri), (StoredSecret::Stored, added.redirect_uri));
+    core.integrations.save(edited.clone(), secret("another~one")).await.expect("saves");
+    let stored =
+        vault.entries.lock().expect("not poisoned").values().next().map(|text| text.expose_secret().to_owned());
+    assert_eq!(stored.as_deref(), Some("another~one"));
+    let public = core.integrations.save(edited, SecretChange::Remove).await.expect("saves");
+    assert_eq!((public.secret, public.platform), (StoredSecret::None, Platform::MobileAndDesktop));
+    assert!(vault.names().is_empty());
+
+    core.integrations.delete(&added.id).await.expect("deletes");
+    assert!(custom(&core).is_empty());
+    let again = core.integrations.delete(&added.id).await.expect_err("gone");
+    assert_eq!(again.code(), Code::IntegrationNotFound);
+    // The planted secret was never on the disk, in a row of the record or elsewhere.
+    drop(core);
+    for entry in std::fs::read_dir(machine.dir.path()).expect("reads") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("reads");
+        for planted in [PLANTED, "another~one"] {
+            assert!(!bytes.windows(planted.len()).any(|part| part == planted.as_bytes()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_field_is_checked_and_nothing_half_made_stays() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let form = draft(&core, "Contoso");
+    let changed = |change: fn(&mut Draft)| {
+        let mut form = form.clone();
+        change(&mut form);
+        form
+    };
+    for (wrong, expected) in [
+        (changed(|form| form.name = "x".repeat(10_000)), Field::Name),
+        (changed(|form| form.name = "evil\u{202e}".into()), Field::Name),
+        (changed(|form| form.client_id = "11111111 2222".into()), Field::ClientId),
+        (changed(|form| form.scopes = (0..400).map(|at| format!("Thing.{at}")).collect()), Field::Scopes),
+        (changed(|form| form.scopes.clear()), Field::Scopes),
+        (changed(|form| form.way_back = WayBackDraft::DeepLink), Field::WayBack),
+        (changed(|form| form.way_back = WayBackDraft::Page { url: "http://a.example".into() }), Field::Page),
+        (changed(|form| form.secret_expires_at = Some(UnixMs(i64::MAX))), Field::SecretExpiry),
+        (
+            changed(|form| form.authority = AuthorityDraft::Entra { cloud: Cloud::China, tenant: "consumers".into() }),
+            Field::Tenant,
+        ),
+        (
+            changed(|form| {
+                form.authority = AuthorityDraft::Custom { issuer: "http://evil.example".into(), graph: String::new() };
+            }),
+            Field::Issuer,
+        ),
+    ] {
+        let report = core.integrations.report(&wrong, &secret(PLANTED)).expect("reports");
+        assert_eq!(report.problems.first().map(|problem| problem.field), Some(expected));
+        let error = core.integrations.save(wrong, secret(PLANTED)).await.expect_err("refused");
+        assert_eq!(field(&error), Some(expected), "{error}");
+    }
+    let error = core.integrations.save(form.clone(), secret(CLIENT_ID)).await.expect_err("a Secret ID");
+    assert_eq!(field(&error), Some(Field::Secret));
+    assert!(vault.names().is_empty() && custom(&core).is_empty());
+
+    core.integrations.save(form, secret(PLANTED)).await.expect("saves");
+    let twin = core.integrations.save(draft(&core, "CONTOSO"), secret("x~y")).await.expect_err("a duplicate name");
+    assert_eq!(field(&twin), Some(Field::Name));
+    assert_eq!(vault.names().len(), 1);
+}
+
+#[tokio::test]
+async fn a_keychain_that_refuses_is_named_and_nothing_is_saved() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    *vault.refuses.lock().expect("not poisoned") = true;
+    let error = core.integrations.save(draft(&core, "Contoso"), secret(PLANTED)).await.expect_err("locked");
+    assert_eq!(error.code(), Code::KeychainLocked);
+    assert!(custom(&core).is_empty());
+    // A public client needs no keychain.
+    core.integrations.save(draft(&core, "Public"), SecretChange::Keep).await.expect("saves");
+}
+
+#[tokio::test]
+async fn the_default_is_one_and_falls_back_to_the_built_in_one() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let policy = Policy { microsoft: MicrosoftPolicy { client_id: Some(TENANT.into()), ..MicrosoftPolicy::default() } };
+    let outside = Outside::new(machine.clock(), Vault::new(vault).expect("a thread"));
+    let core = machine.open_with(Outside { policy, ..outside });
+    let default = || {
+        let all = core.integrations.list().expect("lists");
+        let mut defaults = all.iter().filter(|view| view.is_default);
+        let only = defaults.next().map(|view| view.id.clone());
+        assert!(defaults.next().is_none(), "two defaults");
+        only
+    };
+    assert_eq!(default(), Some(IntegrationId::built_in()));
+    let one = core.integrations.save(draft(&core, "One"), SecretChange::Keep).await.expect("saves").id;
+    let two = core.integrations.save(draft(&core, "Two"), SecretChange::Keep).await.expect("saves").id;
+    core.integrations.set_default(&one).expect("sets");
+    core.integrations.set_default(&two).expect("sets");
+    assert_eq!(default(), Some(two.clone()));
+    core.integrations.delete(&two).await.expect("deletes");
+    assert_eq!(default(), Some(IntegrationId::built_in()));
+    core.integrations.set_default(&one).expect("sets");
+    core.integrations.set_default(&IntegrationId::built_in()).expect("sets");
+    assert_eq!(default(), Some(IntegrationId::built_in()));
+    assert_eq!(
+        core.integrations.delete(&IntegrationId::built_in()).await.expect_err("fixed").code(),
+        Code::BuiltInIsFixed
+    );
+}
+
+#[tokio::test]
+async fn a_secret_without_a_row_is_swept_at_the_next_start() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let (halted, go_on) = vault.halt_at_next_change();
+    let form = draft(&core, "Contoso");
+    let saving = tokio::spawn({
+        let core = core.clone();
+        async move { core.integrations.save(form, secret(PLANTED)).await }
+    });
+    // The secret is in the keychain, the row is not written: here the process ends.
+    tokio::task::spawn_blocking(move || halted.recv()).await.expect("no panic").expect("halts");
+    saving.abort();
+    assert!(saving.await.is_err());
+    drop(go_on);
+    drop(core);
+    assert_eq!(vault.names().len(), 1);
+
+    let core = open(&machine, &vault);
+    assert!(custom(&core).is_empty(), "something half-made is shown");
+    core.integrations.settle_secrets().await.expect("sweeps");
+    assert!(vault.names().is_empty(), "an orphan stays");
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_takes_its_secret_along_at_the_next_start() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let id = core.integrations.save(draft(&core, "Contoso"), secret(PLANTED)).await.expect("saves").id;
+    let (halted, go_on) = vault.halt_at_next_change();
+    let deleting = tokio::spawn({
+        let core = core.clone();
+        async move { core.integrations.delete(&id).await }
+    });
+    tokio::task::spawn_blocking(move || halted.recv()).await.expect("no panic").expect("halts");
+    deleting.abort();
+    assert!(deleting.await.is_err());
+    // The process ended before the keychain did its part: put back what the thread removes.
+    let left = vault.entries.lock().expect("not poisoned").clone();
+    drop(go_on);
+    drop(core);
+    let after = SharedVault { entries: Arc::new(Mutex::new(left)), ..SharedVault::default() };
+    assert_eq!(after.names().len(), 1);
+
+    let core = open(&machine, &after);
+    assert!(custom(&core).is_empty());
+    core.integrations.settle_secrets().await.expect("sweeps");
+    assert!(after.names().is_empty(), "an orphan stays");
+}
+
+#[tokio::test]
+async fn a_row_whose_secret_is_gone_says_so() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let id = core.integrations.save(draft(&core, "Contoso"), secret(PLANTED)).await.expect("saves").id;
+    core.integrations.settle_secrets().await.expect("settles");
+    assert_eq!(custom(&core)[0].secret, StoredSecret::Stored);
+    vault.entries.lock().expect("not poisoned").clear();
+    core.integrations.settle_secrets().await.expect("settles");
+    assert_eq!((custom(&core)[0].secret, custom(&core)[0].health), (StoredSecret::Missing, Health::SecretMissing));
+    let form = core.integrations.draft(&id).expect("a form");
+    let restored = core.integrations.save(form, secret(PLANTED)).await.expect("saves");
+    assert_eq!(restored.secret, StoredSecret::Stored);
+}
+
+#[tokio::test]
+async fn a_secret_warns_before_its_day_and_after_it() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let form = Draft { secret_expires_at: Some(UnixMs(START + 31 * UnixMs::DAY)), ..draft(&core, "Contoso") };
+    core.integrations.save(form, secret(PLANTED)).await.expect("saves");
+    for (step, health) in
+        [(0, Health::Unchecked), (UnixMs::DAY, Health::SecretExpiring), (30 * UnixMs::DAY, Health::SecretExpired)]
+    {
+        machine.step(step);
+        assert_eq!(custom(&core)[0].health, health);
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_adds_is_heard() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let (one, other) = (open(&machine, &vault), open(&machine, &vault));
+    let mut changes = other.changes().listen();
+    one.integrations.save(draft(&one, "Contoso"), SecretChange::Keep).await.expect("saves");
+    assert_eq!(changes.recv().await, Ok(Change::Integrations));
+    assert_eq!(custom(&other).len(), 1);
+}
+
+/// An authority on loopback; its answers are the ones recorded from Entra.
+async fn authority(token: &'static str, status: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let document = serde_json::json!({
+        "issuer": format!("{base}/{TENANT}/v2.0"),
+        "authorization_endpoint": format!("{base}/authorize"),
+        "token_endpoint": format!("{base}/token"),
+    })
+    .to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 8192];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let (status, body) =
+                if head[..read].starts_with(b"POST /token") { (status, token) } else { ("200 OK", document.as_str()) };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("{base}/{TENANT}/v2.0")
+}
+
+async fn preflight(core: &Core, form: &Draft, change: SecretChange) -> (bool, Vec<String>) {
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let mut tell = |report: StepReport| {
+        let step = format!("{:?}", report.step);
+        let state = match report.state {
+            StepState::Running => "running".to_owned(),
+            StepState::Passed { .. } => "passed".to_owned(),
+            StepState::Warned { .. } => "warned".to_owned(),
+            StepState::Skipped { .. } => "skipped".to_owned(),
+            StepState::Failed { failure } => format!("failed {:?}", failure.aadsts),
+        };
+        steps.retain(|(known, _)| *known != step);
+        steps.push((step, state));
+    };
+    let passed = core.integrations.preflight(form.clone(), change, &mut tell).await.expect("asks");
+    (passed, steps.into_iter().map(|(step, state)| format!("{step} {state}")).collect())
+}
+
+#[tokio::test]
+async fn a_preflight_names_the_step_that_fails() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    // {"roles":["Mail.ReadWrite"]}
+    let mighty =
+        r#"{"token_type":"Bearer","expires_in":3599,"access_token":"e30.eyJyb2xlcyI6WyJNYWlsLlJlYWRXcml0ZSJdfQ.x"}"#;
+    let cases = [
+        (r#"{"token_type":"Bearer","expires_in":3599,"access_token":"opaque"}"#, "200 OK", ["passed", "passed"]),
+        (mighty, "200 OK", ["passed", "warned"]),
+        (
+            r#"{"error":"unauthorized_client","error_description":"AADSTS700016: x","error_codes":[700016]}"#,
+            "400 Bad Request",
+            ["failed Some(700016)", "skipped"],
+        ),
+        (
+            r#"{"error":"invalid_client","error_description":"AADSTS7000215: planted~client.secret","error_codes":[7000215]}"#,
+            "401 Unauthorized",
+            ["passed", "failed Some(7000215)"],
+        ),
+        (
+            r#"{"error":"invalid_client","error_codes":[7000222]}"#,
+            "401 Unauthorized",
+            ["passed", "failed Some(7000222)"],
+        ),
+        (r#"{"error":"invalid_client"}"#, "401 Unauthorized", ["skipped", "failed None"]),
+        ("<html>a login page</html>", "200 OK", ["skipped", "failed None"]),
+    ];
+    for (token, status, [client, answer]) in cases {
+        let issuer = authority(token, status).await;
+        let form = Draft {
+            authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
+            ..draft(&core, "Contoso")
+        };
+        let (passed, steps) = preflight(&core, &form, secret(PLANTED)).await;
+        let expected = [
+            "Authority passed".to_owned(),
+            format!("ClientId {client}"),
+            format!("Secret {answer}"),
+            "Scopes passed".to_owned(),
+            "RedirectUri skipped".to_owned(),
+        ];
+        assert_eq!(steps, expected, "{token}");
+        assert_eq!(passed, !answer.starts_with("failed") && !client.starts_with("failed"));
+        // Saved as it was asked about, the outcome is kept; the secret is not.
+        let view = core.integrations.save(form, secret(PLANTED)).await.expect("saves");
+        let check = view.check.expect("was checked");
+        assert_eq!(check.problem.is_none(), passed);
+        assert!(!check.problem.unwrap_or_default().contains(PLANTED));
+        core.integrations.delete(&view.id).await.expect("deletes");
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_after_a_preflight_counts_as_unchecked() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let issuer = authority(r#"{"token_type":"Bearer","access_token":"opaque"}"#, "200 OK").await;
+    let form = Draft {
+        authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
+        ..draft(&core, "Contoso")
+    };
+    assert!(preflight(&core, &form, secret(PLANTED)).await.0);
+    let other_secret = core.integrations.save(form.clone(), secret("another~one")).await.expect("saves");
+    assert_eq!(other_secret.health, Health::Unchecked);
+    // Asked again as it is saved, with the secret from the keychain.
+    assert!(preflight(&core, &form, SecretChange::Keep).await.0);
+    assert_eq!(custom(&core)[0].health, Health::Passed);
+    let renamed = Draft { name: "Renamed".to_owned(), ..form };
+    let renamed = core.integrations.save(renamed, SecretChange::Keep).await.expect("saves");
+    assert_eq!(renamed.health, Health::Unchecked);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is typed, the form answers; what it lets through is saved and reads back alike.
+    #[test]
+    fn a_form_never_breaks(name in "\\PC{0,90}", client in "\\PC{0,40}", tenant in "\\PC{0,30}", scope in "\\PC{0,30}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (machine, vault) = (Machine::new(), SharedVault::default());
+            let core = open(&machine, &vault);
+            let form = Draft {
+                name,
+                client_id: client,
+                authority: AuthorityDraft::Entra { cloud: Cloud::Global, tenant },
+                scopes: vec![scope],
+                ..core.integrations.fresh_draft()
+            };
+            let problems = core.integrations.report(&form, &SecretChange::Keep).expect("reports").problems;
+            let saved = core.integrations.save(form.clone(), SecretChange::Keep).await;
+            assert_eq!(problems.is_empty(), saved.is_ok());
+            if let Ok(view) = saved {
+                let again = core.integrations.draft(&view.id).expect("a form");
+                assert!(core.integrations.report(&again, &SecretChange::Keep).expect("reports").problems.is_empty());
+            }
+        });
+    }
+}
