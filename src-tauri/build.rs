@@ -19,6 +19,16 @@ const COMMANDS: &[&str] = &[
     "gateway_state",
     "get_settings",
     "save_settings",
+    "open_link",
+    "list_integrations",
+    "scope_catalogue",
+    "fresh_integration",
+    "integration_draft",
+    "integration_report",
+    "preflight",
+    "save_integration",
+    "delete_integration",
+    "set_default_integration",
 ];
 
 fn main() {

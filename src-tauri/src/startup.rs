@@ -70,6 +70,7 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
         // Past the patience the gateway starts all the same: applications wait for it.
         let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
         window::show(&app);
+        tauri::async_runtime::spawn(settle_secrets(core.clone()));
         match Gateway::start(core, Limits::default()) {
             Ok(gateway) => *startup.gateway() = Some(gateway),
             Err(error) => tracing::error!(%error, "the gateway has no thread"),
@@ -109,6 +110,13 @@ pub(crate) fn again<R: Runtime>(app: &AppHandle<R>) {
     });
     if failed {
         begin(app);
+    }
+}
+
+/// May wait for a person at the keychain, and nothing waits for it.
+async fn settle_secrets(core: Arc<Core>) {
+    if let Err(error) = core.integrations.settle_secrets().await {
+        tracing::warn!(%error, "secrets in the keychain could not be compared with the database");
     }
 }
 

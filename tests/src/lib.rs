@@ -2,6 +2,7 @@
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
 mod http;
+mod parts;
 mod window;
 
 use std::future::Future;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 pub use http::{Answer, execute, execute_with};
+pub use parts::{Emulate, Keychain};
 pub use window::{Machine, Window};
 
 /// How long the slowest step may take on a busy machine.

@@ -36,6 +36,42 @@ impl Machine {
         self.home().join("data")
     }
 
+    /// What the app and its driver wrote to standard error.
+    pub fn log(&self) -> PathBuf {
+        self.home().join("stderr.log")
+    }
+
+    /// Whether any file on this machine holds the text: database, log, whatever else.
+    pub fn any_file_holds(&self, text: &str) -> Result<Option<PathBuf>> {
+        let mut folders = vec![self.home().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                // The keychain's own file is where secrets belong; it is encrypted all the same.
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                } else if entry.file_type()?.is_file()
+                    && std::fs::read(entry.path())?.windows(text.len()).any(|part| part == text.as_bytes())
+                {
+                    return Ok(Some(entry.path()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the text stands in the command line or the environment of the running app.
+    pub fn processes_show(text: &str) -> Result<bool> {
+        let app = Self::app()?;
+        let shown = std::fs::read_dir("/proc")?.flatten().filter(|entry| {
+            std::fs::read_link(entry.path().join("exe"))
+                .is_ok_and(|exe| exe == app || exe.ends_with("WebKitWebProcess"))
+        });
+        Ok(shown.flat_map(|entry| ["cmdline", "environ"].map(|file| entry.path().join(file))).any(|file| {
+            std::fs::read(file).is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+        }))
+    }
+
     /// Sets a variable for every window opened from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
@@ -94,6 +130,7 @@ impl Window {
             // What tauri-driver sets: the web view of the app lets itself be driven.
             .env("TAURI_AUTOMATION", "true")
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .stderr(std::fs::File::options().create(true).append(true).open(machine.log())?)
             .spawn()
             .context("WebKitWebDriver")?;
         let options = json!({ "webkitgtk:browserOptions": { "binary": Machine::app()?, "args": [] } });
@@ -135,8 +172,26 @@ impl Window {
     pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
         let field = self.find(selector).await?;
         field.clear().await?;
-        field.send_keys(text).await?;
+        // Clearing alone is no input to the page; a key typed and taken back is.
+        field.send_keys(if text.is_empty() { " \u{e003}" } else { text }).await?;
         Ok(())
+    }
+
+    /// Chooses an option of a select.
+    pub async fn choose(&self, selector: &str, option: &str) -> Result<()> {
+        self.click(selector).await?;
+        let path = format!("//*[@role='option' and normalize-space()='{option}']");
+        let option = until(option, || async { Ok(self.client.find(Locator::XPath(&path)).await.ok()) }).await?;
+        Ok(option.click().await?)
+    }
+
+    /// Asks the app as the page does, and returns its whole answer.
+    pub async fn invoke(&self, command: &str, arguments: &str) -> Result<Value> {
+        self.script_async(&format!(
+            "const done = arguments[arguments.length - 1];
+             window.__TAURI_INTERNALS__.invoke('{command}', {arguments}).then(done, done)"
+        ))
+        .await
     }
 
     /// The text of the element, once it is there. Also what an ellipsis hides.

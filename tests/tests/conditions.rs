@@ -2,11 +2,9 @@
 //! nothing lost.
 
 use std::net::TcpListener;
-use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, execute, execute_with, output, until};
-use tokio::io::AsyncWriteExt;
+use atthene_e2e::{Keychain, Machine, Window, execute, execute_with, output, until};
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
@@ -113,7 +111,7 @@ async fn a_data_folder_that_can_not_be_written_is_named() -> Result<()> {
 async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
     let machine = Machine::new()?;
     let window = Window::open(&machine).await?;
-    window.keys("\u{e009}2\u{e000}").await?;
+    window.keys("\u{e009}3\u{e000}").await?;
     window.fill("#clipboard-seconds", "5").await?;
     window.click("#save-preferences").await?;
     window.shows("form", "Saved.").await?;
@@ -157,16 +155,7 @@ http.server.HTTPServer(("127.0.0.1", 8799), Runtime).serve_forever()
 async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_else() -> Result<()> {
     const CREDENTIAL: &str = "planted-runtime-credential";
     let machine = Machine::new()?;
-    let mut keychain = machine
-        .command("gnome-keyring-daemon")
-        .args(["--unlock", "--components=secrets", "--foreground", "--replace"])
-        .env("XDG_DATA_HOME", machine.home().join("share"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()?;
-    let mut password = keychain.stdin.take().context("no standard input")?;
-    password.write_all(b"test").await?;
-    drop(password);
+    let keychain = Keychain::unlocked(&machine).await?;
     let mut runtime = machine.command("python3").args(["-c", RUNTIME]).spawn()?;
 
     let window = Window::open(&machine).await?;
@@ -193,23 +182,16 @@ async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_e
         Ok((execute(&key).await?.body["got"] == format!("Bearer {CREDENTIAL}")).then_some(()))
     })
     .await?;
-    for entry in std::fs::read_dir(machine.data_dir())? {
-        let bytes = std::fs::read(entry?.path())?;
-        ensure!(
-            !bytes.windows(CREDENTIAL.len()).any(|window| window == CREDENTIAL.as_bytes()),
-            "it lies in the data folder"
-        );
-    }
-    let search = ["search", "--all", "username", "Agent runtime credential"];
-    ensure!(output("secret-tool", &search).await?.contains(CREDENTIAL), "it does not lie in the keychain");
+    ensure!(machine.any_file_holds(CREDENTIAL)?.is_none(), "it lies in a file");
+    let name = "Agent runtime credential";
+    ensure!(keychain.holds(name).await?.contains(CREDENTIAL), "it does not lie in the keychain");
 
     window.press("Preferences").await?;
     window.press("Remove").await?;
     window.click("#save-preferences").await?;
     window.find("#runtime-credential").await?;
-    ensure!(!output("secret-tool", &search).await?.contains(CREDENTIAL), "it was not removed from the keychain");
+    ensure!(!keychain.holds(name).await?.contains(CREDENTIAL), "it was not removed from the keychain");
     window.close().await?;
     runtime.kill().await?;
-    keychain.kill().await?;
-    Ok(())
+    keychain.stop().await
 }

@@ -69,6 +69,8 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.click("#revoke-keep").await?;
         window.gone("[role=alertdialog]").await?;
 
+        integrations(&window, scheme).await?;
+
         window.press("Preferences").await?;
         window.fill("#runtime-url", "agents.example.com").await?;
         window.click("#save-preferences").await?;
@@ -77,4 +79,39 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.close().await?;
     }
     Ok(())
+}
+
+async fn integrations(window: &Window, scheme: &str) -> Result<()> {
+    window.press("Integrations").await?;
+    window.shows("[data-integration=built-in]", "Not set up").await?;
+    check(window, &format!("{scheme}-integrations-empty")).await?;
+    window.click("#add-integration").await?;
+    window.find("#pick-microsoft").await?;
+    check(window, &format!("{scheme}-provider")).await?;
+    window.click("#pick-microsoft").await?;
+    window.fill("#integration-name", "Contoso").await?;
+    window.fill("#client-id", "11111111-2222").await?;
+    window.fill("#tenant", "contoso.com").await?;
+    window.press("Outlook act").await?;
+    window.fill("#scope-search", "Mail.Raed").await?;
+    window.keys("\u{e007}").await?;
+    window.shows("[data-scope=\"Mail.Raed\"]", "use Mail.Read").await?;
+    window.shows("form [role=alert]", "is not a GUID").await?;
+    check(window, &format!("{scheme}-integration-form")).await?;
+    window.script("document.querySelector('main').scrollTo(0, 560)").await?;
+    check(window, &format!("{scheme}-integration-form-scopes")).await?;
+    // Offline, so the check fails and saving is confirmed.
+    window.fill("#client-id", "11111111-2222-3333-4444-555555555555").await?;
+    window.choose("#cloud", "Another authority").await?;
+    window.fill("#issuer", "http://localhost:9").await?;
+    window.click("#run-preflight").await?;
+    window.find("[data-step=authority][data-state=failed]").await?;
+    window.script("document.querySelector('main').scrollTo(0, 0)").await?;
+    check(window, &format!("{scheme}-integration-check")).await?;
+    window.click("#save-integration").await?;
+    window.find("#save-anyway").await?;
+    check(window, &format!("{scheme}-integration-anyway")).await?;
+    window.click("#save-anyway").await?;
+    window.find("[data-health=check_failed]").await?;
+    check(window, &format!("{scheme}-integrations")).await
 }

@@ -33,20 +33,29 @@ pub fn must(command: &mut Command) -> Result<()> {
 
 /// npm in the folder of the page.
 pub fn npm(arguments: &[&str]) -> Command {
+    npm_in("ui", arguments)
+}
+
+fn npm_in(folder: &str, arguments: &[&str]) -> Command {
     let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    npm.args(arguments).current_dir(root().join("ui"));
+    npm.args(arguments).current_dir(root().join(folder));
     npm
 }
 
 /// Installs the packages of the page from the lock file, where they are not there yet.
 pub fn install_ui() -> Result<()> {
+    install_npm("ui")
+}
+
+/// Installs the packages of a folder from its lock file, where they are not there yet.
+pub fn install_npm(folder: &str) -> Result<()> {
     packages::need_node()?;
-    let modified = |path: &str| std::fs::metadata(root().join("ui").join(path)).and_then(|meta| meta.modified()).ok();
+    let modified = |path: &str| std::fs::metadata(root().join(folder).join(path)).and_then(|meta| meta.modified()).ok();
     if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
         return Ok(());
     }
-    say("installing the packages of the page from its lock file");
-    must(&mut npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+    say(&format!("installing the packages of {folder}/ from its lock file"));
+    must(&mut npm_in(folder, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
 
 /// Builds the page into `ui/dist`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::app::{build_app, build_ui, cargo, install_ui, must, npm, root};
+use crate::app::{build_app, build_ui, cargo, install_npm, install_ui, must, npm, root};
 use crate::steps::{Count, Steps, counted};
 use crate::{desktop, packages};
 
@@ -104,6 +104,7 @@ fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
 
 fn real_window(app: &std::path::Path, screenshots: &std::path::Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
+    install_npm("tests/providers")?;
     must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
     command

@@ -25,6 +25,7 @@ pub enum Code {
     BuiltInIsFixed,
     SecretMissing,
     LinkRefused,
+    BrowserFailed,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -94,6 +95,9 @@ pub enum Error {
     /// A link to a host that the app does not open.
     #[error("This link does not lead to one of Microsoft's pages, so it was not opened.")]
     LinkRefused,
+    /// The desktop opened no browser.
+    #[error("The browser could not be opened ({0}).")]
+    BrowserFailed(String),
     /// SQLite refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -188,6 +192,7 @@ impl Error {
             Self::BuiltInIsFixed => Code::BuiltInIsFixed,
             Self::SecretMissing => Code::SecretMissing,
             Self::LinkRefused => Code::LinkRefused,
+            Self::BrowserFailed(_) => Code::BrowserFailed,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -219,6 +224,7 @@ impl Error {
             Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",
             Code::SecretMissing => "Edit the integration and enter the secret again.",
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
+            Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
             Code::DatabaseLocked => {
                 "Close the program that has the file open (a database browser, a backup), then try again."
             }

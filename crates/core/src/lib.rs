@@ -24,6 +24,7 @@ pub use activity::Actor;
 pub use change::{Change, Changes};
 pub use clock::{Clock, UnixMs};
 pub use error::{Code, Error, ErrorView, StoreError};
+pub use microsoft::checked_link;
 pub use policy::{MicrosoftPolicy, Policy};
 pub use settings::{Settings, SettingsStore};
 pub use store::DATABASE_FILE;

@@ -2,6 +2,7 @@
 //! the system's and the environment's, no redirect is followed, everything has a limit.
 
 use std::error::Error as StdError;
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::microsoft::is_loopback;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// Nothing answered.
-    #[error("{host} can't be reached: {reason}")]
+    #[error("there is no connection to {host}: {reason}")]
     Unreachable {
         /// The host that was asked.
         host: String,
@@ -22,7 +23,7 @@ pub enum NetworkError {
         reason: String,
     },
     /// It took too long.
-    #[error("{0} did not answer in time")]
+    #[error("no answer came from {0} in time")]
     Timeout(String),
     /// Its certificate is not trusted by this machine.
     #[error("the certificate of {host} is not trusted: {reason}")]
@@ -33,10 +34,10 @@ pub enum NetworkError {
         reason: String,
     },
     /// It sent the call elsewhere. Following it could hand a secret to another host.
-    #[error("{0} redirects to another address, and redirects are not followed")]
+    #[error("the address at {0} redirects to another one, and redirects are not followed")]
     Redirect(String),
     /// More than an answer of this kind can be.
-    #[error("{0} sent more than {limit} KiB", limit = LARGEST / 1024)]
+    #[error("the answer of {0} is larger than {limit} KiB", limit = LARGEST / 1024)]
     TooLarge(String),
 }
 
@@ -121,6 +122,16 @@ impl Network {
         }
         let made = builder.build()?;
         Ok(slot.get_or_init(|| made))
+    }
+}
+
+/// The `oauth2` crate asks through the same client.
+impl<'c> oauth2::AsyncHttpClient<'c> for Network {
+    type Error = NetworkError;
+    type Future = Pin<Box<dyn Future<Output = Result<oauth2::HttpResponse, NetworkError>> + Send + 'c>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 

@@ -1,13 +1,17 @@
 //! The commands: each is async, calls one function of the core and maps its error.
 
+mod integrations;
 mod keys;
 mod preferences;
 mod shell;
 
 use std::sync::Arc;
 
-use atthene_core::{Core, Error, ErrorView};
+use atthene_core::{Core, Error, ErrorView, SecretChange};
+use secrecy::SecretString;
+use serde::Deserialize;
 use tauri::{Builder, Runtime};
+use ts_rs::TS;
 
 use crate::startup::Startup;
 
@@ -40,9 +44,46 @@ commands![
     keys::choose_env_file,
     keys::write_new_key,
     keys::dismiss_new_key,
+    shell::open_link,
+    integrations::list_integrations,
+    integrations::scope_catalogue,
+    integrations::fresh_integration,
+    integrations::integration_draft,
+    integrations::integration_report,
+    integrations::preflight,
+    integrations::save_integration,
+    integrations::delete_integration,
+    integrations::set_default_integration,
     preferences::get_settings,
     preferences::save_settings,
 ];
+
+/// What is to become of a stored secret, as the page says it.
+#[derive(Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum SecretRequest {
+    /// Leave it as it is.
+    Keep,
+    /// Put this one in its place.
+    Replace {
+        /// The secret; it goes to the keychain and never comes back.
+        #[ts(type = "string")]
+        secret: SecretString,
+    },
+    /// Forget it.
+    Remove,
+}
+
+impl From<SecretRequest> for SecretChange {
+    fn from(request: SecretRequest) -> Self {
+        match request {
+            SecretRequest::Keep => Self::Keep,
+            SecretRequest::Replace { secret } => Self::Replace(secret),
+            SecretRequest::Remove => Self::Remove,
+        }
+    }
+}
 
 type Answer<T> = Result<T, ErrorView>;
 

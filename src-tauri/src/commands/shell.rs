@@ -1,6 +1,8 @@
 //! Commands on the window itself.
 
-use atthene_core::Error;
+use std::path::PathBuf;
+
+use atthene_core::{Error, Policy, checked_link};
 use atthene_gateway::GatewayState;
 use serde::Serialize;
 use tauri::{AppHandle, Runtime, State};
@@ -17,13 +19,15 @@ use crate::startup::{self, Startup};
 pub(super) struct AppInfo {
     /// The version of the app.
     version: &'static str,
+    /// Where the machine's administrator fixes things.
+    policy_file: PathBuf,
 }
 
 /// Answers once the profile is open, or says why it can't be opened.
 #[tauri::command]
 pub(crate) async fn start_up(startup: State<'_, Startup>) -> Answer<AppInfo> {
     startup.core().await?;
-    Ok(AppInfo { version: env!("CARGO_PKG_VERSION") })
+    Ok(AppInfo { version: env!("CARGO_PKG_VERSION"), policy_file: Policy::path() })
 }
 
 /// Tries once more to open the profile.
@@ -54,6 +58,17 @@ pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, 
 #[tauri::command]
 pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> Answer<()> {
     blocking(move || app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))).await
+}
+
+/// Opens one of Microsoft's pages in the person's browser.
+#[tauri::command]
+pub(crate) async fn open_link(link: String) -> Answer<()> {
+    blocking(move || {
+        let link = checked_link(&link)?;
+        tauri_plugin_opener::open_url(link.as_str(), None::<&str>)
+            .map_err(|error| Error::BrowserFailed(error.to_string()))
+    })
+    .await
 }
 
 #[tauri::command]

@@ -1,8 +1,10 @@
 import {
+  type AppInfo,
   type Backend,
   type Change,
   type ErrorView,
   type GatewayState,
+  type IntegrationView,
   type KeyView,
   type LastDay,
   type Settings,
@@ -17,7 +19,9 @@ const USAGE_PAUSE_MS = 1000
 /** What all pages show, kept true to what the app tells. */
 export class AppState {
   phase = $state<Phase>({ name: 'opening' })
+  info = $state<AppInfo | null>(null)
   keys = $state<KeyView[]>([])
+  integrations = $state<IntegrationView[]>([])
   lastDay = $state<LastDay>({ from: 0, keys: [], refusals: [] })
   gateway = $state<GatewayState>({ state: 'starting' })
   settings = $state<Settings | null>(null)
@@ -47,9 +51,9 @@ export class AppState {
     }
   }
 
-  async open(attempt: () => Promise<unknown>) {
+  async open(attempt: () => Promise<AppInfo>) {
     try {
-      await attempt()
+      this.info = await attempt()
       await this.#readAll()
       this.phase = { name: 'ready' }
     } catch (thrown) {
@@ -58,7 +62,7 @@ export class AppState {
   }
 
   async #readAll() {
-    await Promise.all([this.readKeys(), this.#readGateway(), this.#readSettings()])
+    await Promise.all([this.readKeys(), this.#readGateway(), this.#readSettings(), this.readIntegrations()])
   }
 
   async readKeys() {
@@ -67,6 +71,11 @@ export class AppState {
     this.lastDay = lastDay
     this.now = Date.now()
     this.trouble = null
+  }
+
+  async readIntegrations() {
+    this.integrations = await this.backend.listIntegrations()
+    this.now = Date.now()
   }
 
   async #readGateway() {
@@ -89,6 +98,7 @@ export class AppState {
       keys: () => this.readKeys(),
       gateway: () => this.#readGateway(),
       settings: () => this.#readSettings(),
+      integrations: () => this.readIntegrations(),
     }[change]
     this.#attempt(read)
   }

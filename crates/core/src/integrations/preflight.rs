@@ -139,7 +139,7 @@ async fn ask_with_secret(
     let asked = client
         .exchange_client_credentials()
         .add_scope(Scope::new(format!("{}/.default", found.graph.as_str())))
-        .request_async(&|request| network.send(request))
+        .request_async(network)
         .await;
     let refusal = match asked {
         Ok(token) => {

@@ -324,7 +324,12 @@ impl Integrations {
             if !last_step(tx)? {
                 return Ok(false);
             }
+            // Where nothing else can be the default, the first one is.
+            let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();
             rows::save(tx, row)?;
+            if first {
+                rows::set_default(tx, Some(&row.id))?;
+            }
             let entry = Entry { kind, subject: row.id.as_str(), outcome: Came::Done, detail: detail.clone() };
             self.recorder.append(tx, &entry)?;
             Ok(true)

@@ -44,7 +44,7 @@ pub enum DiscoveryError {
     #[error("{0}")]
     Refused(AuthorityFailure),
     /// What it answered is no discovery document.
-    #[error("{0} did not answer with a discovery document: {1}")]
+    #[error("no discovery document lies at {0}: {1}")]
     NoDocument(String, String),
     /// It calls itself by another name.
     #[error("the authority calls itself {0:?}")]

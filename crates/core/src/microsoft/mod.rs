@@ -26,9 +26,16 @@ pub(crate) use scopes::graph_scopes;
 
 use url::Url;
 
+use crate::error::Error;
+
+/// The link, where it may be opened.
+pub fn checked_link(link: &str) -> Result<Url, Error> {
+    Url::parse(link).ok().filter(is_own_page).ok_or(Error::LinkRefused)
+}
+
 /// Whether a link may be opened in the person's browser: Microsoft's own sign-in and portal
 /// pages, over https.
-pub fn is_own_page(link: &Url) -> bool {
+fn is_own_page(link: &Url) -> bool {
     link.scheme() == "https"
         && link.port().is_none()
         && link.username().is_empty()

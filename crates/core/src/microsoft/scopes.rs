@@ -67,7 +67,7 @@ pub struct Bundle {
     pub scopes: &'static [&'static str],
 }
 
-const BUNDLES: [Bundle; 4] = [
+const BUNDLES: &[Bundle] = &[
     Bundle { name: "Outlook read", scopes: &["User.Read", "Mail.Read", "Calendars.Read"] },
     Bundle {
         name: "Outlook act",
@@ -94,9 +94,9 @@ pub struct Catalogue {
     /// Every known scope.
     pub scopes: Vec<ScopeInfo>,
     /// Sets of them.
-    pub bundles: [Bundle; 4],
+    pub bundles: &'static [Bundle],
     /// Those that are added by themselves.
-    pub automatic: [&'static str; 3],
+    pub automatic: &'static [&'static str],
 }
 
 /// The catalogue of this version.
@@ -108,7 +108,7 @@ pub fn catalogue() -> Catalogue {
         lets,
         least_for,
     });
-    Catalogue { scopes: scopes.collect(), bundles: BUNDLES, automatic: AUTOMATIC_SCOPES }
+    Catalogue { scopes: scopes.collect(), bundles: BUNDLES, automatic: &AUTOMATIC_SCOPES }
 }
 
 /// What every built-in integration asks for: both toolkits, to read and to act.

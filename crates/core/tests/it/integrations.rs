@@ -236,6 +236,18 @@ async fn the_default_is_one_and_falls_back_to_the_built_in_one() {
 }
 
 #[tokio::test]
+async fn the_first_one_is_the_default_where_there_is_no_built_in_one() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let policy = Policy { microsoft: MicrosoftPolicy { hide_built_in: true, ..MicrosoftPolicy::default() } };
+    let outside = Outside::new(machine.clock(), Vault::new(vault).expect("a thread"));
+    let core = machine.open_with(Outside { policy, ..outside });
+    for (name, is_default) in [("One", true), ("Two", false)] {
+        let view = core.integrations.save(draft(&core, name), SecretChange::Keep).await.expect("saves");
+        assert_eq!(view.is_default, is_default, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_without_a_row_is_swept_at_the_next_start() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);

@@ -1,33 +1,50 @@
 import type { AppInfo } from './types/AppInfo'
 import type { CallerView } from './types/CallerView'
+import type { Catalogue } from './types/Catalogue'
 import type { Change } from './types/Change'
 import type { CreatedKey } from './types/CreatedKey'
-import type { SecretRequest } from './types/SecretRequest'
+import type { Draft } from './types/Draft'
+import type { DraftReport } from './types/DraftReport'
 import type { EnvFileWritten } from './types/EnvFileWritten'
 import type { ErrorView } from './types/ErrorView'
 import type { GatewayState } from './types/GatewayState'
+import type { IntegrationView } from './types/IntegrationView'
 import type { KeyView } from './types/KeyView'
 import type { LastDay } from './types/LastDay'
 import type { NewKey } from './types/NewKey'
+import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
+import type { StepReport } from './types/StepReport'
 
 export type {
   AppInfo,
   CallerView,
+  Catalogue,
   Change,
   CreatedKey,
-  SecretRequest,
+  Draft,
+  DraftReport,
   EnvFileWritten,
   ErrorView,
   GatewayState,
+  IntegrationView,
   KeyView,
   LastDay,
   NewKey,
+  SecretRequest,
   Settings,
+  StepReport,
 }
+export type { Cloud } from './types/Cloud'
 export type { Expiry } from './types/Expiry'
+export type { Field } from './types/Field'
+export type { Health } from './types/Health'
 export type { KeyState } from './types/KeyState'
+export type { Platform } from './types/Platform'
 export type { RefusalView } from './types/RefusalView'
+export type { ScopeInfo } from './types/ScopeInfo'
+export type { ScopeNote } from './types/ScopeNote'
+export type { StepState } from './types/StepState'
 
 /** What the page may ask of the app. Every rejection is an {@link ErrorView}. */
 export interface Backend {
@@ -47,6 +64,19 @@ export interface Backend {
   chooseEnvFile(): Promise<string | null>
   writeNewKey(id: string, path: string): Promise<EnvFileWritten>
   dismissNewKey(): Promise<void>
+
+  listIntegrations(): Promise<IntegrationView[]>
+  scopeCatalogue(): Promise<Catalogue>
+  freshIntegration(): Promise<Draft>
+  integrationDraft(id: string): Promise<Draft>
+  integrationReport(draft: Draft, secret: SecretRequest): Promise<DraftReport>
+  /** Resolves to whether all steps passed. */
+  preflight(draft: Draft, secret: SecretRequest, onStep: (report: StepReport) => void): Promise<boolean>
+  saveIntegration(draft: Draft, secret: SecretRequest): Promise<IntegrationView>
+  deleteIntegration(id: string): Promise<void>
+  setDefaultIntegration(id: string): Promise<void>
+  /** Opens one of Microsoft's pages in the browser. */
+  openLink(link: string): Promise<void>
 
   gatewayState(): Promise<GatewayState>
   getSettings(): Promise<Settings>

@@ -1,4 +1,13 @@
-import type { Backend, Change, ErrorView, KeyView, Settings } from './backend'
+import type {
+  Backend,
+  Change,
+  Draft,
+  DraftReport,
+  ErrorView,
+  IntegrationView,
+  KeyView,
+  Settings,
+} from './backend'
 
 const settings: Settings = {
   gateway_port: 8765,
@@ -25,13 +34,57 @@ export function aKey(over: Partial<KeyView> = {}): KeyView {
   }
 }
 
+/** An integration that a test can shape. */
+export function anIntegration(over: Partial<IntegrationView> = {}): IntegrationView {
+  return {
+    id: 'microsoft-abcdef',
+    name: 'Contoso',
+    client_id: '11111111-2222-3333-4444-555555555555',
+    authority: 'login.microsoftonline.com/contoso.com',
+    scopes: ['User.Read', 'Mail.Read'],
+    way_back: { kind: 'loopback' },
+    redirect_uri: 'http://localhost/oauth/microsoft-abcdef/callback',
+    platform: 'web',
+    secret: 'stored',
+    secret_expires_at: null,
+    is_default: false,
+    health: 'unchecked',
+    check: null,
+    ...over,
+  }
+}
+
+/** An empty form. */
+export const aDraft = (over: Partial<Draft> = {}): Draft => ({
+  id: 'microsoft-abcdef',
+  name: '',
+  client_id: '',
+  authority: { kind: 'entra', cloud: 'global', tenant: '' },
+  secret_expires_at: null,
+  scopes: [],
+  way_back: { kind: 'loopback' },
+  ...over,
+})
+
+/** What follows from a form that is in order. */
+export const aReport = (over: Partial<DraftReport> = {}): DraftReport => ({
+  problems: [],
+  redirect_uri: 'http://localhost/oauth/microsoft-abcdef/callback',
+  platform: 'mobile_and_desktop',
+  portal_page: 'https://portal.azure.com/',
+  consent_link: null,
+  scopes: [],
+  needs_admin: false,
+  ...over,
+})
+
 /** A backend in memory, for component tests. Any method can be replaced. */
 export function fakeBackend(over: Partial<Backend> = {}) {
   let listeners: ((change: Change) => void)[] = []
-  const state = { keys: [] as KeyView[], settings: { ...settings } }
+  const state = { keys: [] as KeyView[], integrations: [] as IntegrationView[], settings: { ...settings } }
   const backend: Backend = {
-    startUp: async () => ({ version: '0.0.0' }),
-    tryAgain: async () => ({ version: '0.0.0' }),
+    startUp: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
+    tryAgain: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
     painted: async () => {},
     closeAnyway: async () => {},
     copyText: async () => {},
@@ -44,6 +97,23 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     chooseEnvFile: async () => null,
     writeNewKey: async (_, path) => ({ path, ignored_in: null }),
     dismissNewKey: async () => {},
+    listIntegrations: async () => state.integrations,
+    scopeCatalogue: async () => ({
+      scopes: [
+        { name: 'Mail.Read', toolkit: 'outlook', consent: 'blocked', lets: 'read mail', least_for: '' },
+        { name: 'Chat.Read', toolkit: 'teams', consent: 'blocked', lets: 'read chats', least_for: '' },
+      ],
+      bundles: [{ name: 'Outlook read', scopes: ['Mail.Read'] }],
+      automatic: ['openid', 'profile', 'offline_access'],
+    }),
+    freshIntegration: async () => aDraft(),
+    integrationDraft: async (id) => aDraft({ id, name: 'Contoso' }),
+    integrationReport: async () => aReport(),
+    preflight: async () => true,
+    saveIntegration: async ({ id, name }) => anIntegration({ id, name }),
+    deleteIntegration: async () => {},
+    setDefaultIntegration: async () => {},
+    openLink: async () => {},
     gatewayState: async () => ({ state: 'listening', url: 'http://127.0.0.1:8765' }),
     getSettings: async () => state.settings,
     saveSettings: async (changed) => (state.settings = changed),

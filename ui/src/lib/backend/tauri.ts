@@ -1,6 +1,6 @@
-import { invoke } from '@tauri-apps/api/core'
+import { Channel, invoke } from '@tauri-apps/api/core'
 import { type EventCallback, listen } from '@tauri-apps/api/event'
-import type { Backend } from './backend'
+import type { Backend, StepReport } from './backend'
 
 function follow<T>(event: string, heard: EventCallback<T>): () => void {
   const listening = listen<T>(event, heard)
@@ -24,6 +24,20 @@ export const tauriBackend: Backend = {
   chooseEnvFile: () => invoke('choose_env_file'),
   writeNewKey: (id, path) => invoke('write_new_key', { id, path }),
   dismissNewKey: () => invoke('dismiss_new_key'),
+
+  listIntegrations: () => invoke('list_integrations'),
+  scopeCatalogue: () => invoke('scope_catalogue'),
+  freshIntegration: () => invoke('fresh_integration'),
+  integrationDraft: (id) => invoke('integration_draft', { id }),
+  integrationReport: (draft, secret) => invoke('integration_report', { draft, secret }),
+  preflight: (draft, secret, onStep) => {
+    const steps = new Channel<StepReport>(onStep)
+    return invoke('preflight', { draft, secret, steps })
+  },
+  saveIntegration: (draft, secret) => invoke('save_integration', { draft, secret }),
+  deleteIntegration: (id) => invoke('delete_integration', { id }),
+  setDefaultIntegration: (id) => invoke('set_default_integration', { id }),
+  openLink: (link) => invoke('open_link', { link }),
 
   gatewayState: () => invoke('gateway_state'),
   getSettings: () => invoke('get_settings'),

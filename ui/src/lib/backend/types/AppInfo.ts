@@ -7,4 +7,8 @@ export type AppInfo = {
 /**
  * The version of the app.
  */
-version: string, };
+version: string, 
+/**
+ * Where the machine's administrator fixes things.
+ */
+policy_file: string, };

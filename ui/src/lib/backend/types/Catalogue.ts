@@ -13,8 +13,8 @@ scopes: Array<ScopeInfo>,
 /**
  * Sets of them.
  */
-bundles: [Bundle, Bundle, Bundle, Bundle], 
+bundles: Array<Bundle>, 
 /**
  * Those that are added by themselves.
  */
-automatic: [string, string, string], };
+automatic: Array<string>, };

@@ -3,4 +3,4 @@
 /**
  * The closed list of error codes. The UI branches on these and on nothing else.
  */
-export type Code = "invalid_name" | "invalid_expiry" | "live_key_changed" | "key_not_found" | "key_already_ended" | "invalid_setting" | "invalid_integration" | "integration_not_found" | "built_in_is_fixed" | "secret_missing" | "link_refused" | "database_locked" | "database_newer" | "database_damaged" | "database_failed" | "disk_full" | "data_folder_not_writable" | "keychain_missing" | "keychain_locked" | "keychain_refused" | "keychain_timeout" | "env_file_failed" | "clipboard_failed" | "key_text_gone" | "internal";
+export type Code = "invalid_name" | "invalid_expiry" | "live_key_changed" | "key_not_found" | "key_already_ended" | "invalid_setting" | "invalid_integration" | "integration_not_found" | "built_in_is_fixed" | "secret_missing" | "link_refused" | "browser_failed" | "database_locked" | "database_newer" | "database_damaged" | "database_failed" | "disk_full" | "data_folder_not_writable" | "keychain_missing" | "keychain_locked" | "keychain_refused" | "keychain_timeout" | "env_file_failed" | "clipboard_failed" | "key_text_gone" | "internal";

@@ -1,0 +1,73 @@
+//! Commands on the integrations.
+
+use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationView, StepReport};
+use atthene_core::microsoft::{Catalogue, catalogue};
+use tauri::State;
+use tauri::ipc::Channel;
+
+use super::{Answer, SecretRequest, on_core};
+use crate::startup::Startup;
+
+#[tauri::command]
+pub(crate) async fn list_integrations(startup: State<'_, Startup>) -> Answer<Vec<IntegrationView>> {
+    on_core(&startup, |core| core.integrations.list()).await
+}
+
+#[tauri::command]
+pub(crate) async fn scope_catalogue() -> Answer<Catalogue> {
+    Ok(catalogue())
+}
+
+#[tauri::command]
+pub(crate) async fn fresh_integration(startup: State<'_, Startup>) -> Answer<Draft> {
+    on_core(&startup, |core| Ok(core.integrations.fresh_draft())).await
+}
+
+#[tauri::command]
+pub(crate) async fn integration_draft(startup: State<'_, Startup>, id: IntegrationId) -> Answer<Draft> {
+    on_core(&startup, move |core| core.integrations.draft(&id)).await
+}
+
+#[tauri::command]
+pub(crate) async fn integration_report(
+    startup: State<'_, Startup>,
+    draft: Draft,
+    secret: SecretRequest,
+) -> Answer<DraftReport> {
+    on_core(&startup, move |core| core.integrations.report(&draft, &secret.into())).await
+}
+
+/// Tells each step on the channel; returns whether all passed.
+#[tauri::command]
+pub(crate) async fn preflight(
+    startup: State<'_, Startup>,
+    draft: Draft,
+    secret: SecretRequest,
+    steps: Channel<StepReport>,
+) -> Answer<bool> {
+    let core = startup.core().await?;
+    // A window that is gone needs no news.
+    let mut tell = |report| drop(steps.send(report));
+    core.integrations.preflight(draft, secret.into(), &mut tell).await.map_err(|error| error.view())
+}
+
+#[tauri::command]
+pub(crate) async fn save_integration(
+    startup: State<'_, Startup>,
+    draft: Draft,
+    secret: SecretRequest,
+) -> Answer<IntegrationView> {
+    let core = startup.core().await?;
+    core.integrations.save(draft, secret.into()).await.map_err(|error| error.view())
+}
+
+#[tauri::command]
+pub(crate) async fn delete_integration(startup: State<'_, Startup>, id: IntegrationId) -> Answer<()> {
+    let core = startup.core().await?;
+    core.integrations.delete(&id).await.map_err(|error| error.view())
+}
+
+#[tauri::command]
+pub(crate) async fn set_default_integration(startup: State<'_, Startup>, id: IntegrationId) -> Answer<()> {
+    on_core(&startup, move |core| core.integrations.set_default(&id)).await
+}

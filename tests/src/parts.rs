@@ -1,0 +1,79 @@
+//! The real parts around the window: a keychain and an identity provider.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Child;
+
+use crate::window::Machine;
+use crate::{output, until};
+
+/// An unlocked gnome-keyring on the session bus of the test.
+pub struct Keychain(Child);
+
+impl Keychain {
+    /// Starts it with an empty collection.
+    pub async fn unlocked(machine: &Machine) -> Result<Self> {
+        let mut daemon = machine
+            .command("gnome-keyring-daemon")
+            .args(["--unlock", "--components=secrets", "--foreground", "--replace"])
+            .env("XDG_DATA_HOME", machine.home().join("share"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut password = daemon.stdin.take().context("no standard input")?;
+        password.write_all(b"test").await?;
+        drop(password);
+        Ok(Self(daemon))
+    }
+
+    /// What lies under that name, as Seahorse would find it. Empty: nothing.
+    pub async fn holds(&self, name: &str) -> Result<String> {
+        // Finding nothing is a failure to secret-tool.
+        Ok(output("secret-tool", &["search", "--all", "username", name]).await.unwrap_or_default())
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        Ok(self.0.kill().await?)
+    }
+}
+
+/// The npm package `emulate` as Microsoft.
+pub struct Emulate(Child);
+
+impl Emulate {
+    /// The issuer that it plays.
+    pub const ISSUER: &str = "http://localhost:4005/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+    /// Where its Graph answers.
+    pub const GRAPH: &str = "http://localhost:4005";
+    /// The app that it knows.
+    pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
+    /// The secret of that app.
+    pub const CLIENT_SECRET: &str = "planted~client.secret";
+
+    /// Starts it and waits until it answers.
+    pub async fn start(machine: &Machine) -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
+        let node = folder.join("node_modules/.bin/node");
+        ensure!(node.exists(), "run `npm ci` in tests/providers; `cargo xtask test` does");
+        let child = machine
+            .command(node)
+            .args(["node_modules/emulate/dist/index.js", "start", "--service", "microsoft", "--port", "4005"])
+            .args(["--seed", "emulate.json"])
+            .current_dir(&folder)
+            .stdout(Stdio::null())
+            .spawn()?;
+        let discovery = format!("{}/.well-known/openid-configuration", Self::ISSUER);
+        until("emulate to answer", || async { Ok(output("curl", &["--silent", "--fail", &discovery]).await.ok()) })
+            .await?;
+        Ok(Self(child))
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        Ok(self.0.kill().await?)
+    }
+}
