@@ -115,7 +115,7 @@ pub(crate) fn again<R: Runtime>(app: &AppHandle<R>) {
 
 /// May wait for a person at the keychain, and nothing waits for it.
 async fn settle_secrets(core: Arc<Core>) {
-    if let Err(error) = core.integrations.settle_secrets().await {
+    if let Err(error) = core.settle_secrets().await {
         tracing::warn!(%error, "secrets in the keychain could not be compared with the database");
     }
 }

@@ -17,6 +17,10 @@ pub enum Change {
     Settings,
     /// An integration was added, changed, checked or removed, here or by another process.
     Integrations,
+    /// A connection was made, refreshed, used or removed, here or by another process.
+    Connections,
+    /// A sign-in has come further.
+    SignIns,
     /// The gateway started, stopped or could not listen.
     Gateway,
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use ts_rs::TS;
 
 use crate::integrations::FieldProblem;
+use crate::microsoft::AuthorityFailure;
 use crate::vault::VaultError;
 
 /// The closed list of error codes. The UI branches on these and on nothing else.
@@ -26,6 +27,12 @@ pub enum Code {
     SecretMissing,
     LinkRefused,
     BrowserFailed,
+    AuthorityRefused,
+    UnknownSignIn,
+    ConnectionNotFound,
+    NeedsSignIn,
+    ConnectionFailing,
+    ConnectionWaiting,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -98,6 +105,24 @@ pub enum Error {
     /// The desktop opened no browser.
     #[error("The browser could not be opened ({0}).")]
     BrowserFailed(String),
+    /// The authority can't be used, or refused.
+    #[error("{0}.")]
+    Authority(AuthorityFailure),
+    /// An answer that no live sign-in waits for.
+    #[error("This answer belongs to no sign-in that is under way.")]
+    UnknownSignIn,
+    /// No such connection.
+    #[error("This connection is not in the list any more.")]
+    ConnectionNotFound,
+    /// A person has to sign in again.
+    #[error("{0}")]
+    NeedsSignIn(String),
+    /// A rule or the app registration stands in the way.
+    #[error("{0}")]
+    ConnectionFailing(String),
+    /// The network or the authority is away; the connection itself is sound.
+    #[error("{0}")]
+    Waiting(String),
     /// SQLite refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -193,6 +218,12 @@ impl Error {
             Self::SecretMissing => Code::SecretMissing,
             Self::LinkRefused => Code::LinkRefused,
             Self::BrowserFailed(_) => Code::BrowserFailed,
+            Self::Authority(_) => Code::AuthorityRefused,
+            Self::UnknownSignIn => Code::UnknownSignIn,
+            Self::ConnectionNotFound => Code::ConnectionNotFound,
+            Self::NeedsSignIn(_) => Code::NeedsSignIn,
+            Self::ConnectionFailing(_) => Code::ConnectionFailing,
+            Self::Waiting(_) => Code::ConnectionWaiting,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -225,6 +256,12 @@ impl Error {
             Code::SecretMissing => "Edit the integration and enter the secret again.",
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
+            Code::AuthorityRefused => "Check the integration; its card says what is wrong.",
+            Code::UnknownSignIn => "Start the sign-in again from the app.",
+            Code::ConnectionNotFound => "Look at the list again; it is up to date.",
+            Code::NeedsSignIn => "Sign in again on the page Tools.",
+            Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",
+            Code::ConnectionWaiting => "Wait; the app tries again by itself.",
             Code::DatabaseLocked => {
                 "Close the program that has the file open (a database browser, a backup), then try again."
             }

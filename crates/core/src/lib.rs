@@ -4,6 +4,7 @@
 pub mod activity;
 mod change;
 mod clock;
+pub mod connections;
 mod error;
 pub mod identity;
 pub mod integrations;
@@ -12,10 +13,12 @@ pub mod microsoft;
 mod network;
 mod policy;
 mod runtime;
+mod secrets;
 mod settings;
 mod store;
 pub mod vault;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -30,9 +33,11 @@ pub use settings::{Settings, SettingsStore};
 pub use store::DATABASE_FILE;
 
 use activity::{Recorder, Usage};
+use connections::Connections;
 use identity::Profile;
-use integrations::Integrations;
+use integrations::{IntegrationId, Integrations};
 use keys::Keys;
+use secrets::Secrets;
 use store::{Store, Watch};
 pub use vault::SecretChange;
 use vault::{Keychain, Vault};
@@ -65,7 +70,10 @@ pub struct Core {
     /// What an admin can set.
     pub settings: SettingsStore,
     /// OAuth app registrations.
-    pub integrations: Integrations,
+    pub integrations: Arc<Integrations>,
+    /// Accounts that are signed in.
+    pub connections: Connections,
+    secrets: Secrets,
     vault: Vault,
     changes: Changes,
 }
@@ -85,21 +93,24 @@ impl Core {
         let changes = Changes::default();
         let store = Arc::new(Store::open(profile.data_dir())?);
         let watch = Watch::new(&store)?;
+        let recorder = Recorder::new(actor, clock.clone());
+        let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
+        let network = Arc::default();
+        let shared = integrations::Shared {
+            store: store.clone(),
+            secrets: secrets.clone(),
+            recorder,
+            clock: clock.clone(),
+            changes: changes.clone(),
+        };
+        let integrations = Arc::new(Integrations::new(shared.clone(), Arc::clone(&network), &policy));
         let core = Arc::new(Self {
             keys: Keys::load(store.clone(), clock.clone(), changes.clone())?,
-            usage: Usage::new(store.clone(), clock.clone(), changes.clone()),
-            settings: SettingsStore::load(store.clone(), changes.clone())?,
-            integrations: Integrations::new(
-                integrations::Shared {
-                    store,
-                    vault: vault.clone(),
-                    recorder: Recorder::new(actor, clock.clone()),
-                    clock,
-                    changes: changes.clone(),
-                },
-                Arc::default(),
-                &policy,
-            ),
+            usage: Usage::new(store.clone(), clock, changes.clone()),
+            settings: SettingsStore::load(store, changes.clone())?,
+            connections: Connections::new(shared, integrations.clone(), network),
+            integrations,
+            secrets,
             vault,
             changes,
         });
@@ -125,12 +136,28 @@ impl Core {
         runtime::credential(&self.settings, &self.vault).await
     }
 
+    /// Clears away what a crash left between a secret and its row, and marks rows whose
+    /// secret is gone. Waits for the keychain, so it runs beside everything else.
+    pub async fn settle_secrets(&self) -> Result<(), Error> {
+        let mut expected: HashSet<String> = self.integrations.expected_secrets()?.into_iter().collect();
+        expected.extend(self.connections.expected_secrets()?);
+        self.secrets.sweep(&expected).await?;
+        self.integrations.mark_missing_secrets().await?;
+        self.connections.mark_missing_secrets().await
+    }
+
+    /// Deletes an integration and signs out every connection that went through it.
+    pub async fn delete_integration(&self, id: &IntegrationId) -> Result<(), Error> {
+        self.integrations.delete(id).await?;
+        self.connections.remove_all_through(id).await
+    }
+
     fn hear(core: &Arc<Self>, change: Change) {
         let reloaded = match change {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload(),
             // Read when they are asked for.
-            Change::Usage | Change::Gateway | Change::Integrations => Ok(()),
+            Change::Usage | Change::Gateway | Change::Integrations | Change::Connections | Change::SignIns => Ok(()),
         };
         match reloaded {
             Ok(()) => core.changes.tell(change),

@@ -2,7 +2,6 @@
 //! the system's and the environment's, no redirect is followed, everything has a limit.
 
 use std::error::Error as StdError;
-use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -122,16 +121,6 @@ impl Network {
         }
         let made = builder.build()?;
         Ok(slot.get_or_init(|| made))
-    }
-}
-
-/// The `oauth2` crate asks through the same client.
-impl<'c> oauth2::AsyncHttpClient<'c> for Network {
-    type Error = NetworkError;
-    type Future = Pin<Box<dyn Future<Output = Result<oauth2::HttpResponse, NetworkError>> + Send + 'c>>;
-
-    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn save_integration(
 #[tauri::command]
 pub(crate) async fn delete_integration(startup: State<'_, Startup>, id: IntegrationId) -> Answer<()> {
     let core = startup.core().await?;
-    core.integrations.delete(&id).await.map_err(|error| error.view())
+    core.delete_integration(&id).await.map_err(|error| error.view())
 }
 
 #[tauri::command]

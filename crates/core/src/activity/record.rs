@@ -35,6 +35,11 @@ pub(crate) enum Kind {
     Preflight,
     SecretSwept,
     SecretMissing,
+    SignIn,
+    SignInRefused,
+    Refresh,
+    Disconnected,
+    TokenHanded,
 }
 
 impl Kind {
@@ -47,6 +52,11 @@ impl Kind {
             Self::Preflight => "preflight",
             Self::SecretSwept => "secret_swept",
             Self::SecretMissing => "secret_missing",
+            Self::SignIn => "sign_in",
+            Self::SignInRefused => "sign_in_refused",
+            Self::Refresh => "refresh",
+            Self::Disconnected => "disconnected",
+            Self::TokenHanded => "token_handed",
         }
     }
 }

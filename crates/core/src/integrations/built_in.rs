@@ -1,7 +1,7 @@
 //! The built-in integration: a public client whose ID comes with the build or from the
 //! machine's policy. It can't be edited or deleted, only hidden by policy.
 
-use super::{Health, IntegrationId, IntegrationView, StoredSecret, WayBack};
+use super::{Health, IntegrationId, IntegrationView, Registration, StoredSecret, WayBack};
 use crate::microsoft::{Authority, ClientId, Cloud, Tenant, graph_scopes};
 use crate::policy::MicrosoftPolicy;
 
@@ -39,6 +39,18 @@ impl BuiltIn {
             Tenant::parse(ANY_ACCOUNT)
         });
         Some(Self { client_id, authority: Authority::Entra { cloud: Cloud::Global, tenant: tenant.ok()? } })
+    }
+
+    /// `None`: it has no client ID.
+    pub(super) fn registration(&self) -> Option<Registration> {
+        Some(Registration {
+            id: IntegrationId::built_in(),
+            client_id: self.client_id.clone()?,
+            authority: self.authority.clone(),
+            scopes: graph_scopes(),
+            way_back: WayBack::Loopback,
+            has_secret: false,
+        })
     }
 
     pub(super) fn view(&self, is_default: bool) -> IntegrationView {

@@ -144,6 +144,17 @@ pub(crate) struct Integration {
     pub(crate) check: Option<Check>,
 }
 
+/// What a sign-in needs to know of an integration, custom or built-in.
+#[derive(Debug, Clone)]
+pub(crate) struct Registration {
+    pub(crate) id: IntegrationId,
+    pub(crate) client_id: ClientId,
+    pub(crate) authority: Authority,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) way_back: WayBack,
+    pub(crate) has_secret: bool,
+}
+
 /// Whether an integration can be expected to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]

@@ -4,18 +4,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenResponse};
-use oauth2::{
-    AuthType, Client, ClientSecret, EndpointNotSet, EndpointSet, RequestTokenError, Scope, StandardRevocableToken,
-    TokenResponse, TokenUrl,
-};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use ts_rs::TS;
 
 use super::{Integration, Platform};
-use crate::microsoft::{AuthorityFailure, ClientId, Consent, Discovery, DiscoveryError, ErrorBody, note};
-use crate::network::{Network, NetworkError};
+use crate::microsoft::{Asker, AuthorityFailure, ClientId, Consent, Discovery, ErrorBody, Grant, TokenError, note};
+use crate::network::Network;
 
 /// One step of a preflight, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -101,7 +96,7 @@ pub(super) async fn run(
             say(Step::Secret, answer);
         }
         Err(error) => {
-            say(Step::Authority, StepState::Failed { failure: explain(&error) });
+            say(Step::Authority, StepState::Failed { failure: (&error).into() });
             for step in [Step::ClientId, Step::Secret] {
                 say(step, StepState::Skipped { note: "Not asked: the authority did not answer as it should.".into() });
             }
@@ -112,19 +107,6 @@ pub(super) async fn run(
     first
 }
 
-type EntraClient<Token = EndpointNotSet> = Client<
-    ErrorBody,
-    BasicTokenResponse,
-    BasicTokenIntrospectionResponse,
-    StandardRevocableToken,
-    BasicRevocationErrorResponse,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    Token,
->;
-
 /// The client credentials grant (RFC 6749, 4.4): proves ID and secret with no person.
 async fn ask_with_secret(
     client_id: &ClientId,
@@ -132,32 +114,29 @@ async fn ask_with_secret(
     found: &Discovery,
     network: &Network,
 ) -> (StepState, StepState) {
-    let client: EntraClient<EndpointSet> = EntraClient::new(oauth2::ClientId::new(client_id.as_str().to_owned()))
-        .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
-        .set_auth_type(AuthType::RequestBody)
-        .set_token_uri(TokenUrl::from_url(found.token_endpoint.clone()));
-    let asked = client
-        .exchange_client_credentials()
-        .add_scope(Scope::new(format!("{}/.default", found.graph.as_str())))
-        .request_async(network)
-        .await;
-    let refusal = match asked {
-        Ok(token) => {
-            let passed = StepState::Passed { note: None };
-            let roles = application_permissions(token.access_token().secret());
-            return (passed, if roles.is_empty() { StepState::Passed { note: None } } else { too_mighty(&roles) });
+    let asker = Asker { client_id, secret: Some(secret), found, network };
+    let not_answered = || StepState::Skipped { note: "Not answered.".into() };
+    let refusal = match asker.ask(&Grant::Client).await {
+        Ok(tokens) => {
+            let roles = application_permissions(tokens.access.expose_secret());
+            let accepted = if roles.is_empty() { StepState::Passed { note: None } } else { too_mighty(&roles) };
+            return (StepState::Passed { note: None }, accepted);
         }
-        Err(RequestTokenError::ServerResponse(body)) => body,
-        Err(RequestTokenError::Request(error)) => {
-            let skipped = StepState::Skipped { note: "Not answered.".into() };
-            return (skipped, StepState::Failed { failure: explain_network(&error) });
+        Err(TokenError::Refused(body)) => body,
+        Err(TokenError::Network(error)) => {
+            return (not_answered(), StepState::Failed { failure: (&error).into() });
         }
-        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+        Err(TokenError::Busy { .. }) => {
+            let failure =
+                AuthorityFailure::own("The authority is busy or has a problem of its own", "Try again later.");
+            return (not_answered(), StepState::Failed { failure });
+        }
+        Err(TokenError::Unreadable) => {
             let failure = AuthorityFailure::own(
                 "The token endpoint did not answer in the OAuth format",
                 "Check the authority; a proxy that answers in its place looks like this, too.",
             );
-            return (StepState::Skipped { note: "Not answered.".into() }, StepState::Failed { failure });
+            return (not_answered(), StepState::Failed { failure });
         }
     };
     let failure = StepState::Failed { failure: refusal.failure().without(secret) };
@@ -197,7 +176,7 @@ async fn ask_without_secret(client_id: &ClientId, found: &Discovery, network: &N
             }
             _ => skipped(),
         },
-        Err(error) => StepState::Failed { failure: explain_network(&error) },
+        Err(error) => StepState::Failed { failure: (&error).into() },
     }
 }
 
@@ -261,39 +240,4 @@ fn redirect_uri(subject: &Integration) -> StepState {
             subject.way_back.redirect_uri(&subject.id)
         ),
     }
-}
-
-fn explain(error: &DiscoveryError) -> AuthorityFailure {
-    let fix = match error {
-        DiscoveryError::Network(error) => return explain_network(error),
-        DiscoveryError::Refused(failure) => return failure.clone(),
-        DiscoveryError::NoDocument(..) => "Check the address; a proxy or a login page in between looks like this, too.",
-        DiscoveryError::OtherIssuer(_) => {
-            "Type that name as the authority, if you trust it. Until then nothing is sent to it."
-        }
-        DiscoveryError::OtherHost { .. } => "Ask whoever runs the authority. Until then nothing is sent to it.",
-        DiscoveryError::OtherCloud(_) => "Choose the cloud that this Graph belongs to.",
-        DiscoveryError::NoGraph => "Type the address of its Graph.",
-    };
-    AuthorityFailure::own(capitalised(&error.to_string()), fix)
-}
-
-fn explain_network(error: &NetworkError) -> AuthorityFailure {
-    let fix = match error {
-        NetworkError::Unreachable { .. } => {
-            "Check the network, and whether a proxy has to be set. You can save it now and check later."
-        }
-        NetworkError::Timeout(_) => "Try again; if it stays, a firewall or proxy may hold the call back.",
-        NetworkError::Certificate { .. } => {
-            "Have your IT department install the certificate of the network's proxy in the system's store."
-        }
-        NetworkError::Redirect(_) => "Type the final address as the authority.",
-        NetworkError::TooLarge(_) => "Check the address; no authority answers that much.",
-    };
-    AuthorityFailure::own(capitalised(&error.to_string()), fix)
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::Transaction;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::built_in::BuiltIn;
 use super::draft::SecretInForm;
 use super::preflight;
 use super::{Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView};
-use super::{StepReport, StoredSecret};
+use super::{Registration, StepReport, StoredSecret};
 use crate::activity::{Came, Entry, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
@@ -19,13 +20,14 @@ use crate::error::Error;
 use crate::microsoft::checked_secret;
 use crate::network::Network;
 use crate::policy::Policy;
+use crate::secrets::Secrets;
 use crate::store::{Store, integrations as rows};
-use crate::vault::{SecretChange, Vault};
+use crate::vault::SecretChange;
 
 /// The integrations of this profile. What is not async blocks on SQLite.
 pub struct Integrations {
     store: Arc<Store>,
-    vault: Vault,
+    secrets: Secrets,
     network: Arc<Network>,
     recorder: Recorder,
     clock: Clock,
@@ -36,6 +38,8 @@ pub struct Integrations {
     fingerprints: RandomState,
 }
 
+const TAKEN: &str = "belongs to another integration already";
+
 /// A form that was asked about, and the answer.
 struct Preflighted {
     draft: Draft,
@@ -45,9 +49,10 @@ struct Preflighted {
 }
 
 /// What the parts of a profile share.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
-    pub(crate) vault: Vault,
+    pub(crate) secrets: Secrets,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
     pub(crate) changes: Changes,
@@ -55,10 +60,10 @@ pub(crate) struct Shared {
 
 impl Integrations {
     pub(crate) fn new(shared: Shared, network: Arc<Network>, policy: &Policy) -> Self {
-        let Shared { store, vault, recorder, clock, changes } = shared;
+        let Shared { store, secrets, recorder, clock, changes } = shared;
         Self {
             store,
-            vault,
+            secrets,
             network,
             recorder,
             clock,
@@ -144,8 +149,7 @@ impl Integrations {
         Ok(passed)
     }
 
-    /// Adds the integration, or changes the one of the same id. Secret first, then row; a
-    /// removed secret goes after the row.
+    /// Adds the integration, or changes the one of the same id.
     pub async fn save(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {
         let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
         if draft.id.is_built_in() {
@@ -159,15 +163,13 @@ impl Integrations {
         row.check = self.check_of(&draft, &secret);
         let entry = row.id.secret_entry();
         match &secret {
-            SecretChange::Keep => self.write_row(&row, before.as_ref(), &secret, |_| Ok(true)).map(drop)?,
+            SecretChange::Keep => {
+                self.store.write(|tx| self.write_row(tx, &row, before.as_ref(), "kept"))?;
+            }
             SecretChange::Remove => {
                 row.secret = StoredSecret::None;
                 row.secret_expires_at = None;
-                self.write_row(&row, before.as_ref(), &secret, |tx| {
-                    rows::unsettle(tx, &entry)?;
-                    Ok(true)
-                })?;
-                self.forget(&entry).await?;
+                self.secrets.remove(&entry, |tx| self.write_row(tx, &row, before.as_ref(), "removed")).await?;
             }
             SecretChange::Replace(typed) => {
                 let checked = checked_secret(typed)
@@ -176,14 +178,8 @@ impl Integrations {
                     return Err(Error::Integration(problem));
                 }
                 row.secret = StoredSecret::Stored;
-                loop {
-                    self.store.write(|tx| Ok(rows::unsettle(tx, &entry)?))?;
-                    self.vault.set(entry.clone(), checked.clone()).await?;
-                    // Swept meanwhile by another process that took this one for dead: once more.
-                    if self.write_row(&row, before.as_ref(), &secret, |tx| rows::settle(tx, &entry))? {
-                        break;
-                    }
-                }
+                let write = |tx: &Transaction<'_>| self.write_row(tx, &row, before.as_ref(), "replaced");
+                self.secrets.put(&entry, &checked, write).await?;
             }
         }
         self.preflights().remove(&draft.id);
@@ -193,30 +189,22 @@ impl Integrations {
     }
 
     /// Removes the row, then its secret.
-    pub async fn delete(&self, id: &IntegrationId) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, id: &IntegrationId) -> Result<(), Error> {
         if id.is_built_in() {
             return Err(Error::BuiltInIsFixed);
         }
-        let entry = id.secret_entry();
         let row = self.row(id)?;
-        self.store.write(|tx| {
-            rows::unsettle(tx, &entry)?;
-            if !rows::delete(tx, id)? {
-                return Err(Error::IntegrationNotFound);
-            }
-            let detail = json!({ "name": row.name });
-            let entry = Entry { kind: Kind::IntegrationRemoved, subject: id.as_str(), outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
+        self.secrets
+            .remove(&id.secret_entry(), |tx| {
+                if !rows::delete(tx, id)? {
+                    return Err(Error::IntegrationNotFound);
+                }
+                let detail = json!({ "name": row.name });
+                let entry = Entry { kind: Kind::IntegrationRemoved, subject: id.as_str(), outcome: Came::Done, detail };
+                Ok(self.recorder.append(tx, &entry)?)
+            })
+            .await?;
         self.changes.tell(Change::Integrations);
-        // The row is gone either way; where the keychain refuses now, the next start clears it.
-        if row.secret.is_expected()
-            && let Err(error) = self.forget(&entry).await
-        {
-            tracing::warn!(%error, "a client secret is left in the keychain until the next start");
-        } else {
-            self.store.write(|tx| Ok(rows::settle(tx, &entry).map(drop)?))?;
-        }
         Ok(())
     }
 
@@ -237,27 +225,42 @@ impl Integrations {
         Ok(())
     }
 
-    /// Clears away what a crash left between a secret and its row, and marks rows whose
-    /// secret is gone. Waits for the keychain, so it runs beside everything else.
-    pub async fn settle_secrets(&self) -> Result<(), Error> {
-        let custom = self.store.read(rows::all)?;
-        for entry in self.store.write(|tx| Ok(rows::claim_unsettled(tx)?))? {
-            if !custom.iter().any(|row| row.id.secret_entry() == entry && row.secret.is_expected()) {
-                self.vault.delete(entry.clone()).await?;
-                self.store.write(|tx| {
-                    let detail = json!({});
-                    let swept = Entry { kind: Kind::SecretSwept, subject: &entry, outcome: Came::Done, detail };
-                    Ok(self.recorder.append(tx, &swept)?)
-                })?;
-            }
-            self.store.write(|tx| Ok(rows::swept(tx, &entry)?))?;
-        }
-        for row in custom.iter().filter(|row| row.secret == StoredSecret::Stored) {
-            if self.vault.get(row.id.secret_entry()).await?.is_none() {
+    /// The keychain entries that rows expect.
+    pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
+        let rows = self.store.read(rows::all)?;
+        Ok(rows.iter().filter(|row| row.secret.is_expected()).map(|row| row.id.secret_entry()).collect())
+    }
+
+    /// Marks rows whose secret is gone.
+    pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
+        for row in self.store.read(rows::all)?.iter().filter(|row| row.secret == StoredSecret::Stored) {
+            if self.secrets.get(&row.id.secret_entry()).await?.is_none() {
                 self.mark_missing(row)?;
             }
         }
         Ok(())
+    }
+
+    /// What a sign-in through this integration needs.
+    pub(crate) fn registration(&self, id: &IntegrationId) -> Result<Registration, Error> {
+        if !id.is_built_in() {
+            let row = self.row(id)?;
+            return Ok(Registration {
+                id: row.id,
+                client_id: row.client_id,
+                authority: row.authority,
+                scopes: row.scopes,
+                way_back: row.way_back,
+                has_secret: row.secret.is_expected(),
+            });
+        }
+        let built_in = self.built_in.as_ref().ok_or(Error::IntegrationNotFound)?;
+        built_in.registration().ok_or(Error::IntegrationNotFound)
+    }
+
+    /// The client secret; `None` for a public client.
+    pub(crate) async fn client_secret(&self, of: &Registration) -> Result<Option<SecretString>, Error> {
+        if of.has_secret { self.stored_secret(&of.id).await.map(Some) } else { Ok(None) }
     }
 
     fn row(&self, id: &IntegrationId) -> Result<Integration, Error> {
@@ -272,11 +275,11 @@ impl Integrations {
     /// Another integration of the same name.
     fn taken(&self, draft: &Draft) -> Result<Option<FieldProblem>, Error> {
         let other = self.store.read(|db| rows::named(db, draft.name.trim()))?.filter(|other| *other != draft.id);
-        Ok(other.map(|_| FieldProblem::new(Field::Name, "belongs to another integration already")))
+        Ok(other.map(|_| FieldProblem::new(Field::Name, TAKEN)))
     }
 
     async fn stored_secret(&self, id: &IntegrationId) -> Result<SecretString, Error> {
-        if let Some(secret) = self.vault.get(id.secret_entry()).await? {
+        if let Some(secret) = self.secrets.get(&id.secret_entry()).await? {
             return Ok(secret);
         }
         self.mark_missing(&self.row(id)?)?;
@@ -294,51 +297,33 @@ impl Integrations {
         Ok(())
     }
 
-    /// Writes the row and its record in one transaction, unless `last_step` says no.
+    /// Writes the row and its record, in one transaction with whatever else it belongs to.
     fn write_row(
         &self,
+        tx: &Transaction<'_>,
         row: &Integration,
         before: Option<&Integration>,
-        secret: &SecretChange,
-        last_step: impl Fn(&rusqlite::Connection) -> rusqlite::Result<bool>,
-    ) -> Result<bool, Error> {
+        secret: &str,
+    ) -> Result<(), Error> {
+        if rows::named(tx, &row.name)?.is_some_and(|other| other != row.id) {
+            return Err(Error::Integration(FieldProblem::new(Field::Name, TAKEN)));
+        }
+        // Where nothing else can be the default, the first one is.
+        let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();
+        rows::save(tx, row)?;
+        if first {
+            rows::set_default(tx, Some(&row.id))?;
+        }
         let kind = if before.is_some() { Kind::IntegrationChanged } else { Kind::IntegrationAdded };
         let detail = json!({
             "name": row.name,
             "client_id": row.client_id.as_str(),
             "authority": row.authority.label(),
             "scopes": row.scopes,
-            "secret": match secret {
-                SecretChange::Keep => "kept",
-                SecretChange::Replace(_) => "replaced",
-                SecretChange::Remove => "removed",
-            },
+            "secret": secret,
         });
-        self.store.write(|tx| {
-            if rows::named(tx, &row.name)?.is_some_and(|other| other != row.id) {
-                return Err(Error::Integration(FieldProblem::new(
-                    Field::Name,
-                    "belongs to another integration already",
-                )));
-            }
-            if !last_step(tx)? {
-                return Ok(false);
-            }
-            // Where nothing else can be the default, the first one is.
-            let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();
-            rows::save(tx, row)?;
-            if first {
-                rows::set_default(tx, Some(&row.id))?;
-            }
-            let entry = Entry { kind, subject: row.id.as_str(), outcome: Came::Done, detail: detail.clone() };
-            self.recorder.append(tx, &entry)?;
-            Ok(true)
-        })
-    }
-
-    async fn forget(&self, entry: &str) -> Result<(), Error> {
-        self.vault.delete(entry).await?;
-        self.store.write(|tx| Ok(rows::settle(tx, entry).map(drop)?))
+        let entry = Entry { kind, subject: row.id.as_str(), outcome: Came::Done, detail };
+        Ok(self.recorder.append(tx, &entry)?)
     }
 
     /// The answer that the authority gave for this very form.

@@ -7,7 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
+use super::discovery::DiscoveryError;
 use super::help::help;
+use crate::network::NetworkError;
 
 /// The error body of a token endpoint. `error` and `suberror` decide; the AADSTS number only
 /// picks the help text.
@@ -55,6 +57,11 @@ fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Er
 }
 
 impl ErrorBody {
+    /// From an answer that came back through the browser (RFC 6749, 4.1.2.1).
+    pub(crate) fn from_redirect(error: String, error_description: Option<String>) -> Self {
+        Self { error, suberror: None, error_description, error_codes: Vec::new(), correlation_id: None, claims: None }
+    }
+
     /// The AADSTS number, where there is one.
     pub fn aadsts(&self) -> Option<u32> {
         self.error_codes.first().copied().or_else(|| {
@@ -129,6 +136,45 @@ impl fmt::Display for AuthorityFailure {
         f.write_str(&self.what)?;
         self.aadsts.map_or(Ok(()), |number| write!(f, " (AADSTS{number})"))
     }
+}
+
+impl From<&DiscoveryError> for AuthorityFailure {
+    fn from(error: &DiscoveryError) -> Self {
+        let fix = match error {
+            DiscoveryError::Network(error) => return error.into(),
+            DiscoveryError::Refused(failure) => return failure.clone(),
+            DiscoveryError::NoDocument(..) => {
+                "Check the address; a proxy or a login page in between looks like this, too."
+            }
+            DiscoveryError::OtherIssuer(_) => {
+                "Type that name as the authority, if you trust it. Until then nothing is sent to it."
+            }
+            DiscoveryError::OtherHost { .. } => "Ask whoever runs the authority. Until then nothing is sent to it.",
+            DiscoveryError::OtherCloud(_) => "Choose the cloud that this Graph belongs to.",
+            DiscoveryError::NoGraph => "Type the address of its Graph.",
+        };
+        Self::own(capitalised(&error.to_string()), fix)
+    }
+}
+
+impl From<&NetworkError> for AuthorityFailure {
+    fn from(error: &NetworkError) -> Self {
+        let fix = match error {
+            NetworkError::Unreachable { .. } => "Check the network, and whether a proxy has to be set.",
+            NetworkError::Timeout(_) => "Try again; if it stays, a firewall or proxy may hold the call back.",
+            NetworkError::Certificate { .. } => {
+                "Have your IT department install the certificate of the network's proxy in the system's store."
+            }
+            NetworkError::Redirect(_) => "Type the final address as the authority.",
+            NetworkError::TooLarge(_) => "Check the address; no authority answers that much.",
+        };
+        Self::own(capitalised(&error.to_string()), fix)
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod failure;
 mod help;
 mod scope_table;
 mod scopes;
+mod token;
 
 pub(crate) use authority::is_loopback;
 pub use authority::{Authority, CustomProblem, GraphUrl, Tenant};
@@ -22,7 +23,8 @@ pub use scopes::{
     cleaned_scopes, note,
 };
 
-pub(crate) use scopes::graph_scopes;
+pub(crate) use scopes::{graph_scopes, toolkit_scopes};
+pub(crate) use token::{Asker, EntraClient, Grant, Meaning, TokenError, TokenSet};
 
 use url::Url;
 

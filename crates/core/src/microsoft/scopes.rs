@@ -116,6 +116,16 @@ pub(crate) fn graph_scopes() -> Vec<String> {
     cleaned(BUNDLES.iter().flat_map(|bundle| bundle.scopes.iter().copied()))
 }
 
+/// Of the picked scopes, those that one toolkit needs: its own, the account's, and what the
+/// catalogue does not know.
+pub(crate) fn toolkit_scopes(picked: &[String], toolkit: ScopeToolkit) -> Vec<String> {
+    let others = |scope: &&String| {
+        let known = TABLE.iter().find(|row| row.0 == **scope).map(|row| row.1);
+        known.is_none_or(|known| known == toolkit || known == ScopeToolkit::Account)
+    };
+    picked.iter().filter(others).cloned().collect()
+}
+
 /// What there is to say about one picked scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]

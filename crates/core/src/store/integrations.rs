@@ -1,4 +1,4 @@
-//! Queries on `integrations`, `default_integrations` and `unsettled_secrets`.
+//! Queries on `integrations` and `default_integrations`.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
@@ -96,33 +96,6 @@ pub(crate) fn set_default(connection: &Connection, id: Option<&IntegrationId>) -
         )?,
         None => connection.execute("DELETE FROM default_integrations WHERE provider = ?1", [PROVIDER])?,
     };
-    Ok(())
-}
-
-/// Marks a keychain entry as being between two steps.
-pub(crate) fn unsettle(connection: &Connection, entry: &str) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT INTO unsettled_secrets (entry) VALUES (?1) ON CONFLICT (entry) DO UPDATE SET swept = 0",
-        [entry],
-    )?;
-    Ok(())
-}
-
-/// The last step is done. False: another process has swept the entry meanwhile.
-pub(crate) fn settle(connection: &Connection, entry: &str) -> rusqlite::Result<bool> {
-    Ok(connection.execute("DELETE FROM unsettled_secrets WHERE entry = ?1 AND swept = 0", [entry])? > 0)
-}
-
-/// Every entry that a crash may have left, claimed for sweeping.
-pub(crate) fn claim_unsettled(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare_cached("UPDATE unsettled_secrets SET swept = 1 RETURNING entry")?
-        .query_map([], |row| row.get(0))?
-        .collect()
-}
-
-pub(crate) fn swept(connection: &Connection, entry: &str) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM unsettled_secrets WHERE entry = ?1 AND swept = 1", [entry])?;
     Ok(())
 }
 

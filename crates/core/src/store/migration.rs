@@ -9,6 +9,7 @@ use crate::error::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_keys_usage_settings.sql"),
     include_str!("migrations/0002_integrations_activity.sql"),
+    include_str!("migrations/0003_connections.sql"),
 ];
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {

@@ -2,10 +2,12 @@
 //! processes welcome.
 
 pub(crate) mod activity;
+pub(crate) mod connections;
 pub(crate) mod integrations;
 pub(crate) mod keys;
 mod migration;
 pub(crate) mod settings;
+pub(crate) mod unsettled;
 pub(crate) mod usage;
 mod watch;
 

@@ -17,6 +17,7 @@ struct Revisions {
     keys: i64,
     settings: i64,
     integrations: i64,
+    connections: i64,
 }
 
 /// A connection that sees commits of every other one.
@@ -53,10 +54,10 @@ impl Watch {
         Ok(())
     }
 
-    fn poll(&mut self) -> Result<[Option<Change>; 3], StoreError> {
+    fn poll(&mut self) -> Result<[Option<Change>; 4], StoreError> {
         let data_version = data_version(&self.connection)?;
         if data_version == self.data_version {
-            return Ok([None; 3]);
+            return Ok([None; 4]);
         }
         let revisions = revisions(&self.connection)?;
         let before = std::mem::replace(&mut self.revisions, revisions);
@@ -65,6 +66,7 @@ impl Watch {
             (before.keys != revisions.keys).then_some(Change::Keys),
             (before.settings != revisions.settings).then_some(Change::Settings),
             (before.integrations != revisions.integrations).then_some(Change::Integrations),
+            (before.connections != revisions.connections).then_some(Change::Connections),
         ])
     }
 }
@@ -77,7 +79,15 @@ fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> {
     connection
         .prepare_cached(
             "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
-                    max(n) FILTER (WHERE topic = 'integrations') FROM revisions",
+                    max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections')
+             FROM revisions",
         )?
-        .query_row([], |row| Ok(Revisions { keys: row.get(0)?, settings: row.get(1)?, integrations: row.get(2)? }))
+        .query_row([], |row| {
+            Ok(Revisions {
+                keys: row.get(0)?,
+                settings: row.get(1)?,
+                integrations: row.get(2)?,
+                connections: row.get(3)?,
+            })
+        })
 }

@@ -1,7 +1,5 @@
 //! Integrations over real SQLite: rules, the order of secret and row, and what a crash leaves.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use atthene_core::integrations::{
@@ -9,76 +7,18 @@ use atthene_core::integrations::{
     StoredSecret, WayBackDraft,
 };
 use atthene_core::microsoft::Cloud;
-use atthene_core::vault::{SecretStore, Vault, VaultError};
+use atthene_core::vault::Vault;
 use atthene_core::{Change, Code, Core, Error, MicrosoftPolicy, Outside, Policy, SecretChange, UnixMs};
 use proptest::prelude::*;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use crate::authority::Authority;
 use crate::common::{Machine, START};
+use crate::vaults::SharedVault;
 
 const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 const TENANT: &str = "99999999-2222-3333-4444-555555555555";
 const PLANTED: &str = "planted~client.secret";
-
-/// A keychain that outlives the process, and can be made to stop in the middle.
-#[derive(Clone, Default)]
-struct SharedVault {
-    entries: Arc<Mutex<HashMap<String, SecretString>>>,
-    refuses: Arc<Mutex<bool>>,
-    halt: Arc<Mutex<Option<Halt>>>,
-}
-
-/// The next change is told before it is answered, and then waits.
-struct Halt {
-    told: Sender<()>,
-    go_on: Receiver<()>,
-}
-
-impl SharedVault {
-    fn names(&self) -> Vec<String> {
-        self.entries.lock().expect("not poisoned").keys().cloned().collect()
-    }
-
-    fn halt_at_next_change(&self) -> (Receiver<()>, Sender<()>) {
-        let ((told, halted), (go, go_on)) = (channel(), channel());
-        *self.halt.lock().expect("not poisoned") = Some(Halt { told, go_on });
-        (halted, go)
-    }
-
-    fn halt(&self) {
-        // Taken out first: nobody waits for this lock while the change waits.
-        let halt = self.halt.lock().expect("not poisoned").take();
-        if let Some(halt) = halt {
-            let _ = halt.told.send(());
-            let _ = halt.go_on.recv();
-        }
-    }
-
-    fn check(&self) -> Result<(), VaultError> {
-        if *self.refuses.lock().expect("not poisoned") { Err(VaultError::Locked("test".into())) } else { Ok(()) }
-    }
-}
-
-impl SecretStore for SharedVault {
-    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
-        self.check()?;
-        Ok(self.entries.lock().expect("not poisoned").get(name).cloned())
-    }
-
-    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
-        self.check()?;
-        self.entries.lock().expect("not poisoned").insert(name.to_owned(), secret.clone());
-        self.halt();
-        Ok(())
-    }
-
-    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
-        self.check()?;
-        self.halt();
-        self.entries.lock().expect("not poisoned").remove(name);
-        Ok(())
-    }
-}
 
 fn open(machine: &Machine, vault: &SharedVault) -> Arc<Core> {
     machine.open_with(Outside::new(machine.clock(), Vault::new(vault.clone()).expect("a thread")))
@@ -134,9 +74,9 @@ async fn an_integration_is_added_edited_and_deleted_with_its_secret() {
     assert_eq!((public.secret, public.platform), (StoredSecret::None, Platform::MobileAndDesktop));
     assert!(vault.names().is_empty());
 
-    core.integrations.delete(&added.id).await.expect("deletes");
+    core.delete_integration(&added.id).await.expect("deletes");
     assert!(custom(&core).is_empty());
-    let again = core.integrations.delete(&added.id).await.expect_err("gone");
+    let again = core.delete_integration(&added.id).await.expect_err("gone");
     assert_eq!(again.code(), Code::IntegrationNotFound);
     // The planted secret was never on the disk, in a row of the record or elsewhere.
     drop(core);
@@ -224,13 +164,13 @@ async fn the_default_is_one_and_falls_back_to_the_built_in_one() {
     core.integrations.set_default(&one).expect("sets");
     core.integrations.set_default(&two).expect("sets");
     assert_eq!(default(), Some(two.clone()));
-    core.integrations.delete(&two).await.expect("deletes");
+    core.delete_integration(&two).await.expect("deletes");
     assert_eq!(default(), Some(IntegrationId::built_in()));
     core.integrations.set_default(&one).expect("sets");
     core.integrations.set_default(&IntegrationId::built_in()).expect("sets");
     assert_eq!(default(), Some(IntegrationId::built_in()));
     assert_eq!(
-        core.integrations.delete(&IntegrationId::built_in()).await.expect_err("fixed").code(),
+        core.delete_integration(&IntegrationId::built_in()).await.expect_err("fixed").code(),
         Code::BuiltInIsFixed
     );
 }
@@ -267,7 +207,7 @@ async fn a_secret_without_a_row_is_swept_at_the_next_start() {
 
     let core = open(&machine, &vault);
     assert!(custom(&core).is_empty(), "something half-made is shown");
-    core.integrations.settle_secrets().await.expect("sweeps");
+    core.settle_secrets().await.expect("sweeps");
     assert!(vault.names().is_empty(), "an orphan stays");
 }
 
@@ -279,7 +219,7 @@ async fn a_row_that_is_gone_takes_its_secret_along_at_the_next_start() {
     let (halted, go_on) = vault.halt_at_next_change();
     let deleting = tokio::spawn({
         let core = core.clone();
-        async move { core.integrations.delete(&id).await }
+        async move { core.delete_integration(&id).await }
     });
     tokio::task::spawn_blocking(move || halted.recv()).await.expect("no panic").expect("halts");
     deleting.abort();
@@ -293,7 +233,7 @@ async fn a_row_that_is_gone_takes_its_secret_along_at_the_next_start() {
 
     let core = open(&machine, &after);
     assert!(custom(&core).is_empty());
-    core.integrations.settle_secrets().await.expect("sweeps");
+    core.settle_secrets().await.expect("sweeps");
     assert!(after.names().is_empty(), "an orphan stays");
 }
 
@@ -302,10 +242,10 @@ async fn a_row_whose_secret_is_gone_says_so() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
     let id = core.integrations.save(draft(&core, "Contoso"), secret(PLANTED)).await.expect("saves").id;
-    core.integrations.settle_secrets().await.expect("settles");
+    core.settle_secrets().await.expect("settles");
     assert_eq!(custom(&core)[0].secret, StoredSecret::Stored);
     vault.entries.lock().expect("not poisoned").clear();
-    core.integrations.settle_secrets().await.expect("settles");
+    core.settle_secrets().await.expect("settles");
     assert_eq!((custom(&core)[0].secret, custom(&core)[0].health), (StoredSecret::Missing, Health::SecretMissing));
     let form = core.integrations.draft(&id).expect("a form");
     let restored = core.integrations.save(form, secret(PLANTED)).await.expect("saves");
@@ -336,33 +276,6 @@ async fn what_another_process_adds_is_heard() {
     assert_eq!(custom(&other).len(), 1);
 }
 
-/// An authority on loopback; its answers are the ones recorded from Entra.
-async fn authority(token: &'static str, status: &'static str) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let base = format!("http://{}", listener.local_addr().expect("an address"));
-    let document = serde_json::json!({
-        "issuer": format!("{base}/{TENANT}/v2.0"),
-        "authorization_endpoint": format!("{base}/authorize"),
-        "token_endpoint": format!("{base}/token"),
-    })
-    .to_string();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = vec![0; 8192];
-            let read = stream.read(&mut head).await.unwrap_or(0);
-            let (status, body) =
-                if head[..read].starts_with(b"POST /token") { (status, token) } else { ("200 OK", document.as_str()) };
-            let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    format!("{base}/{TENANT}/v2.0")
-}
-
 async fn preflight(core: &Core, form: &Draft, change: SecretChange) -> (bool, Vec<String>) {
     let mut steps: Vec<(String, String)> = Vec::new();
     let mut tell = |report: StepReport| {
@@ -389,28 +302,24 @@ async fn a_preflight_names_the_step_that_fails() {
     let mighty =
         r#"{"token_type":"Bearer","expires_in":3599,"access_token":"e30.eyJyb2xlcyI6WyJNYWlsLlJlYWRXcml0ZSJdfQ.x"}"#;
     let cases = [
-        (r#"{"token_type":"Bearer","expires_in":3599,"access_token":"opaque"}"#, "200 OK", ["passed", "passed"]),
-        (mighty, "200 OK", ["passed", "warned"]),
+        (r#"{"token_type":"Bearer","expires_in":3599,"access_token":"opaque"}"#, 200, ["passed", "passed"]),
+        (mighty, 200, ["passed", "warned"]),
         (
             r#"{"error":"unauthorized_client","error_description":"AADSTS700016: x","error_codes":[700016]}"#,
-            "400 Bad Request",
+            400,
             ["failed Some(700016)", "skipped"],
         ),
         (
             r#"{"error":"invalid_client","error_description":"AADSTS7000215: planted~client.secret","error_codes":[7000215]}"#,
-            "401 Unauthorized",
+            401,
             ["passed", "failed Some(7000215)"],
         ),
-        (
-            r#"{"error":"invalid_client","error_codes":[7000222]}"#,
-            "401 Unauthorized",
-            ["passed", "failed Some(7000222)"],
-        ),
-        (r#"{"error":"invalid_client"}"#, "401 Unauthorized", ["skipped", "failed None"]),
-        ("<html>a login page</html>", "200 OK", ["skipped", "failed None"]),
+        (r#"{"error":"invalid_client","error_codes":[7000222]}"#, 401, ["passed", "failed Some(7000222)"]),
+        (r#"{"error":"invalid_client"}"#, 401, ["skipped", "failed None"]),
+        ("<html>a login page</html>", 200, ["skipped", "failed None"]),
     ];
     for (token, status, [client, answer]) in cases {
-        let issuer = authority(token, status).await;
+        let issuer = Authority::start(move |_| (status, "", token.to_owned())).await.issuer;
         let form = Draft {
             authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
             ..draft(&core, "Contoso")
@@ -430,7 +339,7 @@ async fn a_preflight_names_the_step_that_fails() {
         let check = view.check.expect("was checked");
         assert_eq!(check.problem.is_none(), passed);
         assert!(!check.problem.unwrap_or_default().contains(PLANTED));
-        core.integrations.delete(&view.id).await.expect("deletes");
+        core.delete_integration(&view.id).await.expect("deletes");
     }
 }
 
@@ -438,7 +347,8 @@ async fn a_preflight_names_the_step_that_fails() {
 async fn what_was_changed_after_a_preflight_counts_as_unchecked() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
-    let issuer = authority(r#"{"token_type":"Bearer","access_token":"opaque"}"#, "200 OK").await;
+    let token = r#"{"token_type":"Bearer","access_token":"opaque"}"#;
+    let issuer = Authority::start(move |_| (200, "", token.to_owned())).await.issuer;
     let form = Draft {
         authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
         ..draft(&core, "Contoso")

@@ -10,8 +10,11 @@
     reason = "tests"
 )]
 
+mod authority;
 mod common;
+mod connections;
 mod durability;
 mod integrations;
 mod lifecycle;
 mod usage;
+mod vaults;

@@ -1,0 +1,412 @@
+//! The connections of this profile: signing in, fresh access, signing out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use blake2::{Blake2s256, Digest};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::answer::Outcome;
+use super::identity::{self, Expected};
+use super::sign_in::{Attempt, SignIns, Taken};
+use super::{
+    Account, Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
+    SignInRequest, SignInView, same_scope,
+};
+use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::change::{Change, Changes};
+use crate::clock::{Clock, UnixMs};
+use crate::error::Error;
+use crate::integrations::{IntegrationId, Integrations, Registration, Shared, WayBack};
+use crate::microsoft::{
+    AUTOMATIC_SCOPES, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet,
+};
+use crate::network::Network;
+use crate::secrets::Secrets;
+use crate::store::{Store, connections as rows};
+
+/// What is known of a connection besides its row.
+#[derive(Default)]
+pub(super) struct Live {
+    pub(super) access: Option<Access>,
+    /// Until when nothing is asked, and why.
+    pub(super) pause: Option<(UnixMs, String)>,
+}
+
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) token: SecretString,
+    pub(super) expires_at: UnixMs,
+    pub(super) scopes: Vec<String>,
+    pub(super) graph: GraphUrl,
+}
+
+/// The connections of this profile. What is not async blocks on SQLite.
+pub struct Connections {
+    pub(super) store: Arc<Store>,
+    pub(super) secrets: Secrets,
+    pub(super) integrations: Arc<Integrations>,
+    pub(super) network: Arc<Network>,
+    pub(super) recorder: Recorder,
+    pub(super) clock: Clock,
+    pub(super) changes: Changes,
+    sign_ins: SignIns,
+    live: Mutex<HashMap<ConnectionId, Live>>,
+    /// One refresh at a time for each connection; the others wait for its outcome.
+    turns: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
+    discovered: Mutex<HashMap<String, (UnixMs, Discovery)>>,
+}
+
+impl Connections {
+    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>, network: Arc<Network>) -> Self {
+        let Shared { store, secrets, recorder, clock, changes } = shared;
+        Self {
+            store,
+            secrets,
+            integrations,
+            network,
+            recorder,
+            clock,
+            changes,
+            sign_ins: SignIns::default(),
+            live: Mutex::default(),
+            turns: Mutex::default(),
+            discovered: Mutex::default(),
+        }
+    }
+
+    /// Every connection, by toolkit and account.
+    pub fn list(&self) -> Result<Vec<ConnectionView>, Error> {
+        let now = self.clock.now();
+        let rows = self.store.read(rows::all)?;
+        let live = self.live();
+        Ok(rows
+            .iter()
+            .map(|row| {
+                let known = live.get(&row.id);
+                let until = known.and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
+                let waiting = known.and_then(|live| live.pause.as_ref()).filter(|(until, _)| *until > now);
+                row.view(until.filter(|at| *at > now), waiting.map(|(_, why)| why.clone()))
+            })
+            .collect())
+    }
+
+    /// Who is connected through an integration.
+    pub fn accounts_through(&self, integration: &IntegrationId) -> Result<Vec<String>, Error> {
+        let found = self.store.read(|db| rows::accounts_of(db, integration))?;
+        Ok(found.into_iter().map(|(_, account)| account).collect())
+    }
+
+    /// Whether answers for this integration come through loopback.
+    pub fn returns_through_loopback(&self, integration: &IntegrationId) -> Result<bool, Error> {
+        Ok(self.integrations.registration(integration)?.way_back == WayBack::Loopback)
+    }
+
+    /// Whether an answer may still come through loopback.
+    pub fn wait_on_loopback(&self) -> bool {
+        self.sign_ins.wait_on_loopback(self.clock.now())
+    }
+
+    /// Prepares a sign-in; its link is to be opened in the browser.
+    pub async fn begin(&self, request: SignInRequest, loopback_port: Option<u16>) -> Result<SignInView, Error> {
+        let registration = self.integrations.registration(&request.integration)?;
+        let again = match &request.again {
+            Some(id) => Some(self.row(id)?),
+            None => None,
+        };
+        let found = self.discover(&registration).await.map_err(Error::Authority)?;
+        let now = self.clock.now();
+        let attempt = Attempt::new(request, &registration, &found, again.as_ref(), loopback_port, now)
+            .map_err(|problem| Error::Internal(problem.to_owned()))?;
+        Ok(self.sign_ins.add(attempt))
+    }
+
+    /// How far a sign-in has come.
+    pub fn sign_in(&self, id: &SignInId) -> Option<SignInView> {
+        self.sign_ins.view(id, self.clock.now())
+    }
+
+    /// Gives a sign-in up.
+    pub fn cancel(&self, id: &SignInId) {
+        self.sign_ins.cancel(id);
+        self.changes.tell(Change::SignIns);
+    }
+
+    /// Takes an answer. One that no live attempt of this door waits for changes nothing but
+    /// the record.
+    pub async fn answer(&self, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
+        let Some(taken) = self.sign_ins.take(&answer.state, path, self.clock.now()) else {
+            self.record(Kind::SignInRefused, "", Came::Failed, json!({ "why": "no sign-in waits for it" }))?;
+            return Err(Error::UnknownSignIn);
+        };
+        self.changes.tell(Change::SignIns);
+        let id = taken.id.clone();
+        let progress = match self.finish(taken, answer).await {
+            Ok(done) => done,
+            Err(failure) => Progress::Failed { failure },
+        };
+        self.sign_ins.set(&id, progress.clone());
+        self.changes.tell(Change::SignIns);
+        Ok(progress)
+    }
+
+    async fn finish(&self, taken: Taken, answer: Answer) -> Result<Progress, AuthorityFailure> {
+        let subject = taken.request.integration.as_str().to_owned();
+        let outcome = self.connect(&taken, answer).await;
+        let detail = match &outcome {
+            Ok(row) => {
+                json!({ "toolkit": taken.request.toolkit, "account": row.account.label, "granted": row.granted })
+            }
+            Err(failure) => failure_detail(failure, taken.request.toolkit.as_str()),
+        };
+        let came = if outcome.is_ok() { Came::Done } else { Came::Failed };
+        if let Err(error) = self.record(Kind::SignIn, &subject, came, detail) {
+            tracing::warn!(%error, "a sign-in could not be recorded");
+        }
+        let row = outcome?;
+        self.changes.tell(Change::Connections);
+        Ok(Progress::Done { connection: row.id, account: row.account.label })
+    }
+
+    async fn connect(&self, taken: &Taken, answer: Answer) -> Result<Connection, AuthorityFailure> {
+        let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
+        let found = self.discover(&registration).await?;
+        if answer.issuer.is_some_and(|issuer| issuer != found.issuer) {
+            return Err(AuthorityFailure::own(
+                "The answer names another authority",
+                "Start again; if it repeats, tell your IT department.",
+            ));
+        }
+        let code = match answer.outcome {
+            Outcome::Code(code) => code,
+            Outcome::Error { error, description } => {
+                return Err(ErrorBody::from_redirect(error, description).failure());
+            }
+        };
+        let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
+        let grant = Grant::Code { code: &code, verifier: &taken.verifier, redirect_uri: &taken.redirect_uri };
+        let (tokens, confidential) =
+            self.ask(&registration, &found, secret.as_ref(), &grant).await.map_err(|error| {
+                let failure = explain(&error);
+                secret.as_ref().map_or(failure.clone(), |secret| failure.without(secret))
+            })?;
+        let Some(id_token) = &tokens.id_token else {
+            return Err(AuthorityFailure::own(
+                "The authority did not say who signed in",
+                "Check that it speaks OpenID Connect.",
+            ));
+        };
+        let now = self.clock.now();
+        let expected = Expected {
+            authority: &registration.authority,
+            found: &found,
+            client_id: &registration.client_id,
+            nonce: &taken.nonce,
+            now,
+        };
+        let account = identity::account(id_token, &expected).map_err(|why| {
+            AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
+        })?;
+        if let Some(pinned) =
+            taken.pinned.as_ref().filter(|pinned| (&pinned.oid, &pinned.tid) != (&account.oid, &account.tid))
+        {
+            return Err(AuthorityFailure::own(
+                format!("{} signed in, but this connection belongs to {}", account.label, pinned.label),
+                "Sign in with that account, or choose “Switch account”.",
+            ));
+        }
+        let Some(refresh) = &tokens.refresh else {
+            return Err(AuthorityFailure::own(
+                "The authority gave no lasting access",
+                "Check that the registration may use offline_access, then sign in again.",
+            ));
+        };
+        self.keep(taken, &registration, account, &tokens, refresh, confidential, &found).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one row")]
+    async fn keep(
+        &self,
+        taken: &Taken,
+        registration: &Registration,
+        account: Account,
+        tokens: &TokenSet,
+        refresh: &SecretString,
+        confidential: bool,
+        found: &Discovery,
+    ) -> Result<Connection, AuthorityFailure> {
+        let now = self.clock.now();
+        let toolkit = taken.request.toolkit;
+        let known = self
+            .store
+            .read(|db| rows::of_account(db, &registration.id, toolkit, &account))
+            .map_err(|error| view(&error))?;
+        let granted = granted_of(tokens, &taken.scopes);
+        let row = Connection {
+            // The same account again is the same connection.
+            id: known.or_else(|| taken.request.again.clone()).unwrap_or_else(|| ConnectionId::generate(toolkit)),
+            integration: registration.id.clone(),
+            toolkit,
+            account,
+            asked: taken.scopes.clone(),
+            granted,
+            confidential,
+            state: ConnectionState::Connected,
+            problem: None,
+            signed_in_at: now,
+            refreshed_at: now,
+            used_at: None,
+        };
+        let turn = self.turn(&row.id);
+        let _turn = turn.lock().await;
+        self.secrets
+            .put(&row.id.token_entry(), refresh, |tx| Ok(rows::save(tx, &row)?))
+            .await
+            .map_err(|error| view(&error))?;
+        self.take_over(&row.id, tokens, found, &row.granted);
+        Ok(row)
+    }
+
+    /// A toolkit had access: a receipt without the token.
+    pub fn hand_over(&self, id: &ConnectionId, fresh: &Fresh, program: &str) -> Result<(), Error> {
+        let now = self.clock.now();
+        // Tells two tokens apart in the record; says nothing about either.
+        let fingerprint = Blake2s256::digest(fresh.token.expose_secret())
+            .iter()
+            .take(4)
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let minutes = (fresh.expires_at.0 - now.0).max(0) / 60_000;
+        let detail =
+            json!({ "program": program, "scopes": fresh.scopes, "minutes_left": minutes, "token": fingerprint });
+        self.store.write(|tx| {
+            rows::used(tx, id, now)?;
+            let entry = Entry { kind: Kind::TokenHanded, subject: id.as_str(), outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.changes.tell(Change::Connections);
+        Ok(())
+    }
+
+    /// Signs out here: the refresh token goes, the account at Microsoft stays.
+    pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), Error> {
+        let row = self.row(id)?;
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        self.live().remove(id);
+        self.secrets
+            .remove(&id.token_entry(), |tx| {
+                if !rows::delete(tx, id)? {
+                    return Err(Error::ConnectionNotFound);
+                }
+                let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
+                let entry = Entry { kind: Kind::Disconnected, subject: id.as_str(), outcome: Came::Done, detail };
+                Ok(self.recorder.append(tx, &entry)?)
+            })
+            .await?;
+        self.live().remove(id);
+        self.changes.tell(Change::Connections);
+        Ok(())
+    }
+
+    pub(crate) async fn remove_all_through(&self, integration: &IntegrationId) -> Result<(), Error> {
+        for (id, _) in self.store.read(|db| rows::accounts_of(db, integration))? {
+            self.disconnect(&id).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
+        Ok(self.store.read(rows::all)?.iter().map(|row| row.id.token_entry()).collect())
+    }
+
+    pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
+        for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
+            if self.secrets.get(&row.id.token_entry()).await?.is_none() {
+                self.settle_state(&row.id, ConnectionState::NeedsSignIn, GONE)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_over(
+        &self,
+        id: &ConnectionId,
+        tokens: &TokenSet,
+        found: &Discovery,
+        granted: &[String],
+    ) -> Access {
+        let lifetime = i64::try_from(tokens.lifetime.as_millis()).unwrap_or(i64::MAX);
+        let access = Access {
+            token: tokens.access.clone(),
+            expires_at: self.clock.now().plus(lifetime),
+            scopes: granted.to_vec(),
+            graph: found.graph.clone(),
+        };
+        *self.live().entry(id.clone()).or_default() = Live { access: Some(access.clone()), pause: None };
+        access
+    }
+
+    pub(super) fn settle_state(&self, id: &ConnectionId, state: ConnectionState, problem: &str) -> Result<(), Error> {
+        self.store.write(|tx| Ok(rows::set_state(tx, id, state, Some(problem))?))?;
+        self.changes.tell(Change::Connections);
+        Ok(())
+    }
+
+    pub(super) fn record(&self, kind: Kind, subject: &str, outcome: Came, detail: Value) -> Result<(), Error> {
+        self.store.write(|tx| Ok(self.recorder.append(tx, &Entry { kind, subject, outcome, detail })?))
+    }
+
+    pub(super) fn row(&self, id: &ConnectionId) -> Result<Connection, Error> {
+        self.store.read(|db| rows::by_id(db, id))?.ok_or(Error::ConnectionNotFound)
+    }
+
+    pub(super) fn turn(&self, id: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone()
+    }
+
+    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn discovered(&self) -> std::sync::MutexGuard<'_, HashMap<String, (UnixMs, Discovery)>> {
+        self.discovered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) const GONE: &str = "The stored sign-in is gone from the keychain. Sign in again.";
+
+/// What was granted, in the spelling in which it was asked for.
+pub(super) fn granted_of(tokens: &TokenSet, asked: &[String]) -> Vec<String> {
+    let Some(granted) = &tokens.scopes else { return asked.to_vec() };
+    let spelled = |scope: &String| asked.iter().find(|asked| same_scope(asked, scope)).unwrap_or(scope).clone();
+    let automatic = |scope: &&String| !AUTOMATIC_SCOPES.contains(&scope.as_str());
+    granted.iter().filter(automatic).map(spelled).collect()
+}
+
+pub(super) fn explain(error: &TokenError) -> AuthorityFailure {
+    match error {
+        TokenError::Network(error) => error.into(),
+        TokenError::Busy { .. } => {
+            AuthorityFailure::own("The authority is busy or has a problem of its own", "The app tries again by itself.")
+        }
+        TokenError::Refused(body) => body.failure(),
+        TokenError::Unreadable => AuthorityFailure::own(
+            "The token endpoint did not answer in the OAuth format",
+            "Check the network; a login page or proxy that answers in its place looks like this.",
+        ),
+    }
+}
+
+fn view(error: &Error) -> AuthorityFailure {
+    AuthorityFailure::own(error.to_string().trim_end_matches('.'), error.remedy())
+}
+
+pub(super) fn failure_detail(failure: &AuthorityFailure, toolkit: &str) -> Value {
+    json!({
+        "toolkit": toolkit,
+        "problem": failure.what,
+        "aadsts": failure.aadsts,
+        "correlation_id": failure.correlation_id,
+    })
+}

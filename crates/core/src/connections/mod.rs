@@ -1,0 +1,220 @@
+//! Connections: one account signed in for one toolkit through one integration.
+
+mod answer;
+mod book;
+mod identity;
+mod renewal;
+mod sign_in;
+
+pub use answer::{Answer, AnswerProblem};
+pub use book::Connections;
+pub use renewal::Fresh;
+pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};
+
+use rand::RngExt;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use ts_rs::TS;
+
+use crate::clock::UnixMs;
+use crate::integrations::IntegrationId;
+use crate::microsoft::ScopeToolkit;
+
+/// What agents use a connection for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Toolkit {
+    /// Mail, calendar, contacts, tasks.
+    Outlook,
+    /// Teams, channels, chats, meetings.
+    Teams,
+}
+
+impl Toolkit {
+    /// The word on the wire and in the rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Outlook => "outlook",
+            Self::Teams => "teams",
+        }
+    }
+
+    pub(crate) fn from_str(text: &str) -> Self {
+        if text == "teams" { Self::Teams } else { Self::Outlook }
+    }
+
+    fn scopes(self) -> ScopeToolkit {
+        match self {
+            Self::Outlook => ScopeToolkit::Outlook,
+            Self::Teams => ScopeToolkit::Teams,
+        }
+    }
+}
+
+/// A short name of a connection, as agents use it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, TS)]
+#[ts(export)]
+pub struct ConnectionId(Box<str>);
+
+impl<'de> Deserialize<'de> for ConnectionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.as_str().try_into().map_err(D::Error::custom)
+    }
+}
+
+impl TryFrom<&str> for ConnectionId {
+    type Error = &'static str;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        let tail = text.strip_prefix("outlook-").or_else(|| text.strip_prefix("teams-"));
+        match tail {
+            Some(tail) if tail.len() == 8 && tail.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) => {
+                Ok(Self(text.into()))
+            }
+            _ => Err("this is no connection's id"),
+        }
+    }
+}
+
+impl ConnectionId {
+    fn generate(toolkit: Toolkit) -> Self {
+        Self(format!("{}-{}", toolkit.as_str(), random_tail(8)).into())
+    }
+
+    pub(crate) fn from_row(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The keychain entry of its refresh token.
+    pub(crate) fn token_entry(&self) -> String {
+        format!("Sign-in of {}", self.0)
+    }
+}
+
+/// Told apart, not secret.
+fn random_tail(length: usize) -> String {
+    /// Without letters that are mistaken for digits.
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut random = rand::rng();
+    (0..length).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
+}
+
+/// Whether a connection works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ConnectionState {
+    /// Fresh access can be had.
+    Connected,
+    /// A person has to sign in again.
+    NeedsSignIn,
+    /// No sign-in would help: a rule of the company or the app registration stands in the way.
+    Failing,
+}
+
+impl ConnectionState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::NeedsSignIn => "needs_sign_in",
+            Self::Failing => "failing",
+        }
+    }
+
+    pub(crate) fn from_str(text: &str) -> Self {
+        match text {
+            "connected" => Self::Connected,
+            "failing" => Self::Failing,
+            _ => Self::NeedsSignIn,
+        }
+    }
+}
+
+/// The account at Microsoft: by `oid` and `tid`, never by its name, which may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) oid: String,
+    pub(crate) tid: String,
+    /// As shown: the user name, or the name of the person.
+    pub(crate) label: String,
+}
+
+/// One connection as it is kept. The refresh token lies in the keychain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) integration: IntegrationId,
+    pub(crate) toolkit: Toolkit,
+    pub(crate) account: Account,
+    pub(crate) asked: Vec<String>,
+    pub(crate) granted: Vec<String>,
+    /// Whether the secret is sent along: a refresh inherits the client type of its sign-in.
+    pub(crate) confidential: bool,
+    pub(crate) state: ConnectionState,
+    pub(crate) problem: Option<String>,
+    pub(crate) signed_in_at: UnixMs,
+    pub(crate) refreshed_at: UnixMs,
+    pub(crate) used_at: Option<UnixMs>,
+}
+
+/// A connection as the faces show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct ConnectionView {
+    /// Its short name.
+    pub id: ConnectionId,
+    /// What it is for.
+    pub toolkit: Toolkit,
+    /// Who signed in.
+    pub account: String,
+    /// Through which integration.
+    pub integration: IntegrationId,
+    /// What was granted.
+    pub granted: Vec<String>,
+    /// What was asked for and not granted.
+    pub refused: Vec<String>,
+    /// Whether it works.
+    pub state: ConnectionState,
+    /// Why not, and what to do; also set while the network is away.
+    pub problem: Option<String>,
+    /// When the access token at hand ends; `None`: there is none at hand.
+    pub access_until: Option<UnixMs>,
+    /// The latest sign-in.
+    pub signed_in_at: UnixMs,
+    /// The latest refresh.
+    pub refreshed_at: UnixMs,
+    /// When a toolkit last had access.
+    pub used_at: Option<UnixMs>,
+}
+
+impl Connection {
+    fn view(&self, access_until: Option<UnixMs>, waiting: Option<String>) -> ConnectionView {
+        let has = |scope: &&String| !self.granted.iter().any(|granted| same_scope(granted, scope));
+        ConnectionView {
+            id: self.id.clone(),
+            toolkit: self.toolkit,
+            account: self.account.label.clone(),
+            integration: self.integration.clone(),
+            granted: self.granted.clone(),
+            refused: self.asked.iter().filter(has).cloned().collect(),
+            state: self.state,
+            problem: self.problem.clone().or(waiting),
+            access_until,
+            signed_in_at: self.signed_in_at,
+            refreshed_at: self.refreshed_at,
+            used_at: self.used_at,
+        }
+    }
+}
+
+/// Entra answers with or without the resource before a scope, and in its own case.
+fn same_scope(a: &str, b: &str) -> bool {
+    let bare = |scope: &str| scope.rsplit('/').next().unwrap_or(scope).to_ascii_lowercase();
+    bare(a) == bare(b)
+}

@@ -1,0 +1,239 @@
+//! Fresh access: one refresh at a time for each connection, and what a failed one leaves.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::book::{Access, GONE, explain, failure_detail, granted_of};
+use super::{Connection, ConnectionId, ConnectionState, Connections};
+use crate::activity::{Came, Entry, Kind};
+use crate::change::Change;
+use crate::clock::UnixMs;
+use crate::error::Error;
+use crate::integrations::Registration;
+use crate::microsoft::{
+    AUTOMATIC_SCOPES, Asker, AuthorityFailure, Discovery, Grant, GraphUrl, Meaning, TokenError, TokenSet,
+};
+use crate::store::connections as rows;
+
+/// Access tokens with less than this left are renewed first.
+const EARLY: i64 = 5 * 60 * 1000;
+/// A discovery document is asked for again after a day; Entra's own say the same.
+const DISCOVERY_LIFE: i64 = UnixMs::DAY;
+/// A connection left idle is refreshed once a week, so that its 90 days never lapse.
+const IDLE: i64 = 7 * UnixMs::DAY;
+/// After a failure that says nothing about the tokens.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// Fresh access to Microsoft Graph.
+pub struct Fresh {
+    /// The access token.
+    pub token: SecretString,
+    /// When it ends.
+    pub expires_at: UnixMs,
+    /// What it opens.
+    pub scopes: Vec<String>,
+    /// The Graph that it is for.
+    pub graph: GraphUrl,
+}
+
+impl From<Access> for Fresh {
+    fn from(access: Access) -> Self {
+        Self { token: access.token, expires_at: access.expires_at, scopes: access.scopes, graph: access.graph }
+    }
+}
+
+impl Connections {
+    /// Fresh access: at hand, or by one refresh that all who ask meanwhile wait for.
+    pub async fn fresh(&self, id: &ConnectionId) -> Result<Fresh, Error> {
+        let now = self.clock.now();
+        if let Some(access) = self.at_hand(id, now.plus(EARLY)) {
+            return Ok(access.into());
+        }
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        if let Some(access) = self.at_hand(id, self.clock.now().plus(EARLY)) {
+            return Ok(access.into());
+        }
+        match self.refresh(id).await {
+            Ok(access) => Ok(access.into()),
+            // What is at hand still opens Graph while the authority can't be asked.
+            Err(error @ (Error::Waiting(_) | Error::Authority(_))) => {
+                self.at_hand(id, self.clock.now()).map(Fresh::from).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Graph refused the token although its time was not over: the next call gets another one.
+    pub fn drop_access(&self, id: &ConnectionId, token: &SecretString) {
+        let mut live = self.live();
+        if let Some(live) = live.get_mut(id)
+            && live.access.as_ref().is_some_and(|access| access.token.expose_secret() == token.expose_secret())
+        {
+            live.access = None;
+        }
+    }
+
+    /// Renews what would end soon or has lain idle for a week. Called once in a while.
+    pub async fn renew(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
+            let ends = self.live().get(&row.id).and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
+            let soon = ends.is_some_and(|at| at <= now.plus(EARLY + 60_000));
+            let idle = row.refreshed_at.plus(IDLE) <= now;
+            // Access that nobody used for a day is left to lapse until somebody asks.
+            let wanted = row.used_at.unwrap_or(row.signed_in_at).plus(UnixMs::DAY) > now;
+            if ((soon && wanted) || idle)
+                && let Err(error) = self.fresh(&row.id).await
+            {
+                tracing::info!(%error, connection = row.id.as_str(), "a connection could not be renewed");
+            }
+        }
+        Ok(())
+    }
+
+    /// One refresh. The caller has the turn.
+    async fn refresh(&self, id: &ConnectionId) -> Result<Access, Error> {
+        // Read inside the turn: another process may have signed in or out meanwhile.
+        let row = self.row(id)?;
+        match row.state {
+            ConnectionState::Connected | ConnectionState::Failing => {}
+            ConnectionState::NeedsSignIn => {
+                return Err(Error::NeedsSignIn(row.problem.unwrap_or_else(|| GONE.to_owned())));
+            }
+        }
+        let now = self.clock.now();
+        let paused = self.live().get(id).and_then(|live| live.pause.clone()).filter(|(until, _)| *until > now);
+        if let Some((_, why)) = paused {
+            return Err(Error::Waiting(why));
+        }
+        let entry = id.token_entry();
+        let Some(token) = self.secrets.get(&entry).await? else {
+            self.settle_state(id, ConnectionState::NeedsSignIn, GONE)?;
+            return Err(Error::NeedsSignIn(GONE.to_owned()));
+        };
+        let registration = self.integrations.registration(&row.integration)?;
+        let found = match self.discover(&registration).await {
+            Ok(found) => found,
+            Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
+        };
+        let secret = if row.confidential { self.integrations.client_secret(&registration).await? } else { None };
+        let scopes: Vec<String> =
+            AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(row.asked.iter().cloned()).collect();
+        let grant = Grant::Refresh { token: &token, scopes: &scopes, claims: None };
+        match self.ask(&registration, &found, secret.as_ref(), &grant).await {
+            Ok((tokens, confidential)) => {
+                let granted = tokens.scopes.as_ref().map(|_| granted_of(&tokens, &row.asked));
+                let write = |tx: &rusqlite::Transaction<'_>| {
+                    rows::refreshed(tx, id, self.clock.now(), granted.as_deref(), confidential)?;
+                    let entry =
+                        Entry { kind: Kind::Refresh, subject: id.as_str(), outcome: Came::Done, detail: json!({}) };
+                    Ok(self.recorder.append(tx, &entry)?)
+                };
+                // The new refresh token is kept before the new access is used.
+                match &tokens.refresh {
+                    Some(rotated) => self.secrets.put(&entry, rotated, write).await?,
+                    None => self.store.write(write)?,
+                }
+                let granted = granted.unwrap_or(row.granted);
+                let access = self.take_over(id, &tokens, &found, &granted);
+                self.changes.tell(Change::Connections);
+                Ok(access)
+            }
+            Err(error) => Err(self.refused(&row, secret.as_ref(), error).await?),
+        }
+    }
+
+    /// What a failed refresh leaves behind, and the error to tell.
+    async fn refused(
+        &self,
+        row: &Connection,
+        secret: Option<&SecretString>,
+        error: TokenError,
+    ) -> Result<Error, Error> {
+        let failure = explain(&error);
+        let failure = secret.map_or(failure.clone(), |secret| failure.without(secret));
+        let text = format!("{failure}. {}", failure.fix);
+        self.record(Kind::Refresh, row.id.as_str(), Came::Failed, failure_detail(&failure, row.toolkit.as_str()))?;
+        let meaning = match &error {
+            TokenError::Network(_) | TokenError::Unreadable => return Ok(self.wait(&row.id, PAUSE, &failure)),
+            TokenError::Busy { retry_after } => {
+                return Ok(self.wait(&row.id, retry_after.unwrap_or(Duration::from_mins(1)), &failure));
+            }
+            TokenError::Refused(body) => body.meaning(),
+        };
+        match meaning {
+            Meaning::Pause(pause) => Ok(self.wait(&row.id, pause, &failure)),
+            Meaning::SignIn { forget } => {
+                self.settle_state(&row.id, ConnectionState::NeedsSignIn, &text)?;
+                if forget {
+                    self.secrets.remove(&row.id.token_entry(), |_| Ok(())).await?;
+                }
+                Ok(Error::NeedsSignIn(text))
+            }
+            Meaning::Blocked | Meaning::Integration => {
+                self.settle_state(&row.id, ConnectionState::Failing, &text)?;
+                // Not asked again at once; a corrected registration heals it within the pause.
+                self.pause(&row.id, Duration::from_mins(1), &text);
+                Ok(Error::ConnectionFailing(text))
+            }
+        }
+    }
+
+    /// Asks the token endpoint; once more where that is safe. Returns whether the secret was
+    /// sent.
+    pub(super) async fn ask(
+        &self,
+        registration: &Registration,
+        found: &Discovery,
+        secret: Option<&SecretString>,
+        grant: &Grant<'_>,
+    ) -> Result<(TokenSet, bool), TokenError> {
+        const AGAIN_AFTER: Duration = Duration::from_secs(1);
+        let asker = Asker { client_id: &registration.client_id, secret, found, network: &self.network };
+        match asker.ask(grant).await {
+            // Refused before anything was spent: the redirect URI is registered as public.
+            Err(TokenError::Refused(body)) if secret.is_some() && body.wants_no_secret() => {
+                Asker { secret: None, ..asker }.ask(grant).await.map(|tokens| (tokens, false))
+            }
+            Err(TokenError::Busy { retry_after: None }) => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+                asker.ask(grant).await.map(|tokens| (tokens, secret.is_some()))
+            }
+            answered => answered.map(|tokens| (tokens, secret.is_some())),
+        }
+    }
+
+    pub(super) async fn discover(&self, registration: &Registration) -> Result<Discovery, AuthorityFailure> {
+        let key = registration.authority.discovery_url();
+        let now = self.clock.now();
+        let known =
+            self.discovered().get(&key).filter(|(at, _)| at.plus(DISCOVERY_LIFE) > now).map(|(_, found)| found.clone());
+        if let Some(found) = known {
+            return Ok(found);
+        }
+        let found = Discovery::of(&registration.authority, &self.network)
+            .await
+            .map_err(|error| AuthorityFailure::from(&error))?;
+        self.discovered().insert(key, (now, found.clone()));
+        Ok(found)
+    }
+
+    fn at_hand(&self, id: &ConnectionId, until: UnixMs) -> Option<Access> {
+        self.live().get(id)?.access.clone().filter(|access| access.expires_at > until)
+    }
+
+    fn wait(&self, id: &ConnectionId, pause: Duration, failure: &AuthorityFailure) -> Error {
+        let text = format!("{failure}. {}", failure.fix);
+        self.pause(id, pause, &text);
+        self.changes.tell(Change::Connections);
+        Error::Waiting(text)
+    }
+
+    fn pause(&self, id: &ConnectionId, pause: Duration, why: &str) {
+        let until = self.clock.now().plus(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        self.live().entry(id.clone()).or_default().pause = Some((until, why.to_owned()));
+    }
+}

@@ -1,0 +1,275 @@
+//! Sign-ins: attempts in the browser, each used once, none older than ten minutes.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use oauth2::{AuthUrl, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge, RedirectUrl, Scope};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use ts_rs::TS;
+use url::Url;
+
+use super::{Account, Connection, ConnectionId, Toolkit, random_tail};
+use crate::clock::UnixMs;
+use crate::integrations::{IntegrationId, Registration, WayBack};
+use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, Discovery, EntraClient, toolkit_scopes};
+
+/// After this an answer is too late: Entra's codes do not live longer either.
+pub(super) const LIFE: i64 = 10 * 60 * 1000;
+
+/// Names an attempt to the window. Tells nothing to the browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SignInId(String);
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SignInRequest {
+    /// For this toolkit.
+    pub toolkit: Toolkit,
+    /// Through this integration.
+    pub integration: IntegrationId,
+    /// The connection to sign in again; `None`: a new one.
+    pub again: Option<ConnectionId>,
+    /// Whether another account may take the place of the one that was connected.
+    pub switch_account: bool,
+}
+
+/// Through which door an answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReturnPath {
+    /// The loopback listener, under the path of this integration.
+    Loopback(IntegrationId),
+    /// The deep link, straight or through a page of the company.
+    Link,
+}
+
+/// How far an attempt has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "progress", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Progress {
+    /// The person is at the browser.
+    Waiting,
+    /// The answer is here; tokens are being asked for.
+    Checking,
+    /// Connected.
+    Done {
+        /// The connection.
+        connection: ConnectionId,
+        /// Who signed in.
+        account: String,
+    },
+    /// Nothing was connected.
+    Failed {
+        /// Why, and what to do.
+        failure: AuthorityFailure,
+    },
+}
+
+/// An attempt as the faces show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct SignInView {
+    /// Its name.
+    pub id: SignInId,
+    /// For this toolkit.
+    pub toolkit: Toolkit,
+    /// The page to open in the browser.
+    pub link: String,
+    /// When it began.
+    pub started_at: UnixMs,
+    /// When an answer would be too late.
+    pub ends_at: UnixMs,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// What an attempt keeps to itself until its answer comes.
+pub(super) struct Attempt {
+    pub(super) id: SignInId,
+    /// `None`: an answer has used it.
+    state: Option<SecretString>,
+    pub(super) verifier: SecretString,
+    pub(super) nonce: String,
+    pub(super) request: SignInRequest,
+    pub(super) scopes: Vec<String>,
+    pub(super) redirect_uri: String,
+    pub(super) pinned: Option<Account>,
+    path: ReturnPath,
+    link: Url,
+    started_at: UnixMs,
+    progress: Progress,
+}
+
+/// What an answer takes out of its attempt.
+pub(super) struct Taken {
+    pub(super) id: SignInId,
+    pub(super) verifier: SecretString,
+    pub(super) nonce: String,
+    pub(super) request: SignInRequest,
+    pub(super) scopes: Vec<String>,
+    pub(super) redirect_uri: String,
+    pub(super) pinned: Option<Account>,
+}
+
+impl Attempt {
+    /// Prepares the page to open (RFC 6749, 4.1.1; RFC 7636, 4.3).
+    pub(super) fn new(
+        request: SignInRequest,
+        registration: &Registration,
+        found: &Discovery,
+        again: Option<&Connection>,
+        loopback_port: Option<u16>,
+        now: UnixMs,
+    ) -> Result<Self, &'static str> {
+        let (path, redirect_uri, mode) = match (&registration.way_back, loopback_port) {
+            (WayBack::Loopback, Some(port)) => {
+                let id = registration.id.as_str();
+                // Entra ignores the port of localhost and compares the rest.
+                let uri = format!("http://localhost:{port}/oauth/{id}/callback");
+                (ReturnPath::Loopback(registration.id.clone()), uri, "form_post")
+            }
+            (WayBack::Loopback, None) => return Err("nothing listens for the answer on this machine"),
+            (way @ (WayBack::DeepLink | WayBack::Page { .. }), _) => {
+                (ReturnPath::Link, way.redirect_uri(&registration.id), "query")
+            }
+        };
+        let scopes = toolkit_scopes(&registration.scopes, request.toolkit.scopes());
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = CsrfToken::new_random_len(24).into_secret();
+        let redirect = RedirectUrl::new(redirect_uri.clone()).map_err(|_| "its way back is no address")?;
+        let client: EntraClient<EndpointSet, EndpointNotSet> =
+            EntraClient::new(oauth2::ClientId::new(registration.client_id.as_str().to_owned()))
+                .set_auth_uri(AuthUrl::from_url(found.authorization_endpoint.clone()))
+                .set_redirect_uri(redirect);
+        let mut page = client
+            .authorize_url(|| CsrfToken::new_random_len(32))
+            .add_scopes(AUTOMATIC_SCOPES.iter().map(|&scope| Scope::new(scope.to_owned())))
+            .add_scopes(scopes.iter().map(|scope| Scope::new(scope.clone())))
+            .add_extra_param("response_mode", mode)
+            .add_extra_param("nonce", nonce.clone())
+            .set_pkce_challenge(challenge);
+        let pinned = again.filter(|_| !request.switch_account).map(|connection| connection.account.clone());
+        page = match &pinned {
+            Some(account) => {
+                let domain = account.label.rsplit_once('@').map(|(_, domain)| domain.to_owned());
+                let page = page.add_extra_param("login_hint", account.label.clone());
+                domain.into_iter().fold(page, |page, domain| page.add_extra_param("domain_hint", domain))
+            }
+            None => page.add_extra_param("prompt", "select_account"),
+        };
+        let (link, state) = page.url();
+        Ok(Self {
+            id: SignInId(random_tail(12)),
+            state: Some(state.into_secret().into()),
+            verifier: verifier.into_secret().into(),
+            nonce,
+            request,
+            scopes,
+            redirect_uri,
+            pinned,
+            path,
+            link,
+            started_at: now,
+            progress: Progress::Waiting,
+        })
+    }
+
+    fn view(&self) -> SignInView {
+        SignInView {
+            id: self.id.clone(),
+            toolkit: self.request.toolkit,
+            link: self.link.as_str().to_owned(),
+            started_at: self.started_at,
+            ends_at: self.started_at.plus(LIFE),
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+/// The attempts of this process.
+#[derive(Default)]
+pub(super) struct SignIns(Mutex<VecDeque<Attempt>>);
+
+/// Attempts that are remembered, the finished ones included.
+const MOST: usize = 32;
+
+impl SignIns {
+    pub(super) fn add(&self, attempt: Attempt) -> SignInView {
+        let view = attempt.view();
+        let mut all = self.lock();
+        if all.len() == MOST {
+            all.pop_front();
+        }
+        all.push_back(attempt);
+        view
+    }
+
+    pub(super) fn view(&self, id: &SignInId, now: UnixMs) -> Option<SignInView> {
+        self.end_old(now);
+        self.lock().iter().find(|attempt| attempt.id == *id).map(Attempt::view)
+    }
+
+    /// Whether an answer may still come through loopback.
+    pub(super) fn wait_on_loopback(&self, now: UnixMs) -> bool {
+        self.end_old(now);
+        self.lock().iter().any(|attempt| attempt.state.is_some() && matches!(attempt.path, ReturnPath::Loopback(_)))
+    }
+
+    /// Finds the attempt that this state belongs to and uses it up. Every live one is
+    /// compared, in constant time.
+    pub(super) fn take(&self, state: &SecretString, path: &ReturnPath, now: UnixMs) -> Option<Taken> {
+        self.end_old(now);
+        let mut all = self.lock();
+        let presented = state.expose_secret().as_bytes();
+        let mut hit = None;
+        for (at, attempt) in all.iter().enumerate() {
+            let same =
+                attempt.state.as_ref().is_some_and(|own| bool::from(own.expose_secret().as_bytes().ct_eq(presented)));
+            if same && attempt.path == *path {
+                hit = Some(at);
+            }
+        }
+        let attempt = all.get_mut(hit?)?;
+        attempt.state = None;
+        attempt.progress = Progress::Checking;
+        Some(Taken {
+            id: attempt.id.clone(),
+            verifier: attempt.verifier.clone(),
+            nonce: attempt.nonce.clone(),
+            request: attempt.request.clone(),
+            scopes: attempt.scopes.clone(),
+            redirect_uri: attempt.redirect_uri.clone(),
+            pinned: attempt.pinned.clone(),
+        })
+    }
+
+    pub(super) fn set(&self, id: &SignInId, progress: Progress) {
+        if let Some(attempt) = self.lock().iter_mut().find(|attempt| attempt.id == *id) {
+            attempt.progress = progress;
+        }
+    }
+
+    /// The person gave up: a late answer finds nothing.
+    pub(super) fn cancel(&self, id: &SignInId) {
+        self.lock().retain(|attempt| attempt.id != *id);
+    }
+
+    fn end_old(&self, now: UnixMs) {
+        for attempt in self.lock().iter_mut() {
+            let age = now.0.saturating_sub(attempt.started_at.0);
+            if attempt.state.is_some() && !(0..LIFE).contains(&age) {
+                attempt.state = None;
+                let failure = AuthorityFailure::own("No answer came within ten minutes", "Start the sign-in again.");
+                attempt.progress = Progress::Failed { failure };
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Attempt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

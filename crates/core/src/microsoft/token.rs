@@ -1,0 +1,320 @@
+//! The token endpoint (RFC 6749, 4.1.3 and 6): one call, its answer, and what a refusal means.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
+use oauth2::{
+    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientSecret, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    StandardRevocableToken, TokenResponse, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{ClientId, Discovery, ErrorBody};
+use crate::network::{Network, NetworkError};
+
+/// The client type of the `oauth2` crate with Entra's answers.
+pub(crate) type EntraClient<Auth = EndpointNotSet, Token = EndpointNotSet> = Client<
+    ErrorBody,
+    TokenBody,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    Auth,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+>;
+
+/// A token endpoint's answer. The crate's own type refuses numbers that arrive as text.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct TokenBody {
+    access_token: AccessToken,
+    #[serde(default = "bearer")]
+    token_type: BasicTokenType,
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<RefreshToken>,
+    #[serde(default, deserialize_with = "scopes")]
+    scope: Option<Vec<Scope>>,
+    /// Typed as an access token, which does not print itself.
+    #[serde(default)]
+    id_token: Option<AccessToken>,
+}
+
+impl TokenResponse for TokenBody {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        self.scope.as_ref()
+    }
+}
+
+fn bearer() -> BasicTokenType {
+    BasicTokenType::Bearer
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Option::<serde_json::Value>::deserialize(deserializer)? {
+        Some(serde_json::Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_u64(),
+        None => None,
+    })
+}
+
+fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Scope>>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| text.split_whitespace().map(|scope| Scope::new(scope.to_owned())).collect()))
+}
+
+/// Tokens, as the rest of the app holds them.
+pub(crate) struct TokenSet {
+    pub(crate) access: SecretString,
+    pub(crate) lifetime: Duration,
+    /// As granted; `None`: exactly those that were asked for (RFC 6749, 5.1).
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) refresh: Option<SecretString>,
+    pub(crate) id_token: Option<SecretString>,
+}
+
+/// What Entra gives when it names no lifetime: the shortest that it gives otherwise.
+const UNNAMED_LIFETIME: Duration = Duration::from_hours(1);
+
+impl From<TokenBody> for TokenSet {
+    fn from(body: TokenBody) -> Self {
+        Self {
+            lifetime: body.expires_in().unwrap_or(UNNAMED_LIFETIME),
+            scopes: body.scope.map(|scopes| scopes.into_iter().map(|scope| scope.to_string()).collect()),
+            refresh: body.refresh_token.map(|token| token.into_secret().into()),
+            id_token: body.id_token.map(|token| token.into_secret().into()),
+            access: body.access_token.into_secret().into(),
+        }
+    }
+}
+
+/// Why there are no tokens.
+#[derive(Debug)]
+pub(crate) enum TokenError {
+    /// No answer: says nothing about the tokens.
+    Network(NetworkError),
+    /// The authority is busy or broken: says nothing about the tokens.
+    Busy { retry_after: Option<Duration> },
+    /// It refused.
+    Refused(ErrorBody),
+    /// What it answered is not OAuth.
+    Unreadable,
+}
+
+/// Who asks.
+pub(crate) struct Asker<'a> {
+    pub(crate) client_id: &'a ClientId,
+    /// `None`: a public client.
+    pub(crate) secret: Option<&'a SecretString>,
+    pub(crate) found: &'a Discovery,
+    pub(crate) network: &'a Network,
+}
+
+/// What is asked for.
+pub(crate) enum Grant<'a> {
+    /// Tokens for the code of a sign-in.
+    Code { code: &'a SecretString, verifier: &'a SecretString, redirect_uri: &'a str },
+    /// New tokens for a refresh token.
+    Refresh { token: &'a SecretString, scopes: &'a [String], claims: Option<&'a str> },
+    /// A token for the app itself.
+    Client,
+}
+
+impl Asker<'_> {
+    /// One call. Nothing is tried twice here.
+    pub(crate) async fn ask(&self, grant: &Grant<'_>) -> Result<TokenSet, TokenError> {
+        let mut client: EntraClient<EndpointNotSet, EndpointSet> =
+            EntraClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
+                .set_auth_type(AuthType::RequestBody)
+                .set_token_uri(TokenUrl::from_url(self.found.token_endpoint.clone()));
+        if let Some(secret) = self.secret {
+            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+        }
+        let seen = Seen { network: self.network, head: Mutex::default() };
+        let answer = match grant {
+            Grant::Code { code, verifier, redirect_uri } => {
+                let redirect = RedirectUrl::new((*redirect_uri).to_owned()).map_err(|_| TokenError::Unreadable)?;
+                let client = client.set_redirect_uri(redirect);
+                client
+                    .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+                    .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
+                    .request_async(&seen)
+                    .await
+            }
+            Grant::Refresh { token, scopes, claims } => {
+                let token = RefreshToken::new(token.expose_secret().to_owned());
+                let mut request = client.exchange_refresh_token(&token);
+                request = request.add_scopes(scopes.iter().map(|scope| Scope::new(scope.clone())));
+                if let Some(claims) = claims {
+                    request = request.add_extra_param("claims", (*claims).to_owned());
+                }
+                request.request_async(&seen).await
+            }
+            Grant::Client => {
+                let scope = Scope::new(format!("{}/.default", self.found.graph.as_str()));
+                client.exchange_client_credentials().add_scope(scope).request_async(&seen).await
+            }
+        };
+        answer.map(TokenSet::from).map_err(|error| seen.explain(error))
+    }
+}
+
+/// Remembers the head of the answer, which the crate drops.
+struct Seen<'a> {
+    network: &'a Network,
+    head: Mutex<Option<(StatusCode, Option<Duration>)>>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Seen<'_> {
+    type Error = NetworkError;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, NetworkError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let answer = self.network.send(request).await?;
+            if let Ok(mut head) = self.head.lock() {
+                *head = Some((answer.status(), retry_after(answer.headers())));
+            }
+            Ok(answer)
+        })
+    }
+}
+
+impl Seen<'_> {
+    fn explain(&self, error: RequestTokenError<NetworkError, ErrorBody>) -> TokenError {
+        let head = self.head.lock().ok().and_then(|head| *head);
+        if let Some((status, retry_after)) = head
+            && (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
+        {
+            return TokenError::Busy { retry_after };
+        }
+        match error {
+            RequestTokenError::ServerResponse(body) => TokenError::Refused(body),
+            RequestTokenError::Request(error) => TokenError::Network(error),
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => TokenError::Unreadable,
+        }
+    }
+}
+
+/// Longer pauses than this are cut: an app that waits a day for a typo in a header helps nobody.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// The pause that an answer asks for, in seconds (RFC 9110, 10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+/// What a refused refresh means for the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A person has to sign in; `forget`: the refresh token is of no use any more.
+    SignIn { forget: bool },
+    /// No sign-in will help; somebody has to change a rule.
+    Blocked,
+    /// The app registration is at fault, not the person: no token is forgotten.
+    Integration,
+    /// The authority asks for a pause.
+    Pause(Duration),
+}
+
+/// After too many same requests the authority wants five minutes of silence.
+const LOOP_PAUSE: Duration = Duration::from_mins(5);
+const LOOP: u32 = 50196;
+
+impl ErrorBody {
+    /// By `error` and `suberror`; of the numbers only the one that Entra hides behind another
+    /// error, so that a pause is not taken for a lost sign-in.
+    pub(crate) fn meaning(&self) -> Meaning {
+        if self.aadsts() == Some(LOOP) {
+            return Meaning::Pause(LOOP_PAUSE);
+        }
+        match (self.error.as_str(), self.suberror.as_deref().unwrap_or_default()) {
+            ("temporarily_unavailable" | "server_error" | "slow_down", _) => Meaning::Pause(Duration::from_mins(1)),
+            ("invalid_grant" | "interaction_required" | "login_required" | "consent_required", suberror) => {
+                match suberror {
+                    "message_only" | "protection_policy_required" | "device_authentication_failed" => Meaning::Blocked,
+                    "client_mismatch" => Meaning::Integration,
+                    "bad_token" | "token_expired" => Meaning::SignIn { forget: true },
+                    _ => Meaning::SignIn { forget: false },
+                }
+            }
+            _ => Meaning::Integration,
+        }
+    }
+
+    /// Whether the authority refused a secret because the client is public. Nothing was
+    /// spent, so the same call may be made once without it.
+    pub(crate) fn wants_no_secret(&self) -> bool {
+        self.aadsts() == Some(700_025)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_arrive_as_text_are_read() {
+        let body = r#"{"token_type":"Bearer","expires_in":"3599","access_token":"AT","scope":"Mail.Read openid"}"#;
+        let tokens = TokenSet::from(serde_json::from_str::<TokenBody>(body).expect("a token"));
+        assert_eq!(tokens.lifetime, Duration::from_secs(3599));
+        assert_eq!(tokens.scopes.as_deref(), Some(&["Mail.Read".to_owned(), "openid".to_owned()][..]));
+        assert!(!format!("{:?}", serde_json::from_str::<TokenBody>(body).expect("a token")).contains("AT\""));
+    }
+
+    #[test]
+    fn a_refusal_means_what_the_reference_says() {
+        let meaning = |error: &str, suberror: &str, code: u32| {
+            let json = serde_json::json!({ "error": error, "suberror": suberror, "error_codes": [code] });
+            serde_json::from_value::<ErrorBody>(json).expect("an error").meaning()
+        };
+        let sign_in = |forget| Meaning::SignIn { forget };
+        for (error, suberror, code, expected) in [
+            ("invalid_grant", "basic_action", 50076, sign_in(false)),
+            ("interaction_required", "basic_action", 50076, sign_in(false)),
+            ("invalid_grant", "additional_action", 50097, sign_in(false)),
+            ("invalid_grant", "message_only", 53003, Meaning::Blocked),
+            ("interaction_required", "message_only", 53003, Meaning::Blocked),
+            ("invalid_grant", "consent_required", 65001, sign_in(false)),
+            ("invalid_grant", "user_password_expired", 50055, sign_in(false)),
+            ("invalid_grant", "bad_token", 50173, sign_in(true)),
+            ("invalid_grant", "token_expired", 700_082, sign_in(true)),
+            ("invalid_grant", "client_mismatch", 0, Meaning::Integration),
+            ("invalid_grant", "device_authentication_failed", 50155, Meaning::Blocked),
+            ("invalid_grant", "protection_policy_required", 53005, Meaning::Blocked),
+            ("invalid_grant", "", 50196, Meaning::Pause(LOOP_PAUSE)),
+            ("invalid_client", "", 7_000_222, Meaning::Integration),
+            ("invalid_client", "", 7_000_218, Meaning::Integration),
+            ("unauthorized_client", "", 700_016, Meaning::Integration),
+            ("invalid_scope", "", 70011, Meaning::Integration),
+        ] {
+            assert_eq!(meaning(error, suberror, code), expected, "{error} {suberror} {code}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! An authority on loopback that answers as a test says, in the shapes recorded from Entra.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub const TENANT: &str = "99999999-2222-3333-4444-555555555555";
+pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
+
+/// A form as it was sent to the token endpoint.
+pub type Form = HashMap<String, String>;
+
+/// What the token endpoint answers: status, more headers, body.
+pub type Reply = (u16, &'static str, String);
+
+type Script = Arc<Mutex<Box<dyn FnMut(&Form) -> Reply + Send>>>;
+
+/// The running authority.
+pub struct Authority {
+    pub issuer: String,
+    script: Script,
+    calls: Arc<Mutex<Vec<Form>>>,
+}
+
+impl Authority {
+    pub async fn start(script: impl FnMut(&Form) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let issuer = format!("{base}/{TENANT}/v2.0");
+        let authority = Self { issuer, script: Arc::new(Mutex::new(Box::new(script))), calls: Arc::default() };
+        let document = json!({
+            "issuer": authority.issuer,
+            "authorization_endpoint": format!("{base}/authorize"),
+            "token_endpoint": format!("{base}/token"),
+        })
+        .to_string();
+        let (script, calls) = (authority.script.clone(), authority.calls.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, document.clone(), script.clone(), calls.clone()));
+            }
+        });
+        authority
+    }
+
+    /// Answers otherwise from now on.
+    pub fn says(&self, script: impl FnMut(&Form) -> Reply + Send + 'static) {
+        *self.script.lock().expect("not poisoned") = Box::new(script);
+    }
+
+    /// The forms that came so far.
+    pub fn calls(&self) -> Vec<Form> {
+        self.calls.lock().expect("not poisoned").clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, document: String, script: Script, calls: Arc<Mutex<Vec<Form>>>) {
+    let mut bytes = Vec::new();
+    let (head, body) = loop {
+        let mut part = [0; 4096];
+        let read = stream.read(&mut part).await.unwrap_or(0);
+        bytes.extend_from_slice(&part[..read]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+                .unwrap_or(0);
+            if body.len() >= length {
+                break (head.to_owned(), body.to_owned());
+            }
+        }
+        if read == 0 {
+            return;
+        }
+    };
+    let (status, headers, body) = if head.starts_with("POST /token") {
+        let form: Form = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        calls.lock().expect("not poisoned").push(form.clone());
+        // Others call meanwhile: what may be asked once only must be asked once only.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        (script.lock().expect("not poisoned"))(&form)
+    } else {
+        (200, "", document)
+    };
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+/// An id token with these claims, signed by nobody.
+pub fn id_token(claims: &Value) -> String {
+    format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+pub fn ok(body: &Value) -> Reply {
+    (200, "", body.to_string())
+}
+
+pub fn refused(status: u16, error: &str, suberror: &str, code: u32) -> Reply {
+    let body = json!({
+        "error": error,
+        "suberror": suberror,
+        "error_codes": [code],
+        "error_description": format!("AADSTS{code}: Text. Trace ID: t Correlation ID: c Timestamp: 2026-01-01 00:00:00Z"),
+        "correlation_id": "0a1b2c3d-0000-1111-2222-333344445555",
+    });
+    (status, "", body.to_string())
+}

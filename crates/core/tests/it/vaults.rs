@@ -1,0 +1,76 @@
+//! A keychain that tests can look into, lock and stop.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use atthene_core::vault::{SecretStore, VaultError};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A keychain that outlives the process, and can be made to stop in the middle.
+#[derive(Clone, Default)]
+pub struct SharedVault {
+    pub entries: Arc<Mutex<HashMap<String, SecretString>>>,
+    pub refuses: Arc<Mutex<bool>>,
+    pub halt: Arc<Mutex<Option<Halt>>>,
+}
+
+/// The next change is told before it is answered, and then waits.
+pub struct Halt {
+    told: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl SharedVault {
+    pub fn names(&self) -> Vec<String> {
+        self.entries.lock().expect("not poisoned").keys().cloned().collect()
+    }
+
+    pub fn values(&self) -> Vec<String> {
+        self.entries.lock().expect("not poisoned").values().map(|text| text.expose_secret().to_owned()).collect()
+    }
+
+    pub fn clear(&self) {
+        self.entries.lock().expect("not poisoned").clear();
+    }
+
+    pub fn halt_at_next_change(&self) -> (Receiver<()>, Sender<()>) {
+        let ((told, halted), (go, go_on)) = (channel(), channel());
+        *self.halt.lock().expect("not poisoned") = Some(Halt { told, go_on });
+        (halted, go)
+    }
+
+    fn halt(&self) {
+        // Taken out first: nobody waits for this lock while the change waits.
+        let halt = self.halt.lock().expect("not poisoned").take();
+        if let Some(halt) = halt {
+            let _ = halt.told.send(());
+            let _ = halt.go_on.recv();
+        }
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        if *self.refuses.lock().expect("not poisoned") { Err(VaultError::Locked("test".into())) } else { Ok(()) }
+    }
+}
+
+impl SecretStore for SharedVault {
+    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
+        self.check()?;
+        Ok(self.entries.lock().expect("not poisoned").get(name).cloned())
+    }
+
+    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
+        self.check()?;
+        self.entries.lock().expect("not poisoned").insert(name.to_owned(), secret.clone());
+        self.halt();
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
+        self.check()?;
+        self.halt();
+        self.entries.lock().expect("not poisoned").remove(name);
+        Ok(())
+    }
+}
