@@ -1,10 +1,12 @@
 //! `atthene-status`, the built-in agent: it answers when no agent runtime is set, so that
 //! a new key can be tried on a new machine.
 
+use atthene_core::connections::{ConnectionState, ConnectionView};
 use atthene_core::keys::KeyView;
 use atthene_core::{Core, UnixMs};
 use serde::{Deserialize, Serialize};
 
+use crate::connections::ConnectionReport;
 use crate::problem::Problem;
 
 /// The agent's id.
@@ -33,6 +35,8 @@ pub(crate) struct StatusAnswer {
     output: String,
     /// The key that was used.
     key: KeyReport,
+    /// Every connection.
+    connections: Vec<ConnectionReport>,
 }
 
 /// The live key, without its text.
@@ -59,25 +63,38 @@ pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> R
         Problem::Internal
     })?;
     let key = keys.into_iter().find(|view| &*view.id.0 == key).ok_or(Problem::Internal)?;
+    let connections = core.connections.list().map_err(|error| {
+        tracing::warn!(%error, "the built-in agent could not read the connections");
+        Problem::Internal
+    })?;
     Ok(StatusAnswer {
         agent_id: STATUS_AGENT,
         request_id: request_id.to_owned(),
-        output: in_words(&key),
+        output: in_words(&key, &connections),
         key: KeyReport { id: key.id.0.to_string(), name: key.name, expires_at: key.expires_at.map(rfc3339) },
+        connections: connections.into_iter().map(ConnectionReport::from).collect(),
     })
 }
 
-fn in_words(key: &KeyView) -> String {
+fn in_words(key: &KeyView, connections: &[ConnectionView]) -> String {
     let life = match key.expires_at {
         None => "does not expire".to_owned(),
         Some(at) => format!("is valid until {}", rfc3339(at)),
     };
+    let broken = connections.iter().filter(|view| view.state != ConnectionState::Connected).count();
+    let connected = match (connections.len(), broken) {
+        (0, _) => "Nobody is connected yet.".to_owned(),
+        (1, 0) => "The one connection works.".to_owned(),
+        (all, 0) => format!("All {all} connections work."),
+        (all, broken) => format!("{broken} of {all} connections need attention."),
+    };
     format!(
-        "The gateway works. Your key \"{}\" {life}. No agent runtime is set yet, so only {STATUS_AGENT} answers.",
+        "The gateway works. Your key \"{}\" {life}. {connected} No agent runtime is set yet, so only {STATUS_AGENT} \
+         answers.",
         key.name
     )
 }
 
-fn rfc3339(at: UnixMs) -> String {
+pub(crate) fn rfc3339(at: UnixMs) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }

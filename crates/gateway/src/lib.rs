@@ -5,6 +5,7 @@
 mod agent;
 mod auth;
 mod caller;
+mod connections;
 mod forward;
 mod guard;
 mod limits;
@@ -12,6 +13,7 @@ mod meter;
 mod problem;
 mod routes;
 mod server;
+mod sign_in;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use tokio::time::MissedTickBehavior;
 use ts_rs::TS;
 
 pub use limits::Limits;
+pub use sign_in::listen_for_sign_in;
 
 use forward::{MIB, Runtime};
 use problem::Problem;
@@ -121,6 +124,9 @@ impl Drop for Gateway {
 
 /// How often counters are written.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
+/// How often is looked whether access has to be renewed. After a sleep or a clock change the next
+/// look finds what has ended meanwhile.
+const RENEW_EVERY: Duration = Duration::from_mins(1);
 /// How often a taken port is tried again: the program that has it may end.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
@@ -149,12 +155,15 @@ async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState
     };
     let mut flush = tokio::time::interval(FLUSH_EVERY);
     flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut renew = tokio::time::interval(RENEW_EVERY);
+    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = tokio::time::interval(RETRY_EVERY);
     let mut serving: Option<Serving> = None;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             _ = flush.tick() => write_counters(&core).await,
+            _ = renew.tick() => drop(tokio::spawn(renew_connections(core.clone()))),
             change = changes.recv() => {
                 // Whoever lagged behind reads everything again.
                 if matches!(change, Ok(Change::Settings) | Err(_)) {
@@ -278,6 +287,12 @@ impl Config {
             Runtime::new(url, None).ok_or(Problem::RUNTIME_UNUSABLE)
         });
         Self { largest_body: u64::from(settings.largest_body_mib) * MIB, runtime }
+    }
+}
+
+async fn renew_connections(core: Arc<Core>) {
+    if let Err(error) = core.connections.renew().await {
+        tracing::warn!(%error, "connections could not be renewed");
     }
 }
 

@@ -75,6 +75,12 @@ impl Meter {
         self.0.counted.store(false, Ordering::Relaxed);
     }
 
+    /// The calling program, once it is known; its user agent where it stays unknown.
+    pub(crate) async fn program(&self) -> String {
+        self.0.connection.settle().await;
+        Caller { program: self.0.connection.program(), user_agent: self.0.user_agent.clone() }.label().to_owned()
+    }
+
     pub(crate) fn add_bytes_in(&self, bytes: usize) {
         self.0.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
     }

@@ -39,6 +39,20 @@ pub(crate) enum Problem {
     RuntimeUnreachable(Cow<'static, str>),
     /// The agent runtime did not begin to answer in time.
     RuntimeTimeout,
+    /// No such connection.
+    ConnectionNotFound,
+    /// A person has to sign in again.
+    NeedsSignIn(String),
+    /// A rule or the app registration stands in the way.
+    ConnectionFailing(String),
+    /// The authority or the network is away.
+    ConnectionWaiting(String),
+    /// What a connection needs lies in a keychain that gives nothing now.
+    KeychainUnavailable(String),
+    /// A path that could lead elsewhere than to Graph.
+    PathNotAllowed,
+    /// Microsoft Graph can't be reached.
+    GraphUnreachable(Cow<'static, str>),
     /// A defect of the gateway.
     Internal,
 }
@@ -88,23 +102,33 @@ impl Problem {
             Self::CredentialUnavailable(_) => "credential_unavailable",
             Self::RuntimeUnreachable(_) => "runtime_unreachable",
             Self::RuntimeTimeout => "runtime_timeout",
+            Self::ConnectionNotFound => "connection_not_found",
+            Self::NeedsSignIn(_) => "needs_sign_in",
+            Self::ConnectionFailing(_) => "connection_failing",
+            Self::ConnectionWaiting(_) => "connection_waiting",
+            Self::KeychainUnavailable(_) => "keychain_unavailable",
+            Self::PathNotAllowed => "path_not_allowed",
+            Self::GraphUnreachable(_) => "graph_unreachable",
             Self::Internal => "internal",
         }
     }
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Key(Refusal::Busy) | Self::NoAgentRuntime | Self::CredentialUnavailable(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Key(Refusal::Busy)
+            | Self::NoAgentRuntime
+            | Self::CredentialUnavailable(_)
+            | Self::ConnectionWaiting(_)
+            | Self::KeychainUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NeedsSignIn(_) | Self::ConnectionFailing(_) => StatusCode::CONFLICT,
             Self::MissingKey | Self::MalformedAuthorization | Self::Key(_) => StatusCode::UNAUTHORIZED,
             Self::ForbiddenHost | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::ConnectionNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::PathNotAllowed => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::RuntimeUnreachable(_) => StatusCode::BAD_GATEWAY,
+            Self::RuntimeUnreachable(_) | Self::GraphUnreachable(_) => StatusCode::BAD_GATEWAY,
             Self::RuntimeTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -130,6 +154,13 @@ impl Problem {
             Self::CredentialUnavailable(_) => "Agent runtime credential not available",
             Self::RuntimeUnreachable(_) => "Agent runtime not reachable",
             Self::RuntimeTimeout => "Agent runtime too slow",
+            Self::ConnectionNotFound => "No such connection",
+            Self::NeedsSignIn(_) => "Sign-in needed",
+            Self::ConnectionFailing(_) => "Connection failing",
+            Self::ConnectionWaiting(_) => "Connection waiting",
+            Self::KeychainUnavailable(_) => "Keychain not available",
+            Self::PathNotAllowed => "Path not allowed",
+            Self::GraphUnreachable(_) => "Microsoft Graph not reachable",
             Self::Internal => "Gateway error",
         }
     }
@@ -182,6 +213,13 @@ impl Problem {
                 format!("The agent runtime could not be reached: {reason}. Check that it runs and that its URL is right in ATTHENE Settings, Preferences.")
             }
             Self::RuntimeTimeout => "The agent runtime did not begin to answer in time.".into(),
+            Self::ConnectionNotFound => "Connections are listed at /api/amas/connections.".into(),
+            Self::NeedsSignIn(text) => format!("{text} A person does so in ATTHENE Settings, Tools."),
+            Self::ConnectionFailing(text) | Self::ConnectionWaiting(text) | Self::KeychainUnavailable(text) => text.clone(),
+            Self::PathNotAllowed => {
+                "The path must begin with v1.0/ or beta/ and hold no empty or dot segments and no encoded slashes.".into()
+            }
+            Self::GraphUnreachable(reason) => format!("Microsoft Graph could not be reached: {reason}. Try again later."),
             Self::Internal => "Something inside the gateway broke while it served this call. Try again.".into(),
         }
     }
@@ -230,8 +268,13 @@ impl Problem {
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if matches!(self, Self::Key(Refusal::Busy)) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let retry_after = match self {
+            Self::Key(Refusal::Busy) => Some("1"),
+            Self::ConnectionWaiting(_) => Some("15"),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         let refusal = matches!(
             self,

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use crate::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::auth::LiveKey;
+use crate::connections;
 use crate::forward::Limited;
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
@@ -23,6 +24,7 @@ use crate::server::{RequestId, Shared};
 
 #[derive(OpenApi)]
 #[openapi(
+    paths(connections::graph),
     info(
         title = "ATTHENE gateway",
         description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code.",
@@ -44,6 +46,8 @@ impl utoipa::Modify for BearerKey {
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let (router, api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(execute))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::token))
         .routes(routes!(verify_get))
         .routes(routes!(healthz))
         .routes(routes!(openapi))
@@ -52,6 +56,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     router
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
+        .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
         .route("/api/amas/{*rest}", any(amas))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)

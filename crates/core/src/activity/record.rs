@@ -40,6 +40,7 @@ pub(crate) enum Kind {
     Refresh,
     Disconnected,
     TokenHanded,
+    GraphCall,
 }
 
 impl Kind {
@@ -57,6 +58,7 @@ impl Kind {
             Self::Refresh => "refresh",
             Self::Disconnected => "disconnected",
             Self::TokenHanded => "token_handed",
+            Self::GraphCall => "graph_call",
         }
     }
 }

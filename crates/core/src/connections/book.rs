@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,6 +26,20 @@ use crate::microsoft::{
 use crate::network::Network;
 use crate::secrets::Secrets;
 use crate::store::{Store, connections as rows};
+
+/// One call to Graph, as it is recorded.
+pub struct GraphCall<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path in Graph, without its query.
+    pub path: &'a str,
+    /// Graph's status.
+    pub status: u16,
+    /// From the call to the head of its answer.
+    pub time: Duration,
+    /// Who called.
+    pub program: &'a str,
+}
 
 /// What is known of a connection besides its row.
 #[derive(Default)]
@@ -286,6 +301,24 @@ impl Connections {
         })?;
         self.changes.tell(Change::Connections);
         Ok(())
+    }
+
+    /// A toolkit called Graph through the gateway: what came of it, without query and body.
+    pub fn graph_called(&self, id: &ConnectionId, call: &GraphCall<'_>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let outcome = if call.status < 400 { Came::Done } else { Came::Failed };
+        let detail = json!({
+            "method": call.method,
+            "path": call.path,
+            "status": call.status,
+            "ms": u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX),
+            "program": call.program,
+        });
+        self.store.write(|tx| {
+            rows::used(tx, id, now)?;
+            let entry = Entry { kind: Kind::GraphCall, subject: id.as_str(), outcome, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })
     }
 
     /// Signs out here: the refresh token goes, the account at Microsoft stays.

@@ -7,7 +7,7 @@ mod renewal;
 mod sign_in;
 
 pub use answer::{Answer, AnswerProblem};
-pub use book::Connections;
+pub use book::{Connections, GraphCall};
 pub use renewal::Fresh;
 pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 

@@ -85,6 +85,8 @@ async fn serve(mut stream: TcpStream, document: String, script: Script, calls: A
         // Others call meanwhile: what may be asked once only must be asked once only.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         (script.lock().expect("not poisoned"))(&form)
+    } else if head.contains(" /v1.0/") {
+        graph(&head, &body)
     } else {
         (200, "", document)
     };
@@ -93,6 +95,24 @@ async fn serve(mut stream: TcpStream, document: String, script: Script, calls: A
         body.len()
     );
     let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+/// Graph at the same address: tells what it got, and knows access that begins with "stale" no
+/// more.
+fn graph(head: &str, body: &str) -> Reply {
+    let header = |name: &str| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
+        line.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned())
+    };
+    let authorization = header("authorization").unwrap_or_default();
+    let got = json!({
+        "line": head.lines().next(),
+        "authorization": authorization,
+        "cookie": header("cookie"),
+        "body": body,
+    });
+    let status = if authorization.contains("stale") { 401 } else { 200 };
+    (status, "set-cookie: a=b\r\nretry-after: 3\r\n", got.to_string())
 }
 
 /// An id token with these claims, signed by nobody.

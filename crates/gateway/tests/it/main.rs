@@ -10,7 +10,10 @@
 )]
 
 mod access;
+#[path = "../../../core/tests/it/authority.rs"]
+mod authority;
 mod common;
+mod connections;
 mod forwarding;
 mod hostile;
 mod listening;

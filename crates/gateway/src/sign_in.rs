@@ -1,0 +1,132 @@
+//! The listener on loopback that a sign-in's answer comes back to (RFC 8252, 7.3). It is
+//! there only while a sign-in waits for it.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atthene_core::Core;
+use atthene_core::connections::{Answer, Progress, ReturnPath};
+use atthene_core::identity::IDENTIFIER;
+use atthene_core::integrations::IntegrationId;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode, header};
+use tokio::net::TcpListener;
+
+/// How often is looked whether a sign-in still waits.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The last page of a sign-in is fetched after its answer was taken.
+const GRACE: Duration = Duration::from_secs(5);
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
+/// Ends by itself once no sign-in waits any more; begin the sign-in within [`GRACE`].
+pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let port = first.local_addr()?.port();
+    // Some browsers try ::1 first for "localhost"; a machine without IPv6 has none that does.
+    let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
+    let router = Router::new()
+        .route("/oauth/{integration}/callback", get(by_query).post(by_form))
+        .route("/oauth/ended/{how}", get(ended))
+        .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
+        .with_state(core.clone());
+    for listener in [Some(first), second].into_iter().flatten() {
+        let (router, core) = (router.clone(), core.clone());
+        tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(no_longer_needed(core));
+            if let Err(error) = served.await {
+                tracing::warn!(%error, "the listener for sign-ins ended early");
+            }
+        });
+    }
+    Ok(port)
+}
+
+async fn no_longer_needed(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(GRACE).await;
+        while core.connections.wait_on_loopback() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(GRACE).await;
+        if !core.connections.wait_on_loopback() {
+            return;
+        }
+    }
+}
+
+/// Entra's way (`response_mode=form_post`): the code is in no address.
+async fn by_form(core: State<Arc<Core>>, integration: Path<String>, headers: HeaderMap, body: String) -> Response {
+    take(core, integration, &headers, &body).await
+}
+
+/// For authorities that know no `form_post`. The redirect takes the code out of the address.
+async fn by_query(
+    core: State<Arc<Core>>,
+    integration: Path<String>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    take(core, integration, &headers, &query.unwrap_or_default()).await
+}
+
+async fn take(
+    State(core): State<Arc<Core>>,
+    Path(integration): Path<String>,
+    headers: &HeaderMap,
+    form: &str,
+) -> Response {
+    if !is_local(headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let Ok(integration) = IntegrationId::try_from(integration) else { return StatusCode::NOT_FOUND.into_response() };
+    let Ok(answer) = Answer::from_form(form) else { return Redirect::to("/oauth/ended/unknown").into_response() };
+    let how = match core.connections.answer(answer, &ReturnPath::Loopback(integration)).await {
+        Ok(Progress::Done { .. }) => "connected",
+        Ok(_) => "failed",
+        Err(_) => "unknown",
+    };
+    Redirect::to(&format!("/oauth/ended/{how}")).into_response()
+}
+
+/// A name that was re-bound to this machine is not ours.
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+async fn ended(Path(how): Path<String>, headers: HeaderMap) -> Response {
+    if !is_local(&headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let (title, text) = match how.as_str() {
+        "connected" => ("You are connected", "You can close this tab and go back to ATTHENE Settings."),
+        "failed" => ("You are not connected", "ATTHENE Settings shows why, and what to do."),
+        _ => (
+            "No sign-in waits for this answer",
+            "It may be too late, or was used already. Start again from ATTHENE Settings.",
+        ),
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{title} · ATTHENE Settings</title><style>\
+         :root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:28rem;margin:18vh auto;padding:0 1.5rem}}\
+         h1{{font-size:1.4rem}}a{{color:LinkText}}</style>\
+         <h1>{title}</h1><p>{text}</p><p><a href=\"{IDENTIFIER}://open\">Back to the app</a></p></html>"
+    );
+    let guard = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (guard, Html(page)).into_response()
+}
