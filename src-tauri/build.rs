@@ -29,6 +29,14 @@ const COMMANDS: &[&str] = &[
     "save_integration",
     "delete_integration",
     "set_default_integration",
+    "list_connections",
+    "begin_sign_in",
+    "sign_in",
+    "open_sign_in",
+    "cancel_sign_in",
+    "probe_connection",
+    "disconnect",
+    "explain_error_code",
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 
 mod clipboard;
 mod commands;
+mod deep_link;
 #[cfg(target_os = "linux")]
 mod locale;
 mod new_key;
@@ -20,7 +21,7 @@ pub use commands::NAMES as COMMAND_NAMES;
 
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
-use startup::Startup;
+use startup::{RealDesktop, Startup};
 
 /// Runs the app until its window closes.
 pub fn run() -> ExitCode {
@@ -35,8 +36,13 @@ pub fn run() -> ExitCode {
     locale::make_usable();
     let builder = Builder::default()
         // First of all plugins: a second start ends here and raises the first window.
-        .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::raise(app)));
-    match build(builder, Profile::from_environment()) {
+        .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| {
+            match deep_link::from_arguments(&arguments) {
+                Some(link) => deep_link::take(app, link),
+                None => window::raise(app),
+            }
+        }));
+    match build(builder.manage(RealDesktop), Profile::from_environment()) {
         Ok(app) => {
             app.run(|app, event| {
                 if let RunEvent::Exit = event {
@@ -59,6 +65,7 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
     IDENTIFIER.clone_into(&mut context.config_mut().identifier);
     commands::register(builder)
         .plugin(tauri_plugin_clipboard_manager::init())
+        .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_dialog::init())
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
@@ -66,6 +73,11 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .setup(|app| {
             startup::begin(app.handle());
             window::open(app.handle())?;
+            // A cold start: the desktop started the app for this link.
+            let arguments: Vec<String> = std::env::args().collect();
+            if let Some(link) = deep_link::from_arguments(&arguments) {
+                deep_link::take(app.handle(), link);
+            }
             Ok(())
         })
         .build(context)

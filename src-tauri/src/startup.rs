@@ -10,10 +10,13 @@ use atthene_gateway::{Gateway, GatewayState, Limits};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::window;
+use crate::{deep_link, window};
 
 /// The event that carries a [`Change`] to the window.
 const CHANGE: &str = "change";
+
+/// Present where there is a desktop to register with: not on the mock runtime of tests.
+pub(crate) struct RealDesktop;
 
 /// How far the start has come.
 pub(crate) struct Startup {
@@ -65,12 +68,17 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
             Err(error) => return tracing::error!(code = ?error.code, "{}", error.message),
         };
         let changes = core.changes().listen();
-        tauri::async_runtime::spawn(tell_window(app.clone(), changes));
+        tauri::async_runtime::spawn(tell_window(app.clone(), core.clone(), changes));
         let startup = app.state::<Startup>();
         // Past the patience the gateway starts all the same: applications wait for it.
         let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
         window::show(&app);
         tauri::async_runtime::spawn(settle_secrets(core.clone()));
+        if app.try_state::<RealDesktop>().is_some() {
+            let handle = app.clone();
+            // It writes files and asks the desktop's own tools.
+            tokio::task::spawn_blocking(move || deep_link::register(&handle));
+        }
         match Gateway::start(core, Limits::default()) {
             Ok(gateway) => *startup.gateway() = Some(gateway),
             Err(error) => tracing::error!(%error, "the gateway has no thread"),
@@ -120,7 +128,8 @@ async fn settle_secrets(core: Arc<Core>) {
     }
 }
 
-async fn tell_window<R: Runtime>(app: AppHandle<R>, mut changes: broadcast::Receiver<Change>) {
+async fn tell_window<R: Runtime>(app: AppHandle<R>, core: Arc<Core>, mut changes: broadcast::Receiver<Change>) {
+    let mut ended = core.connections.ended_sign_ins();
     loop {
         let change = match changes.recv().await {
             Ok(change) => change,
@@ -128,6 +137,11 @@ async fn tell_window<R: Runtime>(app: AppHandle<R>, mut changes: broadcast::Rece
             Err(broadcast::error::RecvError::Lagged(_)) => Change::Keys,
             Err(broadcast::error::RecvError::Closed) => return,
         };
+        if change == Change::SignIns && core.connections.ended_sign_ins() != ended {
+            ended = core.connections.ended_sign_ins();
+            // The person is at the browser; what they came for goes on here.
+            window::raise(&app);
+        }
         // A window that is gone needs no news.
         let _ = app.emit(CHANGE, change);
     }

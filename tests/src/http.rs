@@ -27,13 +27,25 @@ pub async fn execute(key: &str) -> Result<Answer> {
     execute_with("http://127.0.0.1:8765", key).await
 }
 
-/// Executes the built-in agent. The key goes through standard input, not through the
-/// process list.
+/// Executes the built-in agent at the address of this gateway.
 pub async fn execute_with(base: &str, key: &str) -> Result<Answer> {
+    let body = r#"{"agent_id": "atthene-status"}"#;
+    request(&["--header", "Content-Type: application/json", "--data", body], &format!("{base}{EXECUTE}"), key).await
+}
+
+/// Calls a route at the default address.
+pub async fn call(method: &str, path: &str, key: &str) -> Result<Answer> {
+    request(&["--request", method], &format!("http://127.0.0.1:8765{path}"), key).await
+}
+
+const EXECUTE: &str = "/api/amas/conversations/execute";
+
+/// The key goes through standard input, not through the process list.
+async fn request(arguments: &[&str], url: &str, key: &str) -> Result<Answer> {
     let mut curl = tokio::process::Command::new("curl")
         .args(["--silent", "--max-time", "10", "--header", "@-", "--write-out", "\n%{http_code}"])
-        .args(["--header", "Content-Type: application/json", "--data", r#"{"agent_id": "atthene-status"}"#])
-        .arg(format!("{base}/api/amas/conversations/execute"))
+        .args(arguments)
+        .arg(url)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

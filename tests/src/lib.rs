@@ -1,6 +1,7 @@
 //! Drives the real window: the release build of the app under WebKitWebDriver, on a display
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
+mod browser;
 mod http;
 mod parts;
 mod window;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-pub use http::{Answer, execute, execute_with};
+pub use browser::Browser;
+pub use http::{Answer, call, execute, execute_with};
 pub use parts::{Emulate, Keychain};
 pub use window::{Machine, Window};
 

@@ -54,15 +54,24 @@ impl Emulate {
     /// The secret of that app.
     pub const CLIENT_SECRET: &str = "planted~client.secret";
 
-    /// Starts it and waits until it answers.
+    /// Starts it with one app that it knows, and waits until it answers.
     pub async fn start(machine: &Machine) -> Result<Self> {
+        Self::with(machine, "emulate.json").await
+    }
+
+    /// Starts it so that any app may sign people in, and waits until it answers.
+    pub async fn for_anybody(machine: &Machine) -> Result<Self> {
+        Self::with(machine, "anybody.json").await
+    }
+
+    async fn with(machine: &Machine, seed: &str) -> Result<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
         let node = folder.join("node_modules/.bin/node");
         ensure!(node.exists(), "run `npm ci` in tests/providers; `cargo xtask test` does");
         let child = machine
             .command(node)
             .args(["node_modules/emulate/dist/index.js", "start", "--service", "microsoft", "--port", "4005"])
-            .args(["--seed", "emulate.json"])
+            .args(["--seed", seed])
             .current_dir(&folder)
             .stdout(Stdio::null())
             .spawn()?;

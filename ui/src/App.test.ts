@@ -145,7 +145,7 @@ describe('the keyboard', () => {
   test('Ctrl+2 goes to the preferences, which refuse what is no number', async () => {
     const { user } = open()
     await screen.findByText('No API key yet')
-    await user.keyboard('{Control>}3{/Control}')
+    await user.keyboard('{Control>}4{/Control}')
     const port = await screen.findByLabelText('Port')
     await user.clear(port)
     await user.type(port, '87x')

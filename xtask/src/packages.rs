@@ -51,6 +51,11 @@ const DEBIAN: System = System {
         "faketime",
         "curl",
         "python3",
+        "chromium",
+        "chromium-driver",
+        "xdg-utils",
+        "desktop-file-utils",
+        "libglib2.0-bin",
     ],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
 };

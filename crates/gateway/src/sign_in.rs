@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atthene_core::Core;
 use atthene_core::connections::{Answer, Progress, ReturnPath};
@@ -18,12 +18,14 @@ use tokio::net::TcpListener;
 
 /// How often is looked whether a sign-in still waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// From the first listening to the sign-in that it is for, whose authority is asked first.
+const BEFORE: Duration = Duration::from_secs(30);
 /// The last page of a sign-in is fetched after its answer was taken.
 const GRACE: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
-/// Ends by itself once no sign-in waits any more; begin the sign-in within [`GRACE`].
+/// Ends by itself once no sign-in waits any more; begin the sign-in within half a minute.
 pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = first.local_addr()?.port();
@@ -47,13 +49,18 @@ pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
 }
 
 async fn no_longer_needed(core: Arc<Core>) {
+    let started = Instant::now();
+    let mut quiet_since = None;
     loop {
-        tokio::time::sleep(GRACE).await;
-        while core.connections.wait_on_loopback() {
-            tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_EVERY).await;
+        if core.connections.wait_on_loopback() {
+            quiet_since = None;
+            continue;
         }
-        tokio::time::sleep(GRACE).await;
-        if !core.connections.wait_on_loopback() {
+        // One that ended already was begun, so only its last page is waited for.
+        let since = *quiet_since.get_or_insert_with(Instant::now);
+        let begun = core.connections.ended_sign_ins() > 0 || started.elapsed() > BEFORE;
+        if begun && since.elapsed() > GRACE {
             return;
         }
     }

@@ -1,5 +1,6 @@
 //! The commands: each is async, calls one function of the core and maps its error.
 
+mod connections;
 mod integrations;
 mod keys;
 mod preferences;
@@ -54,6 +55,14 @@ commands![
     integrations::save_integration,
     integrations::delete_integration,
     integrations::set_default_integration,
+    connections::list_connections,
+    connections::begin_sign_in,
+    connections::sign_in,
+    connections::open_sign_in,
+    connections::cancel_sign_in,
+    connections::probe_connection,
+    connections::disconnect,
+    connections::explain_error_code,
     preferences::get_settings,
     preferences::save_settings,
 ];

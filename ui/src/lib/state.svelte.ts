@@ -2,6 +2,7 @@ import {
   type AppInfo,
   type Backend,
   type Change,
+  type ConnectionView,
   type ErrorView,
   type GatewayState,
   type IntegrationView,
@@ -22,6 +23,9 @@ export class AppState {
   info = $state<AppInfo | null>(null)
   keys = $state<KeyView[]>([])
   integrations = $state<IntegrationView[]>([])
+  connections = $state<ConnectionView[]>([])
+  /** Grows with every news of a sign-in. */
+  signInNews = $state(0)
   lastDay = $state<LastDay>({ from: 0, keys: [], refusals: [] })
   gateway = $state<GatewayState>({ state: 'starting' })
   settings = $state<Settings | null>(null)
@@ -37,6 +41,13 @@ export class AppState {
   /** The key that opens the agent API now. */
   get liveKey(): KeyView | undefined {
     return this.keys.find((key) => key.state === 'active' || key.state === 'expiring')
+  }
+
+  /** Where applications reach the gateway, also while it is not listening. */
+  get gatewayUrl(): string {
+    return this.gateway.state === 'listening'
+      ? this.gateway.url
+      : `http://127.0.0.1:${this.settings?.gateway_port ?? 8765}`
   }
 
   /** Opens the app and follows it. Returns a function that stops following. */
@@ -78,6 +89,11 @@ export class AppState {
     this.now = Date.now()
   }
 
+  async readConnections() {
+    this.connections = await this.backend.listConnections()
+    this.now = Date.now()
+  }
+
   async #readGateway() {
     this.gateway = await this.backend.gatewayState()
   }
@@ -99,6 +115,8 @@ export class AppState {
       gateway: () => this.#readGateway(),
       settings: () => this.#readSettings(),
       integrations: () => this.readIntegrations(),
+      connections: () => this.readConnections(),
+      sign_ins: async () => void this.signInNews++,
     }[change]
     this.#attempt(read)
   }

@@ -1,6 +1,7 @@
 //! The connections of this profile: signing in, fresh access, signing out.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,7 @@ pub struct Connections {
     pub(super) clock: Clock,
     pub(super) changes: Changes,
     sign_ins: SignIns,
+    ended: AtomicU64,
     live: Mutex<HashMap<ConnectionId, Live>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
     turns: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
@@ -85,6 +87,7 @@ impl Connections {
             clock,
             changes,
             sign_ins: SignIns::default(),
+            ended: AtomicU64::new(0),
             live: Mutex::default(),
             turns: Mutex::default(),
             discovered: Mutex::default(),
@@ -142,6 +145,11 @@ impl Connections {
         self.sign_ins.view(id, self.clock.now())
     }
 
+    /// How many sign-ins have ended so far: whoever waits for one looks when it grows.
+    pub fn ended_sign_ins(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Gives a sign-in up.
     pub fn cancel(&self, id: &SignInId) {
         self.sign_ins.cancel(id);
@@ -162,6 +170,7 @@ impl Connections {
             Err(failure) => Progress::Failed { failure },
         };
         self.sign_ins.set(&id, progress.clone());
+        self.ended.fetch_add(1, Ordering::Relaxed);
         self.changes.tell(Change::SignIns);
         Ok(progress)
     }

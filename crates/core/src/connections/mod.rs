@@ -3,11 +3,13 @@
 mod answer;
 mod book;
 mod identity;
+mod probe;
 mod renewal;
 mod sign_in;
 
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
+pub use probe::ProbeStep;
 pub use renewal::Fresh;
 pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 

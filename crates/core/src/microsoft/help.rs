@@ -1,6 +1,8 @@
 //! What each AADSTS number means to a person. Help only: nothing branches on a number,
 //! since Microsoft changes them without notice.
 
+use super::failure::AuthorityFailure;
+
 /// What is wrong and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Help {
@@ -17,6 +19,17 @@ pub fn help(aadsts: Option<u32>, error: &str) -> Help {
         Some(&(_, what, fix)) => Help { what, fix },
         None => class(error),
     }
+}
+
+/// Help for a code as a person reads it off Microsoft's page, with or without its letters.
+pub fn explain_code(typed: &str) -> AuthorityFailure {
+    let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
+    let number = digits.parse().ok();
+    let Help { what, fix } = match number {
+        Some(_) => help(number, ""),
+        None => Help { what: "This is no code of Microsoft's", fix: "It looks like AADSTS50011, or only the number." },
+    };
+    AuthorityFailure { aadsts: number, ..AuthorityFailure::own(what, fix) }
 }
 
 /// Help for a class of RFC 6749, 5.2, and for those that Entra adds.
@@ -50,10 +63,7 @@ fn class(error: &str) -> Help {
         "temporarily_unavailable" | "server_error" => {
             ("The authority has a problem of its own", "Wait a moment, then try again.")
         }
-        _ => (
-            "The authority refused",
-            "Read what it said below; a number can be looked up at login.microsoftonline.com/error.",
-        ),
+        _ => ("The authority refused", "Its number can be looked up at login.microsoftonline.com/error."),
     };
     Help { what, fix }
 }
@@ -199,6 +209,15 @@ mod tests {
         for (numbers, what, fix) in TABLE {
             assert!(!what.ends_with('.') && fix.ends_with('.'), "{numbers:?}");
         }
+    }
+
+    #[test]
+    fn a_code_is_read_off_a_page() {
+        for typed in ["AADSTS50011", " 50011 ", "AADSTS50011:", "Error AADSTS50011"] {
+            assert!(explain_code(typed).what.contains("redirect URI"), "{typed}");
+        }
+        assert_eq!(explain_code("hello").aadsts, None);
+        assert_eq!(explain_code("99999999999999999999").aadsts, None);
     }
 
     #[test]

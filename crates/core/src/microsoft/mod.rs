@@ -17,7 +17,7 @@ pub use client::{ClientId, SecretProblem, checked_secret};
 pub use cloud::Cloud;
 pub use discovery::{Discovery, DiscoveryError};
 pub use failure::{AuthorityFailure, ErrorBody};
-pub use help::{Help, help};
+pub use help::{Help, explain_code, help};
 pub use scopes::{
     AUTOMATIC_SCOPES, Bundle, Catalogue, Consent, MOST_SCOPES, ScopeInfo, ScopeNote, ScopeToolkit, catalogue,
     cleaned_scopes, note,
@@ -35,6 +35,9 @@ pub fn checked_link(link: &str) -> Result<Url, Error> {
     Url::parse(link).ok().filter(is_own_page).ok_or(Error::LinkRefused)
 }
 
+/// Where people see and withdraw what they granted to apps.
+const GRANTED_APPS: &str = "myapplications.microsoft.com";
+
 /// Whether a link may be opened in the person's browser: Microsoft's own sign-in and portal
 /// pages, over https.
 fn is_own_page(link: &Url) -> bool {
@@ -43,7 +46,8 @@ fn is_own_page(link: &Url) -> bool {
         && link.username().is_empty()
         && link.password().is_none()
         && link.host_str().is_some_and(|host| {
-            Cloud::ALL.iter().any(|cloud| host == cloud.login_host() || host == cloud.portal_host())
+            host == GRANTED_APPS
+                || Cloud::ALL.iter().any(|cloud| host == cloud.login_host() || host == cloud.portal_host())
         })
 }
 

@@ -39,7 +39,7 @@ impl World {
         let integration =
             runtime.block_on(running.core.integrations.save(draft, SecretChange::Keep)).expect("saves").id;
         let key = running.key(None);
-        Self { running, authority, integration, key, runtime: runtime }
+        Self { running, authority, integration, key, runtime }
     }
 
     fn request(&self) -> SignInRequest {

@@ -1,7 +1,9 @@
 import type { AppInfo } from './types/AppInfo'
+import type { AuthorityFailure } from './types/AuthorityFailure'
 import type { CallerView } from './types/CallerView'
 import type { Catalogue } from './types/Catalogue'
 import type { Change } from './types/Change'
+import type { ConnectionView } from './types/ConnectionView'
 import type { CreatedKey } from './types/CreatedKey'
 import type { Draft } from './types/Draft'
 import type { DraftReport } from './types/DraftReport'
@@ -12,15 +14,20 @@ import type { IntegrationView } from './types/IntegrationView'
 import type { KeyView } from './types/KeyView'
 import type { LastDay } from './types/LastDay'
 import type { NewKey } from './types/NewKey'
+import type { ProbeStep } from './types/ProbeStep'
 import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
+import type { SignInRequest } from './types/SignInRequest'
+import type { SignInView } from './types/SignInView'
 import type { StepReport } from './types/StepReport'
 
 export type {
   AppInfo,
+  AuthorityFailure,
   CallerView,
   Catalogue,
   Change,
+  ConnectionView,
   CreatedKey,
   Draft,
   DraftReport,
@@ -31,11 +38,15 @@ export type {
   KeyView,
   LastDay,
   NewKey,
+  ProbeStep,
   SecretRequest,
   Settings,
+  SignInRequest,
+  SignInView,
   StepReport,
 }
 export type { Cloud } from './types/Cloud'
+export type { ConnectionState } from './types/ConnectionState'
 export type { Expiry } from './types/Expiry'
 export type { Field } from './types/Field'
 export type { Health } from './types/Health'
@@ -45,6 +56,7 @@ export type { RefusalView } from './types/RefusalView'
 export type { ScopeInfo } from './types/ScopeInfo'
 export type { ScopeNote } from './types/ScopeNote'
 export type { StepState } from './types/StepState'
+export type { Toolkit } from './types/Toolkit'
 
 /** What the page may ask of the app. Every rejection is an {@link ErrorView}. */
 export interface Backend {
@@ -77,6 +89,15 @@ export interface Backend {
   setDefaultIntegration(id: string): Promise<void>
   /** Opens one of Microsoft's pages in the browser. */
   openLink(link: string): Promise<void>
+
+  listConnections(): Promise<ConnectionView[]>
+  beginSignIn(request: SignInRequest): Promise<SignInView>
+  signIn(id: string): Promise<SignInView | null>
+  openSignIn(id: string): Promise<void>
+  cancelSignIn(id: string): Promise<void>
+  probeConnection(id: string): Promise<ProbeStep[]>
+  disconnect(id: string): Promise<void>
+  explainErrorCode(code: string): Promise<AuthorityFailure>
 
   gatewayState(): Promise<GatewayState>
   getSettings(): Promise<Settings>

@@ -1,12 +1,14 @@
 import type {
   Backend,
   Change,
+  ConnectionView,
   Draft,
   DraftReport,
   ErrorView,
   IntegrationView,
   KeyView,
   Settings,
+  SignInView,
 } from './backend'
 
 const settings: Settings = {
@@ -54,6 +56,36 @@ export function anIntegration(over: Partial<IntegrationView> = {}): IntegrationV
   }
 }
 
+/** A connection that a test can shape. */
+export function aConnection(over: Partial<ConnectionView> = {}): ConnectionView {
+  return {
+    id: 'outlook-abcdefgh',
+    toolkit: 'outlook',
+    account: 'ada@contoso.com',
+    integration: 'microsoft-abcdef',
+    granted: ['User.Read', 'Mail.Read'],
+    refused: [],
+    state: 'connected',
+    problem: null,
+    access_until: null,
+    signed_in_at: Date.now(),
+    refreshed_at: Date.now(),
+    used_at: null,
+    ...over,
+  }
+}
+
+/** A sign-in that waits for the browser. */
+export const aSignIn = (over: Partial<SignInView> = {}): SignInView => ({
+  id: 'abcdefghjkmn',
+  toolkit: 'outlook',
+  link: 'https://login.microsoftonline.com/authorize',
+  started_at: Date.now(),
+  ends_at: Date.now() + 600_000,
+  progress: { progress: 'waiting' },
+  ...over,
+})
+
 /** An empty form. */
 export const aDraft = (over: Partial<Draft> = {}): Draft => ({
   id: 'microsoft-abcdef',
@@ -81,7 +113,12 @@ export const aReport = (over: Partial<DraftReport> = {}): DraftReport => ({
 /** A backend in memory, for component tests. Any method can be replaced. */
 export function fakeBackend(over: Partial<Backend> = {}) {
   let listeners: ((change: Change) => void)[] = []
-  const state = { keys: [] as KeyView[], integrations: [] as IntegrationView[], settings: { ...settings } }
+  const state = {
+    keys: [] as KeyView[],
+    integrations: [] as IntegrationView[],
+    connections: [] as ConnectionView[],
+    settings: { ...settings },
+  }
   const backend: Backend = {
     startUp: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
     tryAgain: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
@@ -114,6 +151,20 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     deleteIntegration: async () => {},
     setDefaultIntegration: async () => {},
     openLink: async () => {},
+    listConnections: async () => state.connections,
+    beginSignIn: async () => aSignIn(),
+    signIn: async () => aSignIn(),
+    openSignIn: async () => {},
+    cancelSignIn: async () => {},
+    probeConnection: async () => [],
+    disconnect: async () => {},
+    explainErrorCode: async () => ({
+      what: 'It is wrong',
+      fix: 'Do this.',
+      aadsts: 50011,
+      correlation_id: null,
+      said: null,
+    }),
     gatewayState: async () => ({ state: 'listening', url: 'http://127.0.0.1:8765' }),
     getSettings: async () => state.settings,
     saveSettings: async (changed) => (state.settings = changed),

@@ -39,6 +39,15 @@ export const tauriBackend: Backend = {
   setDefaultIntegration: (id) => invoke('set_default_integration', { id }),
   openLink: (link) => invoke('open_link', { link }),
 
+  listConnections: () => invoke('list_connections'),
+  beginSignIn: (request) => invoke('begin_sign_in', { request }),
+  signIn: (id) => invoke('sign_in', { id }),
+  openSignIn: (id) => invoke('open_sign_in', { id }),
+  cancelSignIn: (id) => invoke('cancel_sign_in', { id }),
+  probeConnection: (id) => invoke('probe_connection', { id }),
+  disconnect: (id) => invoke('disconnect', { id }),
+  explainErrorCode: (code) => invoke('explain_error_code', { code }),
+
   gatewayState: () => invoke('gateway_state'),
   getSettings: () => invoke('get_settings'),
   saveSettings: (settings, credential) => invoke('save_settings', { settings, credential }),

@@ -3,7 +3,7 @@ import { clockTime, dayOf, grouped } from '../time'
 /** Every word that the page shows. A second language is a second file of this shape. */
 export const text = {
   app: 'ATTHENE Settings',
-  pages: { keys: 'API Keys', integrations: 'Integrations', preferences: 'Preferences' },
+  pages: { keys: 'API Keys', integrations: 'Integrations', tools: 'Tools', preferences: 'Preferences' },
   pagesLabel: 'Pages',
   close: 'Close',
   cancel: 'Cancel',
@@ -176,6 +176,9 @@ export const text = {
       checked: 'Checked',
       secretStates: { none: 'None (public client)', stored: 'In your keychain', missing: 'Not found' },
       secretExpires: (past: boolean) => (past ? 'expired' : 'expires'),
+      connections: 'Connections',
+      connected: (count: number) =>
+        count === 0 ? 'None' : `${grouped(count)} ${count === 1 ? 'account' : 'accounts'}`,
       health: {
         not_set_up: 'Not set up',
         secret_missing: 'Secret missing',
@@ -305,11 +308,85 @@ export const text = {
     deletion: {
       title: (name: string) => `Delete “${name}”?`,
       stops: 'Nobody can sign in through it any more. This can’t be undone.',
+      connections: 'These connections stop working at once:',
+      noConnections: 'No connection uses it.',
       secret: 'Its client secret is removed from your keychain.',
       wasDefault: 'It is the default; the built-in integration takes its place.',
       remains: 'The app registration in Azure stays; delete it there if nothing else uses it.',
       keep: 'Keep it',
       submit: 'Delete integration',
+    },
+  },
+
+  tools: {
+    title: 'Tools',
+    purpose:
+      'Accounts that agents use for Outlook and Teams. Agents get fresh access, never the sign-in itself.',
+    connect: 'Connect',
+    connectTo: (toolkit: string) => `Connect to ${toolkit}`,
+    none: 'Nobody is connected yet.',
+    noIntegration: 'Nobody can sign in yet: no integration with a client ID is set up.',
+    toIntegrations: 'Go to Integrations',
+    toolkits: {
+      outlook: { name: 'Outlook', what: 'Mail, calendar, contacts and tasks' },
+      teams: { name: 'Teams', what: 'Teams, channels, chats and meetings' },
+    },
+    connection: {
+      states: { connected: 'Connected', needs_sign_in: 'Sign in again', failing: 'Failing' },
+      through: 'Integration',
+      id: 'Connection',
+      access: 'Access',
+      until: 'at hand, ends',
+      onDemand: 'fetched when it is asked for',
+      refreshed: 'Refreshed',
+      used: 'Last used',
+      unused: 'Not used yet',
+      granted: 'Granted',
+      refused: (scopes: string) =>
+        `Asked for but not granted: ${scopes}. Sign in again and accept, or ask an administrator.`,
+      testShort: 'Test',
+      test: (account: string) => `Test ${account}`,
+      againShort: 'Sign in again',
+      again: (account: string) => `Sign in again as ${account}`,
+      code: (account: string) => `Code for ${account}`,
+      disconnect: (account: string) => `Disconnect ${account}`,
+    },
+    connecting: {
+      title: (toolkit: string) => `Connect to ${toolkit}`,
+      againTitle: (account: string) => `Sign in again as ${account}`,
+      integration: 'Through the integration',
+      switchAccount: 'Switch account',
+      switchHint: (account: string) => `Another account may take the place of ${account}.`,
+      admin:
+        'Some of the scopes probably need an administrator. If Microsoft says “Need admin approval”, send this message to one.',
+      copyMessage: 'Copy a message with the consent link',
+      message: (toolkit: string, link: string) =>
+        `Hello,\n\nour agents need access to ${toolkit}. Please open this link, look at the permissions and accept them for our organisation:\n\n${link}\n\nThank you!`,
+      browser: 'Your browser opens Microsoft’s sign-in page. Come back here afterwards.',
+      open: 'Open the browser',
+      retry: 'Try again',
+      done: 'Done',
+    },
+    waiting: {
+      browser: 'Waiting for you to sign in in the browser…',
+      checking: 'Signed in; asking for access…',
+      done: (account: string) => `${account} is connected.`,
+      said: 'It said:',
+      left: 'Time left',
+      again: 'Open the browser again',
+      copy: 'Copy the link',
+      code: 'Microsoft shows an error code? Type it here',
+      explain: 'Explain',
+    },
+    disconnect: {
+      title: (account: string) => `Disconnect ${account}?`,
+      stops: (toolkit: string) =>
+        `Agents lose access to this account’s ${toolkit} at once. The stored sign-in is deleted here.`,
+      remains: 'At Microsoft, the consent stays until it is withdrawn there.',
+      link: 'https://myapplications.microsoft.com/',
+      open: 'See it at Microsoft',
+      keep: 'Keep it',
+      submit: 'Disconnect',
     },
   },
 

@@ -1,0 +1,74 @@
+//! Commands on the connections.
+
+use atthene_core::connections::{ConnectionId, ConnectionView, ProbeStep, SignInId, SignInRequest, SignInView};
+use atthene_core::microsoft::{AuthorityFailure, explain_code};
+use atthene_core::{Error, ErrorView};
+use atthene_gateway::listen_for_sign_in;
+use tauri::State;
+
+use super::{Answer, blocking, on_core};
+use crate::startup::Startup;
+
+#[tauri::command]
+pub(crate) async fn list_connections(startup: State<'_, Startup>) -> Answer<Vec<ConnectionView>> {
+    on_core(&startup, |core| core.connections.list()).await
+}
+
+/// Prepares a sign-in; `open_sign_in` opens its page.
+#[tauri::command]
+pub(crate) async fn begin_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> Answer<SignInView> {
+    let core = startup.core().await?;
+    let view = |error: Error| error.view();
+    let loopback = core.connections.returns_through_loopback(&request.integration).map_err(view)?;
+    let port = if loopback {
+        let port = listen_for_sign_in(core.clone()).await;
+        Some(port.map_err(|error| view(Error::Internal(format!("no port for the answer: {error}"))))?)
+    } else {
+        None
+    };
+    core.connections.begin(request, port).await.map_err(view)
+}
+
+#[tauri::command]
+pub(crate) async fn sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<Option<SignInView>> {
+    on_core(&startup, move |core| Ok(core.connections.sign_in(&id))).await
+}
+
+/// Opens the page of a sign-in in the person's browser, also once more.
+#[tauri::command]
+pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+    let core = startup.core().await?;
+    let page = core.connections.sign_in(&id).ok_or_else(|| Error::UnknownSignIn.view())?.link;
+    // From Rust: the page never names an address to open.
+    blocking(move || {
+        tauri_plugin_opener::open_url(page, None::<&str>).map_err(|error| Error::BrowserFailed(error.to_string()))
+    })
+    .await
+}
+
+#[tauri::command]
+pub(crate) async fn cancel_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+    on_core(&startup, move |core| {
+        core.connections.cancel(&id);
+        Ok(())
+    })
+    .await
+}
+
+#[tauri::command]
+pub(crate) async fn probe_connection(startup: State<'_, Startup>, id: ConnectionId) -> Answer<Vec<ProbeStep>> {
+    let core = startup.core().await?;
+    core.connections.probe(&id).await.map_err(|error| error.view())
+}
+
+#[tauri::command]
+pub(crate) async fn disconnect(startup: State<'_, Startup>, id: ConnectionId) -> Answer<()> {
+    let core = startup.core().await?;
+    core.connections.disconnect(&id).await.map_err(|error| error.view())
+}
+
+/// Help for a code that Microsoft's page shows, which the app itself never gets to see.
+#[tauri::command]
+pub(crate) async fn explain_error_code(code: String) -> Result<AuthorityFailure, ErrorView> {
+    Ok(explain_code(&code))
+}

@@ -1,0 +1,102 @@
+//! Chromium as the system browser: opened by the desktop, driven by chromedriver.
+
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Context, Result};
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::until;
+use crate::window::Machine;
+
+const DRIVER_PORT: u16 = 9516;
+const DEBUG_PORT: u16 = 9333;
+
+/// The running browser.
+pub struct Browser {
+    client: Client,
+    driver: Child,
+}
+
+impl Browser {
+    /// Makes Chromium what the desktop opens links with. It may hand links of the app's own
+    /// scheme on without asking, as after "always allow".
+    pub fn install(machine: &mut Machine) -> Result<()> {
+        let profile = machine.home().join("chromium");
+        std::fs::create_dir_all(profile.join("Default"))?;
+        let allowed = json!({ "http://localhost:4005": { "com.atthene.settings": true } });
+        let preferences = json!({ "protocol_handler": { "allowed_origin_protocol_pairs": allowed } });
+        std::fs::write(profile.join("Default/Preferences"), preferences.to_string())?;
+        let script = machine.home().join("browser");
+        // As root in a container, Chromium can't make its sandbox.
+        let text = format!(
+            "#!/bin/sh\nexec chromium --no-sandbox --no-first-run --password-store=basic --disable-gpu \
+             --remote-debugging-port={DEBUG_PORT} --user-data-dir='{}' \"$@\" >/dev/null 2>&1\n",
+            profile.display()
+        );
+        std::fs::write(&script, text)?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        machine.set("BROWSER", &script.display().to_string());
+        Ok(())
+    }
+
+    /// Takes hold of the browser that the desktop has opened.
+    pub async fn attach(machine: &Machine) -> Result<Self> {
+        let driver =
+            machine.command("chromedriver").arg(format!("--port={DRIVER_PORT}")).spawn().context("chromedriver")?;
+        let options = json!({ "goog:chromeOptions": { "debuggerAddress": format!("127.0.0.1:{DEBUG_PORT}") } });
+        let Value::Object(capabilities) = options else { unreachable!("written as an object above") };
+        let capabilities: Capabilities = capabilities;
+        let client = until("a session with the browser", || async {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.clone());
+            Ok(Some(builder.connect(&format!("http://127.0.0.1:{DRIVER_PORT}")).await?))
+        })
+        .await?;
+        Ok(Self { client, driver })
+    }
+
+    /// Signs in as this person on the page that is open.
+    pub async fn sign_in(&self, email: &str) -> Result<()> {
+        let path = format!("//button[contains(., '{email}')]");
+        let button = until("the sign-in page", || async {
+            // The newest tab is the one that the app opened.
+            let windows = self.client.windows().await?;
+            for window in windows.into_iter().rev() {
+                self.client.switch_to_window(window).await?;
+                if let Ok(button) = self.client.find(Locator::XPath(&path)).await {
+                    return Ok(Some(button));
+                }
+            }
+            Ok(None)
+        })
+        .await?;
+        Ok(button.click().await?)
+    }
+
+    /// Waits until the page shows the text.
+    pub async fn shows(&self, text: &str) -> Result<()> {
+        until(&format!("the browser to show {text:?}"), || async {
+            Ok(self.client.source().await?.contains(text).then_some(()))
+        })
+        .await
+    }
+
+    /// The address of the page.
+    pub async fn address(&self) -> Result<String> {
+        Ok(self.client.current_url().await?.to_string())
+    }
+
+    /// Ends it.
+    pub async fn close(mut self) -> Result<()> {
+        // The browser is nobody's child any more; its driver can end it.
+        let _ = self.client.close_window().await;
+        let _ = self.client.clone().close().await;
+        self.driver.kill().await?;
+        let _ = tokio::process::Command::new("pkill").args(["-f", "remote-debugging-port=9333"]).status().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Sign-ins in the real window, with Chromium as the system browser, a real keychain and a
+//! Microsoft that nobody here wrote.
+
+use anyhow::{Context, Result, ensure};
+use atthene_e2e::{Browser, Emulate, Keychain, Machine, Window, call, execute, until};
+
+struct Desk {
+    machine: Machine,
+    keychain: Keychain,
+    microsoft: Emulate,
+}
+
+impl Desk {
+    async fn new() -> Result<Self> {
+        let mut machine = Machine::new()?;
+        Browser::install(&mut machine)?;
+        let keychain = Keychain::unlocked(&machine).await?;
+        let microsoft = Emulate::for_anybody(&machine).await?;
+        Ok(Self { machine, keychain, microsoft })
+    }
+
+    async fn close(self) -> Result<()> {
+        self.microsoft.stop().await?;
+        self.keychain.stop().await
+    }
+}
+
+/// Adds a public app with this way back.
+async fn add_integration(window: &Window, way_back: &str) -> Result<()> {
+    window.press("Integrations").await?;
+    window.click("#add-integration").await?;
+    window.click("#pick-microsoft").await?;
+    window.fill("#integration-name", "Contoso").await?;
+    window.fill("#client-id", Emulate::CLIENT_ID).await?;
+    window.choose("#cloud", "Another authority").await?;
+    window.fill("#issuer", Emulate::ISSUER).await?;
+    window.fill("#graph", Emulate::GRAPH).await?;
+    window.click(&format!("input[value={way_back}]")).await?;
+    window.press("Outlook read").await?;
+    window.shows("#platform", "Mobile and desktop").await?;
+    window.click("#save-integration").await?;
+    window.find("[data-health=passed]").await?;
+    Ok(())
+}
+
+async fn connect(window: &Window) -> Result<()> {
+    window.press("Tools").await?;
+    window.click("#connect-outlook").await?;
+    window.shows("#connect-integration", "Contoso").await?;
+    window.click("#open-browser").await?;
+    window.find("[data-sign-in=waiting]").await?;
+    Ok(())
+}
+
+/// The refresh token that lies in the keychain.
+async fn refresh_token(keychain: &Keychain, id: &str) -> Result<String> {
+    let shown = keychain.holds(&format!("Sign-in of {id}")).await?;
+    let secret = shown.lines().find_map(|line| line.strip_prefix("secret = ")).context("there is no refresh token")?;
+    Ok(secret.to_owned())
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Result<()> {
+    let desk = Desk::new().await?;
+    let window = Window::open(&desk.machine).await?;
+    let key = window.create_key("Agents").await?;
+    window.copy_and_close().await?;
+    add_integration(&window, "loopback").await?;
+    connect(&window).await?;
+    window.picture("connect-waiting").await?;
+    let browser = Browser::attach(&desk.machine).await?;
+    browser.sign_in("ada@contoso.example").await?;
+    browser.shows("You are connected").await?;
+    ensure!(!browser.address().await?.contains("code"), "the code stands in the address");
+    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    window.click("#connect-done").await?;
+    window.find("[data-connection][data-state=connected]").await?;
+    let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
+
+    // Test: Graph knows who it is; this Microsoft has no mail.
+    window.press("Test ada@contoso.example").await?;
+    window.shows("[data-probe=passed]", "Ada Lovelace").await?;
+    window.picture("connected").await?;
+
+    // An agent: list, token, Graph.
+    let listed = call("GET", "/api/amas/connections", &key).await?;
+    ensure!(listed.body[0]["account"] == "ada@contoso.example", "{listed:?}");
+    let token = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+    let first = token.body["access_token"].as_str().context("no access token")?.to_owned();
+    let me = call("GET", &format!("/api/amas/connections/{id}/graph/v1.0/me"), &key).await?;
+    ensure!(me.status == 200 && me.body["displayName"] == "Ada Lovelace", "{me:?}");
+    ensure!(execute(&key).await?.body["connections"][0]["id"] == id.as_str());
+    window.shows("[data-connection]", "just now").await?;
+
+    // The refresh token is in the keychain only.
+    let refresh = refresh_token(&desk.keychain, &id).await?;
+    let nowhere_else = |secret: &str| -> Result<()> {
+        if let Some(file) = desk.machine.any_file_holds(secret)?
+            // The browser's own files hold what it was shown; it was never shown a token.
+            && !file.starts_with(desk.machine.home().join("chromium"))
+        {
+            anyhow::bail!("a token lies in {}", file.display());
+        }
+        ensure!(!Machine::processes_show(secret)?, "a token stands in a process listing");
+        Ok(())
+    };
+    nowhere_else(&refresh)?;
+    nowhere_else(&first)?;
+    for (command, arguments) in [("list_connections", "{}"), ("list_integrations", "{}")] {
+        let answer = window.invoke(command, arguments).await?.to_string();
+        ensure!(!answer.contains(&refresh) && !answer.contains(&first), "{command} gives a token away");
+    }
+    for answer in [&listed, &token, &me] {
+        ensure!(!answer.body.to_string().contains(&refresh), "the gateway gives the refresh token away");
+    }
+
+    // Restarted, access is fetched anew and the refresh token is rotated.
+    window.close().await?;
+    let window = Window::open(&desk.machine).await?;
+    window.find("[data-gateway=listening]").await?;
+    let again = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+    ensure!(again.status == 200 && again.body["access_token"] != first.as_str(), "{again:?}");
+    let rotated = refresh_token(&desk.keychain, &id).await?;
+    ensure!(rotated != refresh, "the refresh token was not rotated");
+    nowhere_else(&rotated)?;
+
+    // Disconnected, it is gone from here.
+    window.press("Tools").await?;
+    window.press("Disconnect ada@contoso.example").await?;
+    window.click("#disconnect-confirm").await?;
+    window.gone("[data-connection]").await?;
+    ensure!(refresh_token(&desk.keychain, &id).await.is_err(), "the refresh token stays in the keychain");
+    let gone = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+    ensure!(gone.code() == "connection_not_found", "{gone:?}");
+    browser.close().await?;
+    window.close().await?;
+    desk.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn the_browser_follows_the_apps_own_scheme_into_the_running_app() -> Result<()> {
+    let desk = Desk::new().await?;
+    let window = Window::open(&desk.machine).await?;
+    until("the scheme to be registered", || async {
+        let list = desk.machine.home().join(".local/share/applications/mimeapps.list");
+        let config = desk.machine.home().join(".config/mimeapps.list");
+        let registered = [list, config].iter().any(|file| {
+            std::fs::read_to_string(file).is_ok_and(|text| text.contains("x-scheme-handler/com.atthene.settings"))
+        });
+        Ok(registered.then_some(()))
+    })
+    .await?;
+    add_integration(&window, "deep_link").await?;
+    connect(&window).await?;
+    let browser = Browser::attach(&desk.machine).await?;
+    browser.sign_in("grace@contoso.example").await?;
+    window.shows("[data-sign-in=done]", "grace@contoso.example is connected").await?;
+    window.click("#connect-done").await?;
+
+    // A link that nobody waits for changes nothing but the record.
+    let status = desk
+        .machine
+        .command(Machine::app()?)
+        .arg("com.atthene.settings://oauth/callback?code=c&state=forged")
+        .status()
+        .await?;
+    ensure!(status.success(), "{status}");
+    until("the forged link to be on record", || async {
+        let database = rusqlite::Connection::open(desk.machine.data_dir().join("atthene.db"))?;
+        let refused: i64 =
+            database.query_row("SELECT count(*) FROM activity WHERE kind = 'sign_in_refused'", [], |row| row.get(0))?;
+        Ok((refused == 1).then_some(()))
+    })
+    .await?;
+    window.find("[data-connection][data-state=connected]").await?;
+    browser.close().await?;
+    window.close().await?;
+    desk.close().await
+}
