@@ -24,7 +24,7 @@ pub struct Browser {
 impl Browser {
     /// Makes Chromium what the desktop opens links with. It may hand links of the app's own
     /// scheme on without asking, as after "always allow".
-    pub fn install(machine: &mut Machine) -> Result<()> {
+    pub fn install(machine: &Machine) -> Result<()> {
         let profile = machine.home().join("chromium");
         std::fs::create_dir_all(profile.join("Default"))?;
         let allowed = json!({ "http://localhost:4005": { "com.atthene.settings": true } });
@@ -39,8 +39,19 @@ impl Browser {
         );
         std::fs::write(&script, text)?;
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
-        machine.set("BROWSER", &script.display().to_string());
-        Ok(())
+        let applications = machine.home().join(".local/share/applications");
+        std::fs::create_dir_all(&applications)?;
+        let entry = format!(
+            "[Desktop Entry]\nType=Application\nName=Browser\nExec={} %u\n\
+             MimeType=x-scheme-handler/http;x-scheme-handler/https;\n",
+            script.display()
+        );
+        std::fs::write(applications.join("browser.desktop"), entry)?;
+        let config = machine.home().join(".config");
+        std::fs::create_dir_all(&config)?;
+        let defaults =
+            "[Default Applications]\nx-scheme-handler/http=browser.desktop\nx-scheme-handler/https=browser.desktop\n";
+        Ok(std::fs::write(config.join("mimeapps.list"), defaults)?)
     }
 
     /// Takes hold of the browser that the desktop has opened.

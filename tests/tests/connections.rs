@@ -12,8 +12,8 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Result<Self> {
-        let mut machine = Machine::new()?;
-        Browser::install(&mut machine)?;
+        let machine = Machine::new()?;
+        Browser::install(&machine)?;
         let keychain = Keychain::unlocked(&machine).await?;
         let microsoft = Emulate::for_anybody(&machine).await?;
         Ok(Self { machine, keychain, microsoft })
