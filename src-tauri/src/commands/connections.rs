@@ -48,11 +48,8 @@ pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> A
 
 #[tauri::command]
 pub(crate) async fn cancel_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
-    on_core(&startup, move |core| {
-        core.connections.cancel(&id);
-        Ok(())
-    })
-    .await
+    let core = startup.core().await?;
+    core.connections.cancel(&id).await.map_err(|error| error.view())
 }
 
 #[tauri::command]

@@ -137,6 +137,7 @@ impl Connections {
         let now = self.clock.now();
         let attempt = Attempt::new(request, &registration, &found, again.as_ref(), loopback_port, now)
             .map_err(|problem| Error::Internal(problem.to_owned()))?;
+        self.keep_sign_in(&attempt).await?;
         Ok(self.sign_ins.add(attempt))
     }
 
@@ -151,15 +152,23 @@ impl Connections {
     }
 
     /// Gives a sign-in up.
-    pub fn cancel(&self, id: &SignInId) {
+    pub async fn cancel(&self, id: &SignInId) -> Result<(), Error> {
         self.sign_ins.cancel(id);
         self.changes.tell(Change::SignIns);
+        self.drop_sign_in(id).await
     }
 
     /// Takes an answer. One that no live attempt of this door waits for changes nothing but
     /// the record.
     pub async fn answer(&self, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
-        let Some(taken) = self.sign_ins.take(&answer.state, path, self.clock.now()) else {
+        let mut taken = self.sign_ins.take(&answer.state, path, self.clock.now());
+        if *path == ReturnPath::Link {
+            match &taken {
+                Some(taken) => self.drop_sign_in(&taken.id).await?,
+                None => taken = self.take_kept(&answer.state).await?,
+            }
+        }
+        let Some(taken) = taken else {
             self.record(Kind::SignInRefused, "", Came::Failed, json!({ "why": "no sign-in waits for it" }))?;
             return Err(Error::UnknownSignIn);
         };
@@ -359,7 +368,8 @@ impl Connections {
     }
 
     pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
-        Ok(self.store.read(rows::all)?.iter().map(|row| row.id.token_entry()).collect())
+        let tokens = self.store.read(rows::all)?.iter().map(|row| row.id.token_entry()).collect::<Vec<_>>();
+        Ok(tokens.into_iter().chain(self.kept_entries()?).collect())
     }
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {

@@ -3,12 +3,14 @@
 mod answer;
 mod book;
 mod identity;
+mod kept;
 mod probe;
 mod renewal;
 mod sign_in;
 
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
+pub(crate) use kept::KeptSignIn;
 pub use probe::ProbeStep;
 pub use renewal::Fresh;
 pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use ts_rs::TS;
 use url::Url;
 
-use super::{Account, Connection, ConnectionId, Toolkit, random_tail};
+use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail};
 use crate::clock::UnixMs;
 use crate::integrations::{IntegrationId, Registration, WayBack};
 use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, Discovery, EntraClient, toolkit_scopes};
@@ -22,6 +22,17 @@ pub(super) const LIFE: i64 = 10 * 60 * 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct SignInId(String);
+
+impl SignInId {
+    pub(crate) fn from_row(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -176,6 +187,22 @@ impl Attempt {
             started_at: now,
             progress: Progress::Waiting,
         })
+    }
+
+    /// The state, and what another start needs to take its answer. `None`: the answer can
+    /// only come to this process.
+    pub(super) fn to_keep(&self) -> Option<(SecretString, KeptSignIn)> {
+        if self.path != ReturnPath::Link {
+            return None;
+        }
+        let kept = KeptSignIn {
+            id: self.id.clone(),
+            request: self.request.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            scopes: self.scopes.clone(),
+            started_at: self.started_at,
+        };
+        Some((self.state.clone()?, kept))
     }
 
     fn view(&self) -> SignInView {

@@ -7,6 +7,7 @@ pub(crate) mod integrations;
 pub(crate) mod keys;
 mod migration;
 pub(crate) mod settings;
+pub(crate) mod sign_ins;
 pub(crate) mod unsettled;
 pub(crate) mod usage;
 mod watch;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use atthene_core::connections::{
     Answer, ConnectionId, ConnectionState, ConnectionView, Progress, ReturnPath, SignInRequest, SignInView, Toolkit,
 };
-use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
+use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId, WayBackDraft};
 use atthene_core::vault::Vault;
 use atthene_core::{Code, Core, Outside, SecretChange, UnixMs};
 use secrecy::ExposeSecret;
@@ -181,8 +181,35 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
     refuse(format!("code=c&state={}", parameter(&late.link, "state")), world.door()).await;
     assert!(matches!(core.connections.sign_in(&late.id).expect("known").progress, Progress::Failed { .. }));
     let cancelled = world.begin(world.request()).await;
-    core.connections.cancel(&cancelled.id);
+    core.connections.cancel(&cancelled.id).await.expect("cancels");
     refuse(format!("code=c&state={}", parameter(&cancelled.link, "state")), world.door()).await;
+}
+
+#[tokio::test]
+async fn a_link_that_starts_the_app_anew_finds_its_sign_in() {
+    let world = World::new(SecretChange::Keep).await;
+    let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
+    draft.way_back = WayBackDraft::DeepLink;
+    world.core.integrations.save(draft, SecretChange::Keep).await.expect("saves");
+    let begin = async |core: &Core| core.connections.begin(world.request(), None).await.expect("begins");
+    let (begun, late) = (begin(&world.core).await, begin(&world.core).await);
+    world.signs_in(&begun.link, "ada");
+    let entries = world.vault.names();
+    assert_eq!(entries.len(), 2, "{entries:?}");
+
+    // Another process, on the same data: it began none of these.
+    let other = open(&world.machine, &world.vault);
+    other.settle_secrets().await.expect("settles");
+    let answer = |link: &str| Answer::from_form(&format!("code=c&state={}", parameter(link, "state"))).expect("one");
+    let progress = other.connections.answer(answer(&begun.link), &ReturnPath::Link).await.expect("is waited for");
+    assert!(matches!(progress, Progress::Done { .. }), "{progress:?}");
+    let replayed = other.connections.answer(answer(&begun.link), &ReturnPath::Link).await.expect_err("used");
+    assert_eq!(replayed.code(), Code::UnknownSignIn);
+    world.machine.step(11 * 60 * 1000);
+    let too_late = other.connections.answer(answer(&late.link), &ReturnPath::Link).await.expect_err("too late");
+    assert_eq!(too_late.code(), Code::UnknownSignIn);
+    // Nothing of either is left but the connection's own token.
+    assert_eq!(world.vault.values(), [PLANTED]);
 }
 
 #[tokio::test]

@@ -30,3 +30,17 @@ CREATE TRIGGER connections_changed AFTER UPDATE OF integration_id, account, gran
 BEGIN UPDATE revisions SET n = n + 1 WHERE topic = 'connections'; END;
 CREATE TRIGGER connections_deleted AFTER DELETE ON connections
 BEGIN UPDATE revisions SET n = n + 1 WHERE topic = 'connections'; END;
+
+-- Sign-ins whose answer comes through a link, which may start the app anew: what the answer needs is kept here
+-- and, where it is secret, in the keychain. Each row is used once.
+CREATE TABLE sign_ins (
+  state_hash     BLOB PRIMARY KEY CHECK (length(state_hash) = 32),
+  id             TEXT NOT NULL UNIQUE,
+  integration_id TEXT NOT NULL,
+  toolkit        TEXT NOT NULL CHECK (toolkit IN ('outlook', 'teams')),
+  connection_id  TEXT,
+  switch_account INTEGER NOT NULL CHECK (switch_account IN (0, 1)),
+  redirect_uri   TEXT NOT NULL,
+  scopes         TEXT NOT NULL,
+  started_at     INTEGER NOT NULL
+) STRICT;

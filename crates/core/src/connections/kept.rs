@@ -1,0 +1,84 @@
+//! Sign-ins that outlive the process: a link may start the app anew, and the attempt that it
+//! answers must still be found.
+
+use blake2::{Blake2s256, Digest};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::sign_in::{Attempt, LIFE, Taken};
+use super::{Connections, SignInId, SignInRequest};
+use crate::clock::UnixMs;
+use crate::error::Error;
+use crate::store::sign_ins as rows;
+
+/// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptSignIn {
+    pub(crate) id: SignInId,
+    pub(crate) request: SignInRequest,
+    pub(crate) redirect_uri: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) started_at: UnixMs,
+}
+
+impl SignInId {
+    /// The keychain entry of what the attempt must not show.
+    fn entry(&self) -> String {
+        format!("Sign-in under way {}", self.as_str())
+    }
+}
+
+/// The state is looked up by its hash: nothing can be learned from how long that takes.
+fn hash(state: &SecretString) -> [u8; 32] {
+    Blake2s256::digest(state.expose_secret()).into()
+}
+
+impl Connections {
+    /// Keeps an attempt until its answer comes.
+    pub(super) async fn keep_sign_in(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.drop_old_sign_ins().await?;
+        let Some((state, kept)) = attempt.to_keep() else { return Ok(()) };
+        // Neither holds a space.
+        let secret = SecretString::from(format!("{} {}", attempt.verifier.expose_secret(), attempt.nonce));
+        self.secrets.put(&kept.id.entry(), &secret, |tx| Ok(rows::insert(tx, &hash(&state), &kept)?)).await
+    }
+
+    /// The attempt that this state belongs to, where another process began it.
+    pub(super) async fn take_kept(&self, state: &SecretString) -> Result<Option<Taken>, Error> {
+        let Some(kept) = self.store.write(|tx| Ok(rows::take(tx, &hash(state))?))? else { return Ok(None) };
+        let secret = self.secrets.get(&kept.id.entry()).await?;
+        self.secrets.remove(&kept.id.entry(), |_| Ok(())).await?;
+        let age = self.clock.now().0.saturating_sub(kept.started_at.0);
+        let parts = secret.as_ref().and_then(|secret| secret.expose_secret().split_once(' '));
+        let Some((verifier, nonce)) = parts.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
+        let again = match &kept.request.again {
+            Some(id) if !kept.request.switch_account => Some(self.row(id)?.account),
+            _ => None,
+        };
+        Ok(Some(Taken {
+            id: kept.id,
+            verifier: verifier.into(),
+            nonce: nonce.to_owned(),
+            request: kept.request,
+            scopes: kept.scopes,
+            redirect_uri: kept.redirect_uri,
+            pinned: again,
+        }))
+    }
+
+    /// The attempt has ended here; nothing of it is left for another start.
+    pub(super) async fn drop_sign_in(&self, id: &SignInId) -> Result<(), Error> {
+        self.secrets.remove(&id.entry(), |tx| Ok(rows::delete(tx, id)?)).await
+    }
+
+    async fn drop_old_sign_ins(&self) -> Result<(), Error> {
+        let then = self.clock.now().plus(-LIFE);
+        for id in self.store.read(|db| rows::started_before(db, then))? {
+            self.drop_sign_in(&id).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn kept_entries(&self) -> Result<Vec<String>, Error> {
+        Ok(self.store.read(rows::ids)?.iter().map(SignInId::entry).collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! Queries on `sign_ins`.
+
+use rusqlite::{Connection as Db, OptionalExtension, Row, params};
+
+use crate::clock::UnixMs;
+use crate::connections::{ConnectionId, KeptSignIn, SignInId, SignInRequest, Toolkit};
+use crate::integrations::IntegrationId;
+
+pub(crate) fn insert(db: &Db, state_hash: &[u8; 32], kept: &KeptSignIn) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO sign_ins (state_hash, id, integration_id, toolkit, connection_id, switch_account, redirect_uri,
+                               scopes, started_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            state_hash,
+            kept.id.as_str(),
+            kept.request.integration.as_str(),
+            kept.request.toolkit.as_str(),
+            kept.request.again.as_ref().map(ConnectionId::as_str),
+            kept.request.switch_account,
+            kept.redirect_uri,
+            kept.scopes.join(" "),
+            kept.started_at.0,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Takes the row that this state belongs to: the second who asks finds nothing.
+pub(crate) fn take(db: &Db, state_hash: &[u8; 32]) -> rusqlite::Result<Option<KeptSignIn>> {
+    db.prepare_cached(
+        "DELETE FROM sign_ins WHERE state_hash = ?1
+         RETURNING id, integration_id, toolkit, connection_id, switch_account, redirect_uri, scopes, started_at",
+    )?
+    .query_row([state_hash], kept)
+    .optional()
+}
+
+pub(crate) fn delete(db: &Db, id: &SignInId) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM sign_ins WHERE id = ?1", [id.as_str()])?;
+    Ok(())
+}
+
+/// The ids of all that were started before then.
+pub(crate) fn started_before(db: &Db, then: UnixMs) -> rusqlite::Result<Vec<SignInId>> {
+    db.prepare_cached("SELECT id FROM sign_ins WHERE started_at < ?1")?
+        .query_map([then.0], |row| Ok(SignInId::from_row(row.get(0)?)))?
+        .collect()
+}
+
+pub(crate) fn ids(db: &Db) -> rusqlite::Result<Vec<SignInId>> {
+    started_before(db, UnixMs(i64::MAX))
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptSignIn> {
+    let scopes: String = row.get(6)?;
+    Ok(KeptSignIn {
+        id: SignInId::from_row(row.get(0)?),
+        request: SignInRequest {
+            integration: IntegrationId::from_row(row.get(1)?),
+            toolkit: Toolkit::from_str(&row.get::<_, String>(2)?),
+            again: row.get::<_, Option<String>>(3)?.map(ConnectionId::from_row),
+            switch_account: row.get(4)?,
+        },
+        redirect_uri: row.get(5)?,
+        scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+        started_at: UnixMs(row.get(7)?),
+    })
+}
