@@ -29,6 +29,8 @@ const COMMANDS: &[&str] = &[
     "save_integration",
     "delete_integration",
     "set_default_integration",
+    "choose_return_page",
+    "save_return_page",
     "list_connections",
     "begin_sign_in",
     "sign_in",

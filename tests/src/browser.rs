@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result};
+use fantoccini::elements::Element;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,13 +28,14 @@ impl Browser {
     pub fn install(machine: &Machine) -> Result<()> {
         let profile = machine.home().join("chromium");
         std::fs::create_dir_all(profile.join("Default"))?;
-        let allowed = json!({ "http://localhost:4005": { "com.atthene.settings": true } });
+        let scheme = json!({ "com.atthene.settings": true });
+        let allowed = json!({ "http://localhost:4005": scheme, "https://localhost:8443": scheme });
         let preferences = json!({ "protocol_handler": { "allowed_origin_protocol_pairs": allowed } });
         std::fs::write(profile.join("Default/Preferences"), preferences.to_string())?;
         let script = machine.home().join("browser");
         // As root in a container, Chromium can't make its sandbox.
         let text = format!(
-            "#!/bin/sh\nexec chromium --no-sandbox --no-first-run --password-store=basic --disable-gpu \
+            "#!/bin/sh\nexec chromium --no-sandbox --no-first-run --password-store=basic --disable-gpu --ignore-certificate-errors \
              --remote-debugging-port={DEBUG_PORT} --user-data-dir='{}' \"$@\" >/dev/null 2>&1\n",
             profile.display()
         );
@@ -70,22 +72,34 @@ impl Browser {
         Ok(Self { client, driver })
     }
 
+    /// Fills the field of the page that the app opened.
+    pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        Ok(self.find(Locator::Css(selector)).await?.send_keys(text).await?)
+    }
+
+    /// Clicks in the page that the app opened.
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        Ok(self.find(Locator::Css(selector)).await?.click().await?)
+    }
+
     /// Signs in as this person on the page that is open.
     pub async fn sign_in(&self, email: &str) -> Result<()> {
         let path = format!("//button[contains(., '{email}')]");
-        let button = until("the sign-in page", || async {
+        Ok(self.find(Locator::XPath(&path)).await?.click().await?)
+    }
+
+    async fn find(&self, locator: Locator<'_>) -> Result<Element> {
+        until("the browser's page", || async {
             // The newest tab is the one that the app opened.
-            let windows = self.client.windows().await?;
-            for window in windows.into_iter().rev() {
+            for window in self.client.windows().await?.into_iter().rev() {
                 self.client.switch_to_window(window).await?;
-                if let Ok(button) = self.client.find(Locator::XPath(&path)).await {
-                    return Ok(Some(button));
+                if let Ok(element) = self.client.find(locator).await {
+                    return Ok(Some(element));
                 }
             }
             Ok(None)
         })
-        .await?;
-        Ok(button.click().await?)
+        .await
     }
 
     /// Waits until the page shows the text.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 pub use browser::Browser;
 pub use http::{Answer, call, execute, execute_with};
-pub use parts::{Emulate, Keychain};
+pub use parts::{Emulate, Keychain, OpenIdProvider};
 pub use window::{Machine, Window};
 
 /// How long the slowest step may take on a busy machine.

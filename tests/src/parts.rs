@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::window::Machine;
 use crate::{output, until};
@@ -41,6 +41,40 @@ impl Keychain {
     }
 }
 
+fn node(machine: &Machine) -> Result<Command> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
+    let node = folder.join("node_modules/.bin/node");
+    ensure!(node.exists(), "run `npm ci` in tests/providers; `cargo xtask test` does");
+    let mut command = machine.command(node);
+    command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command)
+}
+
+async fn answers(issuer: &str) -> Result<()> {
+    let discovery = format!("{issuer}/.well-known/openid-configuration");
+    until(issuer, || async { Ok(output("curl", &["--silent", "--fail", &discovery]).await.ok()) }).await.map(drop)
+}
+
+/// The npm package `oidc-provider`: a certified OpenID Provider.
+pub struct OpenIdProvider(Child);
+
+impl OpenIdProvider {
+    /// Its issuer.
+    pub const ISSUER: &str = "http://localhost:4010";
+
+    /// Starts it and waits until it answers.
+    pub async fn start(machine: &Machine) -> Result<Self> {
+        let child = node(machine)?.arg("oidc.mjs").spawn()?;
+        answers(Self::ISSUER).await?;
+        Ok(Self(child))
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> Result<()> {
+        Ok(self.0.kill().await?)
+    }
+}
+
 /// The npm package `emulate` as Microsoft.
 pub struct Emulate(Child);
 
@@ -65,19 +99,11 @@ impl Emulate {
     }
 
     async fn with(machine: &Machine, seed: &str) -> Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
-        let node = folder.join("node_modules/.bin/node");
-        ensure!(node.exists(), "run `npm ci` in tests/providers; `cargo xtask test` does");
-        let child = machine
-            .command(node)
+        let child = node(machine)?
             .args(["node_modules/emulate/dist/index.js", "start", "--service", "microsoft", "--port", "4005"])
             .args(["--seed", seed])
-            .current_dir(&folder)
-            .stdout(Stdio::null())
             .spawn()?;
-        let discovery = format!("{}/.well-known/openid-configuration", Self::ISSUER);
-        until("emulate to answer", || async { Ok(output("curl", &["--silent", "--fail", &discovery]).await.ok()) })
-            .await?;
+        answers(Self::ISSUER).await?;
         Ok(Self(child))
     }
 

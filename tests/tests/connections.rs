@@ -2,7 +2,7 @@
 //! Microsoft that nobody here wrote.
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Browser, Emulate, Keychain, Machine, Window, call, execute, until};
+use atthene_e2e::{Browser, Emulate, Keychain, Machine, OpenIdProvider, Window, call, execute, until};
 
 struct Desk {
     machine: Machine,
@@ -25,18 +25,23 @@ impl Desk {
     }
 }
 
-/// Adds a public app with this way back.
-async fn add_integration(window: &Window, way_back: &str) -> Result<()> {
+/// Fills in an app at this authority.
+async fn fill_integration(window: &Window, issuer: &str) -> Result<()> {
     window.press("Integrations").await?;
     window.click("#add-integration").await?;
     window.click("#pick-microsoft").await?;
     window.fill("#integration-name", "Contoso").await?;
     window.fill("#client-id", Emulate::CLIENT_ID).await?;
     window.choose("#cloud", "Another authority").await?;
-    window.fill("#issuer", Emulate::ISSUER).await?;
+    window.fill("#issuer", issuer).await?;
     window.fill("#graph", Emulate::GRAPH).await?;
+    window.press("Outlook read").await
+}
+
+/// Adds a public app with this way back.
+async fn add_integration(window: &Window, way_back: &str) -> Result<()> {
+    fill_integration(window, Emulate::ISSUER).await?;
     window.click(&format!("input[value={way_back}]")).await?;
-    window.press("Outlook read").await?;
     window.shows("#platform", "Mobile and desktop").await?;
     window.click("#save-integration").await?;
     window.find("[data-health=passed]").await?;
@@ -176,6 +181,100 @@ async fn the_browser_follows_the_apps_own_scheme_into_the_running_app() -> Resul
     .await?;
     window.find("[data-connection][data-state=connected]").await?;
     browser.close().await?;
+    window.close().await?;
+    desk.close().await
+}
+
+/// An https server with a certificate of its own making, as a company's web server.
+const WEB_SERVER: &str = r#"
+import http.server, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("cert.pem", "key.pem")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), http.server.SimpleHTTPRequestHandler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"#;
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_page_of_the_company_passes_the_answer_on() -> Result<()> {
+    let desk = Desk::new().await?;
+    let site = desk.machine.home().join("site");
+    std::fs::create_dir_all(&site)?;
+    let mut command = desk.machine.command("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    let made = command.args(["-keyout", "key.pem", "-out", "cert.pem"]).current_dir(&site).output().await?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = desk.machine.command("python3").args(["-c", WEB_SERVER]).current_dir(&site).spawn()?;
+
+    let window = Window::open(&desk.machine).await?;
+    fill_integration(&window, Emulate::ISSUER).await?;
+    window.fill("#client-secret", Emulate::CLIENT_SECRET).await?;
+    window.click("input[value=page]").await?;
+    window.fill("#page-url", "https://localhost:8443/atthene-callback.html").await?;
+    window.shows("#platform", "Web").await?;
+    // The desktop's own dialog stands between this button and the command behind it.
+    window.button("Save the page…").await?;
+    let file = site.join("atthene-callback.html");
+    window.invoke("save_return_page", &format!("{{ path: {:?} }}", file.display().to_string())).await?;
+    ensure!(file.exists(), "the page was not saved");
+    window.click("#save-integration").await?;
+    window.find("[data-health=passed]").await?;
+    connect(&window).await?;
+    let browser = Browser::attach(&desk.machine).await?;
+    browser.sign_in("ada@contoso.example").await?;
+    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    browser.shows("Back to ATTHENE Settings").await?;
+    ensure!(!browser.address().await?.contains("code="), "the code stays in the address");
+    browser.close().await?;
+    server.kill().await?;
+    window.close().await?;
+    desk.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_certified_openid_provider_signs_people_in_and_renews_their_access() -> Result<()> {
+    let desk = Desk::new().await?;
+    let provider = OpenIdProvider::start(&desk.machine).await?;
+    let window = Window::open(&desk.machine).await?;
+    let key = window.create_key("Agents").await?;
+    window.copy_and_close().await?;
+    fill_integration(&window, OpenIdProvider::ISSUER).await?;
+    window.click("#save-integration").await?;
+    window.find("[data-health=passed]").await?;
+    connect(&window).await?;
+    let browser = Browser::attach(&desk.machine).await?;
+    browser.fill("input[name=login]", "ada").await?;
+    browser.fill("input[name=password]", "any").await?;
+    browser.click("button[type=submit]").await?;
+    // Its second page asks for consent.
+    browser.shows("Authorize").await?;
+    browser.click("button[type=submit]").await?;
+    browser.shows("You are connected").await?;
+    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    window.click("#connect-done").await?;
+    let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
+
+    // Its access ends within two minutes, so each call renews it, and each time the refresh
+    // token is another one.
+    let mut seen = vec![refresh_token(&desk.keychain, &id).await?];
+    for _ in 0..3 {
+        let token = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+        ensure!(token.status == 200, "{token:?}");
+        let rotated = refresh_token(&desk.keychain, &id).await?;
+        ensure!(!seen.contains(&rotated), "the refresh token was not rotated");
+        seen.push(rotated);
+    }
+    // It forgets everybody when it starts anew: only a person can help then.
+    provider.stop().await?;
+    let provider = OpenIdProvider::start(&desk.machine).await?;
+    let lost = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+    ensure!(lost.status == 409 && lost.code() == "needs_sign_in", "{lost:?}");
+    window.find("[data-connection][data-state=needs_sign_in]").await?;
+    window.picture("needs-sign-in").await?;
+    browser.close().await?;
+    provider.stop().await?;
     window.close().await?;
     desk.close().await
 }

@@ -44,6 +44,7 @@ pub enum Code {
     KeychainRefused,
     KeychainTimeout,
     EnvFileFailed,
+    ReturnPageFailed,
     ClipboardFailed,
     KeyTextGone,
     Internal,
@@ -132,6 +133,14 @@ pub enum Error {
     /// The .env file could not be written.
     #[error("The key was not written to {}: {reason}.", path.display())]
     EnvFile {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// Why it can't be written.
+        reason: String,
+    },
+    /// The page for the way back could not be saved.
+    #[error("The page was not saved to {}: {reason}.", path.display())]
+    ReturnPage {
         /// The file that was asked for.
         path: PathBuf,
         /// Why it can't be written.
@@ -235,6 +244,7 @@ impl Error {
             Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
             Self::Vault(VaultError::Timeout) => Code::KeychainTimeout,
             Self::EnvFile { .. } => Code::EnvFileFailed,
+            Self::ReturnPage { .. } => Code::ReturnPageFailed,
             Self::Clipboard(_) => Code::ClipboardFailed,
             Self::KeyTextGone => Code::KeyTextGone,
             Self::Internal(_) => Code::Internal,
@@ -279,6 +289,7 @@ impl Error {
             Code::KeychainLocked => keychain_remedy::LOCKED,
             Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
             Code::KeychainTimeout => "Answer the keychain's password window, then try again.",
+            Code::ReturnPageFailed => "Choose another folder.",
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
             Code::KeyTextGone => "Create a new key; it replaces this one.",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
+use atthene_core::microsoft::claims_challenge;
 use atthene_core::{Code, Error};
 use axum::Json;
 use axum::extract::{Extension, Path, Request, State};
@@ -158,7 +159,8 @@ pub(crate) async fn graph(
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
     let mut answer = send(&shared, &fresh, request, &request_id, &meter).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        shared.core.connections.drop_access(&id, &fresh.token);
+        let challenge = claims_challenge(answer.headers());
+        shared.core.connections.drop_access(&id, &fresh.token, challenge);
         if let Some(request) = again {
             let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
             answer = send(&shared, &fresh, request, &request_id, &meter).await?;

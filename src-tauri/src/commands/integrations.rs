@@ -1,11 +1,15 @@
 //! Commands on the integrations.
 
+use std::path::PathBuf;
+
+use atthene_core::connections::{RETURN_PAGE_FILE, write_return_page};
 use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationView, StepReport};
 use atthene_core::microsoft::{Catalogue, catalogue};
-use tauri::State;
 use tauri::ipc::Channel;
+use tauri::{AppHandle, Runtime, State};
+use tauri_plugin_dialog::DialogExt;
 
-use super::{Answer, SecretRequest, on_core};
+use super::{Answer, SecretRequest, blocking, on_core};
 use crate::startup::Startup;
 
 #[tauri::command]
@@ -70,4 +74,17 @@ pub(crate) async fn delete_integration(startup: State<'_, Startup>, id: Integrat
 #[tauri::command]
 pub(crate) async fn set_default_integration(startup: State<'_, Startup>, id: IntegrationId) -> Answer<()> {
     on_core(&startup, move |core| core.integrations.set_default(&id)).await
+}
+
+/// Asks in the desktop's own dialog where the page for the way back is to be saved.
+#[tauri::command]
+pub(crate) async fn choose_return_page<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
+    let ask = move || app.dialog().file().set_file_name(RETURN_PAGE_FILE).blocking_save_file();
+    let chosen = tokio::task::spawn_blocking(ask).await;
+    Ok(chosen.ok().flatten().and_then(|path| path.into_path().ok()))
+}
+
+#[tauri::command]
+pub(crate) async fn save_return_page(path: PathBuf) -> Answer<()> {
+    blocking(move || write_return_page(&path)).await
 }

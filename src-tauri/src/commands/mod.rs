@@ -55,6 +55,8 @@ commands![
     integrations::save_integration,
     integrations::delete_integration,
     integrations::set_default_integration,
+    integrations::choose_return_page,
+    integrations::save_return_page,
     connections::list_connections,
     connections::begin_sign_in,
     connections::sign_in,

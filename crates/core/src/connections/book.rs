@@ -22,7 +22,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::integrations::{IntegrationId, Integrations, Registration, Shared, WayBack};
 use crate::microsoft::{
-    AUTOMATIC_SCOPES, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet,
+    AUTOMATIC_SCOPES, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet, claims_parameter,
 };
 use crate::network::Network;
 use crate::secrets::Secrets;
@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) access: Option<Access>,
     /// Until when nothing is asked, and why.
     pub(super) pause: Option<(UnixMs, String)>,
+    /// What Graph asked the next access to hold.
+    pub(super) challenge: Option<String>,
 }
 
 #[derive(Clone)]
@@ -135,7 +137,9 @@ impl Connections {
         };
         let found = self.discover(&registration).await.map_err(Error::Authority)?;
         let now = self.clock.now();
-        let attempt = Attempt::new(request, &registration, &found, again.as_ref(), loopback_port, now)
+        let challenge = request.again.as_ref().and_then(|id| self.challenge(id));
+        let claims = claims_parameter(&registration.authority, challenge.as_deref());
+        let attempt = Attempt::new(request, &registration, &found, again.as_ref(), claims, loopback_port, now)
             .map_err(|problem| Error::Internal(problem.to_owned()))?;
         self.keep_sign_in(&attempt).await?;
         Ok(self.sign_ins.add(attempt))
@@ -205,7 +209,8 @@ impl Connections {
     async fn connect(&self, taken: &Taken, answer: Answer) -> Result<Connection, AuthorityFailure> {
         let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
         let found = self.discover(&registration).await?;
-        if answer.issuer.is_some_and(|issuer| issuer != found.issuer) {
+        // Mix-up defence (RFC 9207, 2.4): compared as it is, and missed where it is promised.
+        if answer.issuer.as_ref().map_or(found.names_issuer, |issuer| *issuer != found.issuer) {
             return Err(AuthorityFailure::own(
                 "The answer names another authority",
                 "Start again; if it repeats, tell your IT department.",
@@ -218,7 +223,14 @@ impl Connections {
             }
         };
         let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
-        let grant = Grant::Code { code: &code, verifier: &taken.verifier, redirect_uri: &taken.redirect_uri };
+        let challenge = taken.request.again.as_ref().and_then(|id| self.challenge(id));
+        let claims = claims_parameter(&registration.authority, challenge.as_deref());
+        let grant = Grant::Code {
+            code: &code,
+            verifier: &taken.verifier,
+            redirect_uri: &taken.redirect_uri,
+            claims: claims.as_deref(),
+        };
         let (tokens, confidential) =
             self.ask(&registration, &found, secret.as_ref(), &grant).await.map_err(|error| {
                 let failure = explain(&error);
@@ -395,8 +407,12 @@ impl Connections {
             scopes: granted.to_vec(),
             graph: found.graph.clone(),
         };
-        *self.live().entry(id.clone()).or_default() = Live { access: Some(access.clone()), pause: None };
+        *self.live().entry(id.clone()).or_default() = Live { access: Some(access.clone()), ..Live::default() };
         access
+    }
+
+    pub(super) fn challenge(&self, id: &ConnectionId) -> Option<String> {
+        self.live().get(id)?.challenge.clone()
     }
 
     pub(super) fn settle_state(&self, id: &ConnectionId, state: ConnectionState, problem: &str) -> Result<(), Error> {

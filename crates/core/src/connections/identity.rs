@@ -86,6 +86,7 @@ mod tests {
             authorization_endpoint: url("authorize"),
             token_endpoint: url("token"),
             device_authorization_endpoint: None,
+            names_issuer: false,
             graph: GraphUrl::parse("https://graph.microsoft.com").expect("a URL"),
         };
         let authority = Authority::Entra { cloud: Cloud::Global, tenant: Tenant::parse(tenant).expect("a tenant") };

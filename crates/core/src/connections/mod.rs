@@ -6,6 +6,7 @@ mod identity;
 mod kept;
 mod probe;
 mod renewal;
+mod return_page;
 mod sign_in;
 
 pub use answer::{Answer, AnswerProblem};
@@ -13,6 +14,7 @@ pub use book::{Connections, GraphCall};
 pub(crate) use kept::KeptSignIn;
 pub use probe::ProbeStep;
 pub use renewal::Fresh;
+pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
 pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 
 use rand::RngExt;

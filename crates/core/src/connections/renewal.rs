@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::integrations::Registration;
 use crate::microsoft::{
     AUTOMATIC_SCOPES, Asker, AuthorityFailure, Discovery, Grant, GraphUrl, Meaning, TokenError, TokenSet,
+    claims_parameter,
 };
 use crate::store::connections as rows;
 
@@ -66,13 +67,15 @@ impl Connections {
         }
     }
 
-    /// Graph refused the token although its time was not over: the next call gets another one.
-    pub fn drop_access(&self, id: &ConnectionId, token: &SecretString) {
+    /// Graph refused the token although its time was not over: the next call gets another one,
+    /// which holds what the challenge asks for.
+    pub fn drop_access(&self, id: &ConnectionId, token: &SecretString, challenge: Option<String>) {
         let mut live = self.live();
         if let Some(live) = live.get_mut(id)
             && live.access.as_ref().is_some_and(|access| access.token.expose_secret() == token.expose_secret())
         {
             live.access = None;
+            live.challenge = challenge.or(live.challenge.take());
         }
     }
 
@@ -122,7 +125,8 @@ impl Connections {
         let secret = if row.confidential { self.integrations.client_secret(&registration).await? } else { None };
         let scopes: Vec<String> =
             AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(row.asked.iter().cloned()).collect();
-        let grant = Grant::Refresh { token: &token, scopes: &scopes, claims: None };
+        let claims = claims_parameter(&registration.authority, self.challenge(id).as_deref());
+        let grant = Grant::Refresh { token: &token, scopes: &scopes, claims: claims.as_deref() };
         match self.ask(&registration, &found, secret.as_ref(), &grant).await {
             Ok((tokens, confidential)) => {
                 let granted = tokens.scopes.as_ref().map(|_| granted_of(&tokens, &row.asked));

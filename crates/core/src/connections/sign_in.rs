@@ -133,6 +133,7 @@ impl Attempt {
         registration: &Registration,
         found: &Discovery,
         again: Option<&Connection>,
+        claims: Option<String>,
         loopback_port: Option<u16>,
         now: UnixMs,
     ) -> Result<Self, &'static str> {
@@ -172,6 +173,9 @@ impl Attempt {
             }
             None => page.add_extra_param("prompt", "select_account"),
         };
+        if let Some(claims) = claims {
+            page = page.add_extra_param("claims", claims);
+        }
         let (link, state) = page.url();
         Ok(Self {
             id: SignInId(random_tail(12)),

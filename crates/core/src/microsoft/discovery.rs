@@ -20,6 +20,8 @@ pub struct Discovery {
     pub token_endpoint: Url,
     /// Where device codes are asked for.
     pub device_authorization_endpoint: Option<Url>,
+    /// Whether every answer names its issuer (RFC 9207, 3).
+    pub names_issuer: bool,
     /// Microsoft Graph for this authority.
     pub graph: GraphUrl,
 }
@@ -31,6 +33,8 @@ struct Document {
     token_endpoint: Url,
     device_authorization_endpoint: Option<Url>,
     jwks_uri: Option<Url>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
     msgraph_host: Option<String>,
 }
 
@@ -100,6 +104,7 @@ impl Discovery {
         }
         Ok(Self {
             graph: graph(authority, &home, document.msgraph_host)?,
+            names_issuer: document.authorization_response_iss_parameter_supported,
             issuer: document.issuer,
             authorization_endpoint: document.authorization_endpoint,
             token_endpoint: document.token_endpoint,

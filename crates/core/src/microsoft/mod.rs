@@ -2,6 +2,7 @@
 //! Graph scopes.
 
 mod authority;
+mod claims;
 mod client;
 mod cloud;
 mod discovery;
@@ -13,6 +14,8 @@ mod token;
 
 pub(crate) use authority::is_loopback;
 pub use authority::{Authority, CustomProblem, GraphUrl, Tenant};
+pub use claims::claims_challenge;
+pub(crate) use claims::claims_parameter;
 pub use client::{ClientId, SecretProblem, checked_secret};
 pub use cloud::Cloud;
 pub use discovery::{Discovery, DiscoveryError};

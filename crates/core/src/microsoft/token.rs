@@ -138,7 +138,7 @@ pub(crate) struct Asker<'a> {
 /// What is asked for.
 pub(crate) enum Grant<'a> {
     /// Tokens for the code of a sign-in.
-    Code { code: &'a SecretString, verifier: &'a SecretString, redirect_uri: &'a str },
+    Code { code: &'a SecretString, verifier: &'a SecretString, redirect_uri: &'a str, claims: Option<&'a str> },
     /// New tokens for a refresh token.
     Refresh { token: &'a SecretString, scopes: &'a [String], claims: Option<&'a str> },
     /// A token for the app itself.
@@ -157,14 +157,16 @@ impl Asker<'_> {
         }
         let seen = Seen { network: self.network, head: Mutex::default() };
         let answer = match grant {
-            Grant::Code { code, verifier, redirect_uri } => {
+            Grant::Code { code, verifier, redirect_uri, claims } => {
                 let redirect = RedirectUrl::new((*redirect_uri).to_owned()).map_err(|_| TokenError::Unreadable)?;
                 let client = client.set_redirect_uri(redirect);
-                client
+                let mut request = client
                     .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
-                    .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
-                    .request_async(&seen)
-                    .await
+                    .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()));
+                if let Some(claims) = claims {
+                    request = request.add_extra_param("claims", (*claims).to_owned());
+                }
+                request.request_async(&seen).await
             }
             Grant::Refresh { token, scopes, claims } => {
                 let token = RefreshToken::new(token.expose_secret().to_owned());

@@ -97,8 +97,8 @@ async fn serve(mut stream: TcpStream, document: String, script: Script, calls: A
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
-/// Graph at the same address: tells what it got, and knows access that begins with "stale" no
-/// more.
+/// Graph at the same address: tells what it got, and knows access that begins with "stale" or
+/// "challenged" no more.
 fn graph(head: &str, body: &str) -> Reply {
     let header = |name: &str| {
         let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")));
@@ -111,8 +111,13 @@ fn graph(head: &str, body: &str) -> Reply {
         "cookie": header("cookie"),
         "body": body,
     });
-    let status = if authorization.contains("stale") { 401 } else { 200 };
-    (status, "set-cookie: a=b\r\nretry-after: 3\r\n", got.to_string())
+    let status = if authorization.contains("stale") || authorization.contains("challenged") { 401 } else { 200 };
+    // {"access_token":{"nbf":{"essential":true}}}
+    let challenge = "www-authenticate: Bearer error=\"insufficient_claims\", \
+                     claims=\"eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZX19fQ==\"\r\n";
+    let headers =
+        if authorization.contains("challenged") { challenge } else { "set-cookie: a=b\r\nretry-after: 3\r\n" };
+    (status, headers, got.to_string())
 }
 
 /// An id token with these claims, signed by nobody.

@@ -183,6 +183,18 @@ fn access_that_graph_refuses_is_renewed_once() {
     assert_eq!(world.authority.calls().len() - calls, 2);
 }
 
+#[test]
+fn a_claims_challenge_reaches_the_authority() {
+    let world = World::start();
+    let id = world.connect("challenged-1");
+    world.authority.says(|form| {
+        assert_eq!(form.get("claims").map(String::as_str), Some(r#"{"access_token":{"nbf":{"essential":true}}}"#));
+        ok(&json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": "access-2" }))
+    });
+    let answer = world.call(&format!("GET /api/amas/connections/{}/graph/v1.0/me", id.as_str()), b"");
+    assert_eq!((answer.status, answer.json()["authorization"].as_str()), (200, Some("Bearer access-2")));
+}
+
 /// One call to the listener of a sign-in.
 fn visit(port: u16, head: &str, body: &str) -> String {
     use std::io::{Read, Write};

@@ -87,6 +87,8 @@ export interface Backend {
   saveIntegration(draft: Draft, secret: SecretRequest): Promise<IntegrationView>
   deleteIntegration(id: string): Promise<void>
   setDefaultIntegration(id: string): Promise<void>
+  chooseReturnPage(): Promise<string | null>
+  saveReturnPage(path: string): Promise<void>
   /** Opens one of Microsoft's pages in the browser. */
   openLink(link: string): Promise<void>
 

@@ -37,6 +37,8 @@ export const tauriBackend: Backend = {
   saveIntegration: (draft, secret) => invoke('save_integration', { draft, secret }),
   deleteIntegration: (id) => invoke('delete_integration', { id }),
   setDefaultIntegration: (id) => invoke('set_default_integration', { id }),
+  chooseReturnPage: () => invoke('choose_return_page'),
+  saveReturnPage: (path) => invoke('save_return_page', { path }),
   openLink: (link) => invoke('open_link', { link }),
 
   listConnections: () => invoke('list_connections'),

@@ -237,6 +237,10 @@ export const text = {
       useLoopback: 'Use loopback',
       page: 'Address of your page',
       pageHint: 'Exactly as it is registered in Azure.',
+      savePage: 'Save the page…',
+      savePageHint:
+        'One static file, to be put at this address. It passes the answer on to the app and keeps nothing.',
+      pageSaved: (path: string) => `Saved to ${path}.`,
       scopes: 'Scopes',
       save: 'Check and save',
       checking: 'Asking Microsoft…',
