@@ -117,11 +117,17 @@ impl Browser {
 
     /// Ends it.
     pub async fn close(mut self) -> Result<()> {
-        // The browser is nobody's child any more; its driver can end it.
         let _ = self.client.close_window().await;
         let _ = self.client.clone().close().await;
         self.driver.kill().await?;
-        let _ = tokio::process::Command::new("pkill").args(["-f", "remote-debugging-port=9333"]).status().await;
         Ok(())
+    }
+}
+
+/// The desktop has opened it, so it is nobody's child: a test that failed must not leave it to
+/// the next one.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("pkill").args(["-9", "-f", "remote-debugging-port=9333"]).status();
     }
 }

@@ -123,8 +123,13 @@ impl Connections {
             Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
         };
         let secret = if row.confidential { self.integrations.client_secret(&registration).await? } else { None };
-        let scopes: Vec<String> =
-            AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(row.asked.iter().cloned()).collect();
+        // Entra wants to be told for which resource; elsewhere nothing means: as granted
+        // (RFC 6749, 6). What was not granted is not asked for again, which would be refused.
+        let scopes = if registration.authority.cloud().is_some() {
+            AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(row.granted.iter().cloned()).collect()
+        } else {
+            Vec::new()
+        };
         let claims = claims_parameter(&registration.authority, self.challenge(id).as_deref());
         let grant = Grant::Refresh { token: &token, scopes: &scopes, claims: claims.as_deref() };
         match self.ask(&registration, &found, secret.as_ref(), &grant).await {
