@@ -71,6 +71,8 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
 
         integrations(&window, scheme).await?;
 
+        tools(&window, &machine, scheme).await?;
+
         window.press("Preferences").await?;
         window.fill("#runtime-url", "agents.example.com").await?;
         window.click("#save-preferences").await?;
@@ -114,4 +116,36 @@ async fn integrations(window: &Window, scheme: &str) -> Result<()> {
     window.click("#save-anyway").await?;
     window.find("[data-health=check_failed]").await?;
     check(window, &format!("{scheme}-integrations")).await
+}
+
+/// Rows as sign-ins leave them; how they come about is tested elsewhere.
+const CONNECTIONS: &str = "
+INSERT INTO connections VALUES
+  ('outlook-aaaaaaaa', (SELECT id FROM integrations), 'outlook', 'a', 't', 'ada@contoso.com', 'User.Read Mail.Read Mail.Send',
+   'User.Read Mail.Read', 0, 'connected', NULL, 1795000000000, 1795400000000, 1795440000000),
+  ('outlook-bbbbbbbb', (SELECT id FROM integrations), 'outlook', 'b', 't', 'غريس@contoso.com', 'User.Read', 'User.Read', 0,
+   'needs_sign_in', 'The sign-in lay unused for 90 days (AADSTS700082). Sign in again.', 1780000000000, 1780000000000, NULL),
+  ('teams-cccccccc', (SELECT id FROM integrations), 'teams', 'c', 't', 'katherine.johnson@subsidiary.contoso.com',
+   'User.Read Chat.Read', 'User.Read Chat.Read', 0, 'failing',
+   'A Conditional Access rule blocks this (AADSTS53003). Give the correlation ID to your IT department and ask for the rule.',
+   1795000000000, 1795400000000, NULL);";
+
+async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
+    window.press("Tools").await?;
+    window.shows("[data-toolkit=outlook]", "Nobody is connected yet").await?;
+    check(window, &format!("{scheme}-tools-empty")).await?;
+    rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?.execute_batch(CONNECTIONS)?;
+    window.find("[data-connection][data-state=failing]").await?;
+    window.press("Code for ada@contoso.com").await?;
+    check(window, &format!("{scheme}-tools")).await?;
+    window.press("Sign in again as ada@contoso.com").await?;
+    window.find("#switch-account").await?;
+    check(window, &format!("{scheme}-tools-again")).await?;
+    window.press("Cancel").await?;
+    window.gone("[role=dialog]").await?;
+    window.press("Disconnect ada@contoso.com").await?;
+    window.find("#disconnect-confirm").await?;
+    check(window, &format!("{scheme}-tools-disconnect")).await?;
+    window.press("Keep it").await?;
+    window.gone("[role=alertdialog]").await
 }

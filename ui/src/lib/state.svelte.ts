@@ -73,7 +73,13 @@ export class AppState {
   }
 
   async #readAll() {
-    await Promise.all([this.readKeys(), this.#readGateway(), this.#readSettings(), this.readIntegrations()])
+    await Promise.all([
+      this.readKeys(),
+      this.#readGateway(),
+      this.#readSettings(),
+      this.readIntegrations(),
+      this.readConnections(),
+    ])
   }
 
   async readKeys() {
