@@ -1,20 +1,21 @@
 //! Connections against an authority that answers in recorded shapes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use atthene_core::connections::{
     Answer, ConnectionId, ConnectionState, ConnectionView, Progress, ReturnPath, SignInRequest, SignInView, Toolkit,
 };
+use atthene_core::identity::Profile;
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId, WayBackDraft};
 use atthene_core::vault::Vault;
-use atthene_core::{Code, Core, Outside, SecretChange, UnixMs};
+use atthene_core::{Clock, Code, Core, Outside, SecretChange, UnixMs};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::authority::{Authority, CLIENT_ID, Form, Reply, TENANT, id_token, ok, refused};
 use crate::common::{Machine, START};
-use crate::vaults::SharedVault;
+use crate::vaults::{FolderVault, SharedVault};
 
 const PLANTED: &str = "planted-refresh-token";
 
@@ -430,6 +431,88 @@ async fn a_refresh_that_dies_leaves_a_connection_that_works() {
         tokens("access-3", "rotated-again")
     });
     assert_eq!(core.connections.fresh(&id).await.expect("access").token.expose_secret(), "access-3");
+}
+
+const CHILD: &str = "ATTHENE_TEST_REFRESHES";
+
+/// The profile of a killed process: its folder, its keychain, and a clock that runs so fast that
+/// every look at access finds it ended.
+fn open_in(folder: &std::path::Path) -> Arc<Core> {
+    let now = AtomicI64::new(START);
+    let clock = Clock::from_fn(move || UnixMs(now.fetch_add(UnixMs::HOUR, Ordering::Relaxed)));
+    let vault = Vault::new(FolderVault(folder.join("vault"))).expect("a thread");
+    Core::open_with(&Profile::at(folder.join("data")), Outside::new(clock, vault)).expect("opens")
+}
+
+/// Not a test of its own: the process that the next test kills.
+#[tokio::test]
+async fn child_that_refreshes_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let core = open_in(folder.as_ref());
+    let id = core.connections.list().expect("lists").remove(0).id;
+    loop {
+        core.connections.fresh(&id).await.expect("access");
+        println!("\nrefreshed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_works() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("vault")).expect("made");
+    // As at Entra, an older refresh token stays good.
+    let count = AtomicU32::new(0);
+    let authority = Authority::start(|_| (500, "", String::new())).await;
+    let core = open_in(folder.path());
+    let draft = Draft {
+        name: "Contoso".to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        authority: AuthorityDraft::Custom { issuer: authority.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() },
+        scopes: vec!["Mail.Read".to_owned()],
+        way_back: WayBackDraft::DeepLink,
+        ..core.integrations.fresh_draft()
+    };
+    let integration = core.integrations.save(draft, SecretChange::Keep).await.expect("saves").id;
+    // No clock can run that fast through a sign-in, so its row is written as one leaves it.
+    drop(core);
+    let id = "outlook-aaaaaaaa";
+    rusqlite::Connection::open(folder.path().join("data").join(atthene_core::DATABASE_FILE))
+        .and_then(|db| {
+            db.execute(
+                "INSERT INTO connections VALUES (?1, ?2, 'outlook', 'o', 't', 'ada', 'Mail.Read', 'Mail.Read', 0, 'connected',
+                                                 NULL, 0, 0, NULL)",
+                [id, integration.as_str()],
+            )
+        })
+        .expect("a row");
+    std::fs::write(folder.path().join("vault").join(format!("Sign-in-of-{id}")), "refresh-0").expect("written");
+    authority.says(move |form| {
+        assert!(form["refresh_token"].starts_with("refresh-"));
+        let next = count.fetch_add(1, Ordering::Relaxed) + 1;
+        tokens(&format!("access-{next}"), &format!("refresh-{next}"))
+    });
+
+    for round in 0..12 {
+        let mut child = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["connections::child_that_refreshes_until_it_is_killed", "--nocapture", "--exact"])
+            .env(CHILD, folder.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("starts");
+        // Kept open: a child that can't print any more would end by itself.
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        lines.by_ref().filter(|line| line == "refreshed").nth(1).expect("it refreshes");
+        // Somewhere inside the next one: the call takes 20 ms, what is written after it a few more.
+        std::thread::sleep(std::time::Duration::from_millis(3 * round));
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+        let core = open_in(folder.path());
+        core.settle_secrets().await.expect("settles");
+        let id = ConnectionId::try_from(id).expect("an id");
+        assert!(core.connections.fresh(&id).await.is_ok(), "round {round}");
+        assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::Connected, "round {round}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A keychain that tests can look into, lock and stop.
+//! Keychains that tests can look into, lock and stop, and one that outlives a killed process.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -71,6 +71,32 @@ impl SecretStore for SharedVault {
         self.check()?;
         self.halt();
         self.entries.lock().expect("not poisoned").remove(name);
+        Ok(())
+    }
+}
+
+/// A keychain in a folder, one file an entry, each written whole.
+pub struct FolderVault(pub std::path::PathBuf);
+
+impl FolderVault {
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name.replace(' ', "-"))
+    }
+}
+
+impl SecretStore for FolderVault {
+    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
+        Ok(std::fs::read_to_string(self.file(name)).ok().map(SecretString::from))
+    }
+
+    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
+        let new = self.0.join("new");
+        let write = std::fs::write(&new, secret.expose_secret()).and_then(|()| std::fs::rename(new, self.file(name)));
+        write.map_err(|error| VaultError::Refused(error.to_string()))
+    }
+
+    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
+        let _ = std::fs::remove_file(self.file(name));
         Ok(())
     }
 }
