@@ -33,6 +33,7 @@ const COMMANDS: &[&str] = &[
     "save_return_page",
     "list_connections",
     "begin_sign_in",
+    "begin_device_sign_in",
     "sign_in",
     "open_sign_in",
     "cancel_sign_in",

@@ -29,6 +29,15 @@ pub(crate) async fn begin_sign_in(startup: State<'_, Startup>, request: SignInRe
     core.connections.begin(request, port).await.map_err(view)
 }
 
+/// Prepares a sign-in on another machine, and waits for it beside everything else.
+#[tauri::command]
+pub(crate) async fn begin_device_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> Answer<SignInView> {
+    let core = startup.core().await?;
+    let (view, begun) = core.connections.begin_device_sign_in(request).await.map_err(|error| error.view())?;
+    tokio::spawn(async move { core.connections.finish_device_sign_in(begun).await });
+    Ok(view)
+}
+
 #[tauri::command]
 pub(crate) async fn sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<Option<SignInView>> {
     on_core(&startup, move |core| Ok(core.connections.sign_in(&id))).await

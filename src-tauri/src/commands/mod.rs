@@ -59,6 +59,7 @@ commands![
     integrations::save_return_page,
     connections::list_connections,
     connections::begin_sign_in,
+    connections::begin_device_sign_in,
     connections::sign_in,
     connections::open_sign_in,
     connections::cancel_sign_in,

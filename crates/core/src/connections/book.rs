@@ -69,8 +69,8 @@ pub struct Connections {
     pub(super) recorder: Recorder,
     pub(super) clock: Clock,
     pub(super) changes: Changes,
-    sign_ins: SignIns,
-    ended: AtomicU64,
+    pub(super) sign_ins: SignIns,
+    pub(super) ended: AtomicU64,
     live: Mutex<HashMap<ConnectionId, Live>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
     turns: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
@@ -177,33 +177,32 @@ impl Connections {
             return Err(Error::UnknownSignIn);
         };
         self.changes.tell(Change::SignIns);
-        let id = taken.id.clone();
-        let progress = match self.finish(taken, answer).await {
-            Ok(done) => done,
-            Err(failure) => Progress::Failed { failure },
-        };
-        self.sign_ins.set(&id, progress.clone());
-        self.ended.fetch_add(1, Ordering::Relaxed);
-        self.changes.tell(Change::SignIns);
-        Ok(progress)
+        let outcome = self.connect(&taken, answer).await;
+        Ok(self.end(&taken, outcome))
     }
 
-    async fn finish(&self, taken: Taken, answer: Answer) -> Result<Progress, AuthorityFailure> {
-        let subject = taken.request.integration.as_str().to_owned();
-        let outcome = self.connect(&taken, answer).await;
+    /// Records how a sign-in ended and tells it.
+    pub(super) fn end(&self, taken: &Taken, outcome: Result<Connection, AuthorityFailure>) -> Progress {
+        let toolkit = taken.request.toolkit;
         let detail = match &outcome {
-            Ok(row) => {
-                json!({ "toolkit": taken.request.toolkit, "account": row.account.label, "granted": row.granted })
-            }
-            Err(failure) => failure_detail(failure, taken.request.toolkit.as_str()),
+            Ok(row) => json!({ "toolkit": toolkit, "account": row.account.label, "granted": row.granted }),
+            Err(failure) => failure_detail(failure, toolkit.as_str()),
         };
         let came = if outcome.is_ok() { Came::Done } else { Came::Failed };
-        if let Err(error) = self.record(Kind::SignIn, &subject, came, detail) {
+        if let Err(error) = self.record(Kind::SignIn, taken.request.integration.as_str(), came, detail) {
             tracing::warn!(%error, "a sign-in could not be recorded");
         }
-        let row = outcome?;
-        self.changes.tell(Change::Connections);
-        Ok(Progress::Done { connection: row.id, account: row.account.label })
+        let progress = match outcome {
+            Ok(row) => {
+                self.changes.tell(Change::Connections);
+                Progress::Done { connection: row.id, account: row.account.label }
+            }
+            Err(failure) => Progress::Failed { failure },
+        };
+        self.sign_ins.set(&taken.id, progress.clone());
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.changes.tell(Change::SignIns);
+        progress
     }
 
     async fn connect(&self, taken: &Taken, answer: Answer) -> Result<Connection, AuthorityFailure> {
@@ -236,6 +235,18 @@ impl Connections {
                 let failure = explain(&error);
                 secret.as_ref().map_or(failure.clone(), |secret| failure.without(secret))
             })?;
+        self.accept(taken, &registration, &found, &tokens, confidential).await
+    }
+
+    /// Checks who the tokens are for, and keeps them.
+    pub(super) async fn accept(
+        &self,
+        taken: &Taken,
+        registration: &Registration,
+        found: &Discovery,
+        tokens: &TokenSet,
+        confidential: bool,
+    ) -> Result<Connection, AuthorityFailure> {
         let Some(id_token) = &tokens.id_token else {
             return Err(AuthorityFailure::own(
                 "The authority did not say who signed in",
@@ -245,9 +256,9 @@ impl Connections {
         let now = self.clock.now();
         let expected = Expected {
             authority: &registration.authority,
-            found: &found,
+            found,
             client_id: &registration.client_id,
-            nonce: &taken.nonce,
+            nonce: taken.nonce.as_deref(),
             now,
         };
         let account = identity::account(id_token, &expected).map_err(|why| {
@@ -267,7 +278,7 @@ impl Connections {
                 "Check that the registration may use offline_access, then sign in again.",
             ));
         };
-        self.keep(taken, &registration, account, &tokens, refresh, confidential, &found).await
+        self.keep(taken, registration, account, tokens, refresh, confidential, found).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a part of one row")]
@@ -466,7 +477,7 @@ pub(super) fn explain(error: &TokenError) -> AuthorityFailure {
     }
 }
 
-fn view(error: &Error) -> AuthorityFailure {
+pub(super) fn view(error: &Error) -> AuthorityFailure {
     AuthorityFailure::own(error.to_string().trim_end_matches('.'), error.remedy())
 }
 

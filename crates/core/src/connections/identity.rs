@@ -30,7 +30,8 @@ pub(super) struct Expected<'a> {
     pub(super) authority: &'a Authority,
     pub(super) found: &'a Discovery,
     pub(super) client_id: &'a ClientId,
-    pub(super) nonce: &'a str,
+    /// `None`: the flow has none.
+    pub(super) nonce: Option<&'a str>,
     pub(super) now: UnixMs,
 }
 
@@ -53,7 +54,7 @@ pub(super) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<A
     if claims.exp.saturating_mul(1000).saturating_add(SKEW) < expected.now.0 {
         return Err("the id token has expired; compare this computer's clock");
     }
-    if claims.nonce.as_deref() != Some(expected.nonce) {
+    if expected.nonce.is_some() && claims.nonce.as_deref() != expected.nonce {
         return Err("the id token belongs to another attempt");
     }
     if let Authority::Entra { tenant, .. } = expected.authority
@@ -92,7 +93,8 @@ mod tests {
         let authority = Authority::Entra { cloud: Cloud::Global, tenant: Tenant::parse(tenant).expect("a tenant") };
         let client_id = ClientId::parse(CLIENT).expect("an ID");
         let token = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let expected = Expected { authority: &authority, found: &found, client_id: &client_id, nonce: "n", now: NOW };
+        let expected =
+            Expected { authority: &authority, found: &found, client_id: &client_id, nonce: Some("n"), now: NOW };
         account(&token.into(), &expected)
     }
 

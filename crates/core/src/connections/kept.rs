@@ -57,7 +57,7 @@ impl Connections {
         Ok(Some(Taken {
             id: kept.id,
             verifier: verifier.into(),
-            nonce: nonce.to_owned(),
+            nonce: Some(nonce.to_owned()),
             request: kept.request,
             scopes: kept.scopes,
             redirect_uri: kept.redirect_uri,

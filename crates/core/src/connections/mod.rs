@@ -2,6 +2,7 @@
 
 mod answer;
 mod book;
+mod device;
 mod identity;
 mod kept;
 mod probe;
@@ -11,11 +12,12 @@ mod sign_in;
 
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
+pub use device::DeviceSignIn;
 pub(crate) use kept::KeptSignIn;
 pub use probe::ProbeStep;
 pub use renewal::Fresh;
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
-pub use sign_in::{Progress, ReturnPath, SignInId, SignInRequest, SignInView};
+pub use sign_in::{DeviceView, Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 
 use rand::RngExt;
 use serde::de::Error as _;

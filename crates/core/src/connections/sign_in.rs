@@ -13,7 +13,7 @@ use url::Url;
 use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail};
 use crate::clock::UnixMs;
 use crate::integrations::{IntegrationId, Registration, WayBack};
-use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, Discovery, EntraClient, toolkit_scopes};
+use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, toolkit_scopes};
 
 /// After this an answer is too late: Entra's codes do not live longer either.
 pub(super) const LIFE: i64 = 10 * 60 * 1000;
@@ -80,6 +80,16 @@ pub enum Progress {
     },
 }
 
+/// What a person types on another machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct DeviceView {
+    /// The code.
+    pub code: String,
+    /// The page to type it on.
+    pub page: String,
+}
+
 /// An attempt as the faces show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
@@ -96,6 +106,8 @@ pub struct SignInView {
     pub ends_at: UnixMs,
     /// How far it has come.
     pub progress: Progress,
+    /// Set where the person signs in on another machine.
+    pub device: Option<DeviceView>,
 }
 
 /// What an attempt keeps to itself until its answer comes.
@@ -112,14 +124,17 @@ pub(super) struct Attempt {
     path: ReturnPath,
     link: Url,
     started_at: UnixMs,
+    ends_at: UnixMs,
     progress: Progress,
+    device: Option<DeviceView>,
 }
 
 /// What an answer takes out of its attempt.
 pub(super) struct Taken {
     pub(super) id: SignInId,
     pub(super) verifier: SecretString,
-    pub(super) nonce: String,
+    /// `None`: a device code, whose id token names none.
+    pub(super) nonce: Option<String>,
     pub(super) request: SignInRequest,
     pub(super) scopes: Vec<String>,
     pub(super) redirect_uri: String,
@@ -189,8 +204,40 @@ impl Attempt {
             path,
             link,
             started_at: now,
+            ends_at: now.plus(LIFE),
             progress: Progress::Waiting,
+            device: None,
         })
+    }
+
+    /// An attempt whose answer is asked for, not waited for (RFC 8628).
+    pub(super) fn with_device(
+        request: SignInRequest,
+        scopes: Vec<String>,
+        again: Option<&Connection>,
+        code: &DeviceCode,
+        now: UnixMs,
+    ) -> Self {
+        let lives = i64::try_from(code.expires_in().as_millis()).unwrap_or(i64::MAX);
+        Self {
+            id: SignInId(random_tail(12)),
+            state: None,
+            verifier: SecretString::from(String::new()),
+            nonce: String::new(),
+            pinned: again.filter(|_| !request.switch_account).map(|connection| connection.account.clone()),
+            request,
+            scopes,
+            redirect_uri: String::new(),
+            path: ReturnPath::Link,
+            link: code.verification_uri().url().clone(),
+            started_at: now,
+            ends_at: now.plus(lives),
+            progress: Progress::Waiting,
+            device: Some(DeviceView {
+                code: code.user_code().secret().clone(),
+                page: code.verification_uri().as_str().to_owned(),
+            }),
+        }
     }
 
     /// The state, and what another start needs to take its answer. `None`: the answer can
@@ -215,8 +262,9 @@ impl Attempt {
             toolkit: self.request.toolkit,
             link: self.link.as_str().to_owned(),
             started_at: self.started_at,
-            ends_at: self.started_at.plus(LIFE),
+            ends_at: self.ends_at,
             progress: self.progress.clone(),
+            device: self.device.clone(),
         }
     }
 }
@@ -270,7 +318,7 @@ impl SignIns {
         Some(Taken {
             id: attempt.id.clone(),
             verifier: attempt.verifier.clone(),
-            nonce: attempt.nonce.clone(),
+            nonce: Some(attempt.nonce.clone()),
             request: attempt.request.clone(),
             scopes: attempt.scopes.clone(),
             redirect_uri: attempt.redirect_uri.clone(),

@@ -60,6 +60,8 @@ fn class(error: &str) -> Help {
         "consent_required" | "access_denied" => {
             ("The access was not granted", "Sign in again and accept, or ask an administrator to grant it.")
         }
+        "expired_token" => ("The code has lapsed", "Start again and enter the new code within a few minutes."),
+        "authorization_declined" => ("The access was declined", "Try again and accept."),
         "temporarily_unavailable" | "server_error" => {
             ("The authority has a problem of its own", "Wait a moment, then try again.")
         }

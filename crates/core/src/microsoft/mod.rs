@@ -27,7 +27,7 @@ pub use scopes::{
 };
 
 pub(crate) use scopes::{graph_scopes, toolkit_scopes};
-pub(crate) use token::{Asker, EntraClient, Grant, Meaning, TokenError, TokenSet};
+pub(crate) use token::{Asker, DeviceCode, EntraClient, Grant, Meaning, TokenError, TokenSet};
 
 use url::Url;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
 use oauth2::{
-    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientSecret, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
-    StandardRevocableToken, TokenResponse, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientSecret, DeviceAuthorizationUrl,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,6 +29,9 @@ pub(crate) type EntraClient<Auth = EndpointNotSet, Token = EndpointNotSet> = Cli
     EndpointNotSet,
     Token,
 >;
+
+/// A device code with what the person needs.
+pub(crate) type DeviceCode = oauth2::StandardDeviceAuthorizationResponse;
 
 /// A token endpoint's answer. The crate's own type refuses numbers that arrive as text.
 #[derive(Debug, Deserialize, Serialize)]
@@ -183,6 +186,40 @@ impl Asker<'_> {
             }
         };
         answer.map(TokenSet::from).map_err(|error| seen.explain(error))
+    }
+}
+
+impl Asker<'_> {
+    /// A code for a browser on another machine (RFC 8628, 3.1). `None`: the authority hands
+    /// out none.
+    pub(crate) async fn device_code(&self, scopes: &[String]) -> Option<Result<DeviceCode, TokenError>> {
+        let endpoint = self.found.device_authorization_endpoint.clone()?;
+        let client: EntraClient = EntraClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
+            .set_auth_type(AuthType::RequestBody);
+        let client = client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoint));
+        let seen = Seen { network: self.network, head: Mutex::default() };
+        let scopes = scopes.iter().map(|scope| Scope::new(scope.clone()));
+        let asked = client.exchange_device_code().add_scopes(scopes).request_async(&seen).await;
+        Some(asked.map_err(|error| seen.explain(error)))
+    }
+
+    /// Asks until the person has entered the code, or it has lapsed (RFC 8628, 3.4).
+    pub(crate) async fn wait_for_device(&self, code: &DeviceCode) -> Result<TokenSet, TokenError> {
+        let client: EntraClient<EndpointNotSet, EndpointSet> =
+            EntraClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
+                .set_auth_type(AuthType::RequestBody)
+                .set_token_uri(TokenUrl::from_url(self.found.token_endpoint.clone()));
+        let seen = Seen { network: self.network, head: Mutex::default() };
+        let asked = client.exchange_device_access_token(code).request_async(&seen, tokio::time::sleep, None).await;
+        asked.map(TokenSet::from).map_err(|error| match error {
+            RequestTokenError::ServerResponse(body) => {
+                let description = body.error_description().cloned();
+                TokenError::Refused(ErrorBody::from_redirect(body.error().to_string(), description))
+            }
+            RequestTokenError::Request(error) => TokenError::Network(error),
+            RequestTokenError::Parse(..) => TokenError::Unreadable,
+            RequestTokenError::Other(_) => TokenError::Refused(ErrorBody::from_redirect("expired_token".into(), None)),
+        })
     }
 }
 

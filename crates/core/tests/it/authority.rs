@@ -37,6 +37,7 @@ impl Authority {
             "issuer": authority.issuer,
             "authorization_endpoint": format!("{base}/authorize"),
             "token_endpoint": format!("{base}/token"),
+            "device_authorization_endpoint": format!("{base}/device"),
         })
         .to_string();
         let (script, calls) = (authority.script.clone(), authority.calls.clone());
@@ -85,6 +86,11 @@ async fn serve(mut stream: TcpStream, document: String, script: Script, calls: A
         // Others call meanwhile: what may be asked once only must be asked once only.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         (script.lock().expect("not poisoned"))(&form)
+    } else if head.starts_with("POST /device") {
+        ok(&json!({
+            "user_code": "ABCD-EFGH", "device_code": "device", "verification_uri": "https://microsoft.com/devicelogin",
+            "expires_in": 900, "interval": 1,
+        }))
     } else if head.contains(" /v1.0/") {
         graph(&head, &body)
     } else {

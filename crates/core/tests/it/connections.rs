@@ -10,6 +10,7 @@ use atthene_core::identity::Profile;
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId, WayBackDraft};
 use atthene_core::vault::Vault;
 use atthene_core::{Clock, Code, Core, Outside, SecretChange, UnixMs};
+use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -276,6 +277,47 @@ async fn signing_in_again_keeps_the_account_unless_it_is_switched() {
     assert_eq!(world.only().account, "grace@contoso.com");
 }
 
+#[tokio::test]
+async fn a_code_signs_in_on_another_machine() {
+    let world = World::new(SecretChange::Keep).await;
+    let connections = &world.core.connections;
+    let begin = async || connections.begin_device_sign_in(world.request()).await.expect("begins");
+    let claims = json!({
+        "iss": world.authority.issuer, "aud": CLIENT_ID, "exp": START / 1000 + 86_400, "sub": "s", "oid": "ada",
+        "tid": TENANT, "preferred_username": "ada@contoso.com",
+    });
+    let (view, begun) = begin().await;
+    let device = view.device.expect("a code");
+    assert_eq!((device.code.as_str(), device.page.as_str()), ("ABCD-EFGH", "https://microsoft.com/devicelogin"));
+    let mut pending = true;
+    world.authority.says(move |form| {
+        assert_eq!(form["device_code"], "device");
+        if std::mem::take(&mut pending) {
+            return refused(400, "authorization_pending", "", 70016);
+        }
+        ok(&json!({
+            "token_type": "Bearer", "access_token": "access-1", "refresh_token": PLANTED, "id_token": id_token(&claims),
+        }))
+    });
+    connections.finish_device_sign_in(begun).await;
+    let ended = connections.sign_in(&view.id).expect("known").progress;
+    assert!(matches!(&ended, Progress::Done { account, .. } if account == "ada@contoso.com"), "{ended:?}");
+    assert_eq!(world.only().state, ConnectionState::Connected);
+
+    let (view, begun) = begin().await;
+    world.authority.says(|_| refused(400, "authorization_declined", "", 0));
+    connections.finish_device_sign_in(begun).await;
+    let ended = connections.sign_in(&view.id).expect("known").progress;
+    assert!(matches!(&ended, Progress::Failed { failure } if failure.what.contains("declined")), "{ended:?}");
+
+    // Given up, nobody asks any more.
+    let (view, begun) = begin().await;
+    world.authority.says(|_| refused(400, "authorization_pending", "", 70016));
+    connections.cancel(&view.id).await.expect("cancels");
+    connections.finish_device_sign_in(begun).await;
+    assert!(connections.sign_in(&view.id).is_none());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_ask_at_once_cause_one_refresh() {
     let world = World::new(SecretChange::Keep).await;
@@ -316,6 +358,9 @@ async fn each_failure_ends_in_the_state_that_it_calls_for() {
         // The integration is to blame: no token is forgotten.
         (refused(401, "invalid_client", "", 7_000_222), Failing, Code::ConnectionFailing, true),
         (refused(401, "invalid_client", "", 7_000_215), Failing, Code::ConnectionFailing, true),
+        (refused(400, "invalid_client", "", 7_000_218), Failing, Code::ConnectionFailing, true),
+        (refused(400, "invalid_request", "", 9_002_326), Failing, Code::ConnectionFailing, true),
+        (refused(400, "invalid_request", "", 9_002_327), Failing, Code::ConnectionFailing, true),
         (refused(400, "unauthorized_client", "", 700_016), Failing, Code::ConnectionFailing, true),
         // These say nothing about the sign-in.
         (refused(400, "invalid_grant", "", 50196), Connected, Code::ConnectionWaiting, true),
@@ -552,6 +597,33 @@ async fn a_sign_in_that_is_gone_from_the_keychain_is_asked_for_again() {
     assert_eq!(world.core.connections.fresh(&id).await.map(drop).expect_err("gone").code(), Code::NeedsSignIn);
     assert_eq!(world.connect("ada").await, id);
     assert_eq!(world.only().state, ConnectionState::Connected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever comes through a door, without a live state nothing changes.
+    #[test]
+    fn without_a_live_state_nothing_changes(state in "[ -~]{1,64}", code in "[ -~]{0,64}", link in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let world = World::new(SecretChange::Keep).await;
+            let begun = world.begin(world.request()).await;
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("state", &state)
+                .append_pair("code", &code)
+                .finish();
+            if let Ok(answer) = Answer::from_form(&form) {
+                let door = if link { ReturnPath::Link } else { world.door() };
+                let error = world.core.connections.answer(answer, &door).await.expect_err("refused");
+                assert_eq!(error.code(), Code::UnknownSignIn);
+            }
+            assert!(world.core.connections.list().expect("lists").is_empty());
+            assert!(world.authority.calls().is_empty() && world.vault.names().is_empty());
+            let waiting = world.core.connections.sign_in(&begun.id).expect("known").progress;
+            assert_eq!(waiting, Progress::Waiting);
+        });
+    }
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ export interface Backend {
 
   listConnections(): Promise<ConnectionView[]>
   beginSignIn(request: SignInRequest): Promise<SignInView>
+  /** For a browser that can't reach this machine. */
+  beginDeviceSignIn(request: SignInRequest): Promise<SignInView>
   signIn(id: string): Promise<SignInView | null>
   openSignIn(id: string): Promise<void>
   cancelSignIn(id: string): Promise<void>

@@ -83,6 +83,7 @@ export const aSignIn = (over: Partial<SignInView> = {}): SignInView => ({
   started_at: Date.now(),
   ends_at: Date.now() + 600_000,
   progress: { progress: 'waiting' },
+  device: null,
   ...over,
 })
 
@@ -155,6 +156,8 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     openLink: async () => {},
     listConnections: async () => state.connections,
     beginSignIn: async () => aSignIn(),
+    beginDeviceSignIn: async () =>
+      aSignIn({ device: { code: 'ABCD-EFGH', page: 'https://microsoft.com/devicelogin' } }),
     signIn: async () => aSignIn(),
     openSignIn: async () => {},
     cancelSignIn: async () => {},

@@ -43,6 +43,7 @@ export const tauriBackend: Backend = {
 
   listConnections: () => invoke('list_connections'),
   beginSignIn: (request) => invoke('begin_sign_in', { request }),
+  beginDeviceSignIn: (request) => invoke('begin_device_sign_in', { request }),
   signIn: (id) => invoke('sign_in', { id }),
   openSignIn: (id) => invoke('open_sign_in', { id }),
   cancelSignIn: (id) => invoke('cancel_sign_in', { id }),

@@ -374,6 +374,12 @@ export const text = {
     waiting: {
       browser: 'Waiting for you to sign in in the browser…',
       checking: 'Signed in; asking for access…',
+      device: 'Waiting for the code to be entered on another machine…',
+      devicePage: 'Open this page there',
+      deviceCode: 'And enter this code',
+      copyPage: 'Copy the address',
+      copyCode: 'Copy the code',
+      useCode: 'The browser can’t reach this machine? Use a code on another one',
       done: (account: string) => `${account} is connected.`,
       said: 'It said:',
       left: 'Time left',

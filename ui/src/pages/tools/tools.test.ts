@@ -113,6 +113,23 @@ describe('connecting', () => {
     expect(cancelSignIn).toHaveBeenCalledWith('abcdefghjkmn')
   })
 
+  test('offers a code where the browser can not reach this machine', async () => {
+    const code = aSignIn({
+      id: 'second',
+      device: { code: 'ABCD-EFGH', page: 'https://microsoft.com/devicelogin' },
+    })
+    const cancelSignIn = vi.fn(async () => {})
+    const fake = fakeBackend({ cancelSignIn, beginDeviceSignIn: async () => code })
+    fake.state.integrations = [anIntegration({ is_default: true })]
+    const { user } = await open(fake)
+    await user.click(screen.getByRole('button', { name: 'Connect to Outlook' }))
+    await user.click(await screen.findByRole('button', { name: 'Open the browser' }))
+    await user.click(await screen.findByRole('button', { name: /Use a code on another one/ }))
+    expect(await screen.findByText('ABCD-EFGH')).toBeVisible()
+    expect(screen.getByText('https://microsoft.com/devicelogin')).toBeVisible()
+    expect(cancelSignIn).toHaveBeenCalledWith('abcdefghjkmn')
+  })
+
   test('says in place why no browser opened, with the link to copy', async () => {
     const fake = fakeBackend({ openSignIn: () => Promise.reject(anError('browser_failed')) })
     fake.state.integrations = [anIntegration({ is_default: true })]
