@@ -168,13 +168,17 @@ impl Window {
         self.button(name).await?.click().await.with_context(|| format!("press {name}"))
     }
 
-    /// Replaces what stands in the field.
+    /// Replaces what stands in the field. A dialog that opens moves the focus, and what is typed
+    /// at that moment goes astray; then it is typed once more.
     pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
-        let field = self.find(selector).await?;
-        field.clear().await?;
-        // Clearing alone is no input to the page; a key typed and taken back is.
-        field.send_keys(if text.is_empty() { " \u{e003}" } else { text }).await?;
-        Ok(())
+        until(&format!("{selector} to hold what was typed"), || async {
+            let field = self.find(selector).await?;
+            field.clear().await?;
+            // Clearing alone is no input to the page; a key typed and taken back is.
+            field.send_keys(if text.is_empty() { " \u{e003}" } else { text }).await?;
+            Ok((field.prop("value").await?.as_deref() == Some(text)).then_some(()))
+        })
+        .await
     }
 
     /// Chooses an option of a select.
