@@ -344,6 +344,28 @@ async fn a_preflight_names_the_step_that_fails() {
 }
 
 #[tokio::test]
+async fn an_authority_that_is_none_is_said() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    for body in ["<html>a login page</html>", "{}", "[1, 2", ""] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let issuer = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a call");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await;
+        });
+        let form =
+            Draft { authority: AuthorityDraft::Custom { issuer, graph: String::new() }, ..draft(&core, "Contoso") };
+        let (passed, steps) = preflight(&core, &form, secret(PLANTED)).await;
+        assert!(!passed && steps[0] == "Authority failed None", "{body}: {steps:?}");
+        assert_eq!(steps[2], "Secret skipped", "the secret was sent to what is no authority");
+    }
+}
+
+#[tokio::test]
 async fn what_was_changed_after_a_preflight_counts_as_unchecked() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
