@@ -50,7 +50,7 @@ pub(crate) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
          VALUES (:id, :integration_id, :toolkit, :oid, :tid, :account, :asked, :granted, :confidential, :state,
                  :problem, :signed_in_at, :refreshed_at, :used_at)
          ON CONFLICT (id) DO UPDATE SET
-           oid = excluded.oid, tid = excluded.tid, account = excluded.account, asked = excluded.asked,
+           integration_id = excluded.integration_id, oid = excluded.oid, tid = excluded.tid, account = excluded.account, asked = excluded.asked,
            granted = excluded.granted, confidential = excluded.confidential, state = excluded.state,
            problem = excluded.problem, signed_in_at = excluded.signed_in_at, refreshed_at = excluded.refreshed_at",
         named_params! {

@@ -275,6 +275,18 @@ async fn signing_in_again_keeps_the_account_unless_it_is_switched() {
     let progress = world.answer(&format!("code=c&state={}", parameter(&switched.link, "state"))).await;
     assert!(matches!(&progress, Progress::Done { connection, .. } if *connection == id), "{progress:?}");
     assert_eq!(world.only().account, "grace@contoso.com");
+
+    // Through another integration, the connection moves there with its token.
+    let mut other = world.core.integrations.draft(&world.integration).expect("a form");
+    other.id = world.core.integrations.fresh_draft().id;
+    other.name = "Fabrikam".to_owned();
+    let other = world.core.integrations.save(other, SecretChange::Keep).await.expect("saves").id;
+    let request = SignInRequest { integration: other.clone(), again: Some(id.clone()), ..world.request() };
+    let moved = world.begin(request).await;
+    world.signs_in(&moved.link, "grace");
+    let answer = Answer::from_form(&format!("code=c&state={}", parameter(&moved.link, "state"))).expect("an answer");
+    world.core.connections.answer(answer, &ReturnPath::Loopback(other.clone())).await.expect("is waited for");
+    assert_eq!((world.only().id, world.only().integration), (id, other));
 }
 
 #[tokio::test]
