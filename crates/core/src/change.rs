@@ -23,6 +23,10 @@ pub enum Change {
     SignIns,
     /// The gateway started, stopped or could not listen.
     Gateway,
+    /// A row was added to the record, here or by another process.
+    Activity,
+    /// What needs attention may be something else now.
+    Attention,
 }
 
 /// The broadcast that carries [`Change`]s.

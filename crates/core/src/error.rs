@@ -21,6 +21,11 @@ pub enum Code {
     KeyNotFound,
     KeyAlreadyEnded,
     InvalidSetting,
+    FixedByPolicy,
+    ExportFailed,
+    BackupFailed,
+    UnknownRequest,
+    RuntimeUnreachable,
     InvalidIntegration,
     IntegrationNotFound,
     BuiltInIsFixed,
@@ -88,6 +93,21 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A setting that the machine's administrator has fixed.
+    #[error("The setting {0} is set by your administrator.")]
+    FixedByPolicy(String),
+    /// A file could not be written.
+    #[error("The file was not written: {0}.")]
+    Export(String),
+    /// A backup could not be written, or is none.
+    #[error("{0}.")]
+    Backup(String),
+    /// A request id that names no refused or failed call.
+    #[error("No refused or failed call of this id is remembered here.")]
+    UnknownRequest,
+    /// The agent runtime gave no answer.
+    #[error("The agent runtime can't be reached: {0}.")]
+    RuntimeTest(String),
     /// A field of an integration that can't work.
     #[error("{}", .0.problem)]
     Integration(FieldProblem),
@@ -221,6 +241,11 @@ impl Error {
             Self::KeyNotFound => Code::KeyNotFound,
             Self::KeyAlreadyEnded => Code::KeyAlreadyEnded,
             Self::Setting { .. } => Code::InvalidSetting,
+            Self::FixedByPolicy(_) => Code::FixedByPolicy,
+            Self::Export(_) => Code::ExportFailed,
+            Self::Backup(_) => Code::BackupFailed,
+            Self::UnknownRequest => Code::UnknownRequest,
+            Self::RuntimeTest(_) => Code::RuntimeUnreachable,
             Self::Integration(_) => Code::InvalidIntegration,
             Self::IntegrationNotFound => Code::IntegrationNotFound,
             Self::BuiltInIsFixed => Code::BuiltInIsFixed,
@@ -260,6 +285,13 @@ impl Error {
             Code::KeyNotFound => "Close this dialog; the list is up to date.",
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
+            Code::FixedByPolicy => "Ask them to change the policy file of this machine.",
+            Code::ExportFailed => "Choose another folder.",
+            Code::BackupFailed => "Choose another file; nothing was changed.",
+            Code::UnknownRequest => {
+                "Copy the request_id from the answer that the application got; the latest 2,000 are remembered."
+            }
+            Code::RuntimeUnreachable => "Check that it runs, that its URL is right and that this machine may reach it.",
             Code::InvalidIntegration => "Correct this field; nothing was saved.",
             Code::IntegrationNotFound => "Go back to the list; it is up to date.",
             Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",

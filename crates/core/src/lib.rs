@@ -6,16 +6,19 @@ mod change;
 mod clock;
 pub mod connections;
 mod error;
+mod export;
 pub mod identity;
 pub mod integrations;
 pub mod keys;
 pub mod microsoft;
 mod network;
+pub mod oversight;
 mod policy;
 mod runtime;
 mod secrets;
 mod settings;
 mod store;
+mod upkeep;
 pub mod vault;
 
 use std::collections::HashSet;
@@ -27,16 +30,19 @@ pub use activity::Actor;
 pub use change::{Change, Changes};
 pub use clock::{Clock, UnixMs};
 pub use error::{Code, Error, ErrorView, StoreError};
+pub use export::Format;
 pub use microsoft::checked_link;
 pub use policy::{MicrosoftPolicy, Policy};
-pub use settings::{Settings, SettingsStore};
+pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme};
 pub use store::DATABASE_FILE;
 
-use activity::{Recorder, Usage};
+use activity::{Activity, Recorder, Usage};
 use connections::Connections;
 use identity::Profile;
 use integrations::{IntegrationId, Integrations};
 use keys::Keys;
+use network::Network;
+use oversight::Signals;
 use secrets::Secrets;
 use store::{Store, Watch};
 pub use vault::SecretChange;
@@ -73,6 +79,14 @@ pub struct Core {
     pub integrations: Arc<Integrations>,
     /// Accounts that are signed in.
     pub connections: Connections,
+    /// What was done, by whom, and what came of it.
+    pub activity: Activity,
+    /// What this process has seen lately and no row holds.
+    pub signals: Signals,
+    store: Arc<Store>,
+    recorder: Recorder,
+    network: Arc<Network>,
+    clock: Clock,
     secrets: Secrets,
     vault: Vault,
     changes: Changes,
@@ -95,21 +109,27 @@ impl Core {
         let watch = Watch::new(&store)?;
         let recorder = Recorder::new(actor, clock.clone());
         let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
-        let network = Arc::default();
+        let network: Arc<Network> = Arc::default();
         let shared = integrations::Shared {
             store: store.clone(),
             secrets: secrets.clone(),
-            recorder,
+            recorder: recorder.clone(),
             clock: clock.clone(),
             changes: changes.clone(),
         };
         let integrations = Arc::new(Integrations::new(shared.clone(), Arc::clone(&network), &policy));
         let core = Arc::new(Self {
-            keys: Keys::load(store.clone(), clock.clone(), changes.clone())?,
-            usage: Usage::new(store.clone(), clock, changes.clone()),
-            settings: SettingsStore::load(store, changes.clone())?,
-            connections: Connections::new(shared, integrations.clone(), network),
+            keys: Keys::load(store.clone(), clock.clone(), changes.clone(), recorder.clone())?,
+            usage: Usage::new(store.clone(), clock.clone(), changes.clone(), recorder.clone()),
+            settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
+            connections: Connections::new(shared, integrations.clone(), network.clone()),
             integrations,
+            activity: Activity::new(store.clone()),
+            signals: Signals::new(clock.clone(), changes.clone()),
+            store,
+            recorder,
+            network,
+            clock,
             secrets,
             vault,
             changes,
@@ -157,7 +177,13 @@ impl Core {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload(),
             // Read when they are asked for.
-            Change::Usage | Change::Gateway | Change::Integrations | Change::Connections | Change::SignIns => Ok(()),
+            Change::Usage
+            | Change::Gateway
+            | Change::Integrations
+            | Change::Connections
+            | Change::SignIns
+            | Change::Activity
+            | Change::Attention => Ok(()),
         };
         match reloaded {
             Ok(()) => core.changes.tell(change),

@@ -12,6 +12,8 @@ use crate::identity::IDENTIFIER;
 pub struct Policy {
     /// About Microsoft integrations.
     pub microsoft: MicrosoftPolicy,
+    /// Settings that nobody here can change: names and values of [`Settings`](crate::Settings).
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// About Microsoft integrations.

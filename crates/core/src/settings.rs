@@ -3,18 +3,24 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use ts_rs::TS;
 use url::Url;
 
+use crate::activity::{Came, Entry, Kind, Recorder};
 use crate::change::{Change, Changes};
+use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::store::{Store, settings as rows};
+use crate::policy::Policy;
+use crate::store::{Store, activity, settings as rows};
 
 /// Every setting, with its value in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
 #[ts(export)]
 pub struct Settings {
+    /// Whether the gateway listens at all.
+    pub gateway_on: bool,
     /// The loopback port that the gateway listens on.
     pub gateway_port: u16,
     /// The largest request body that the gateway takes, in MiB.
@@ -25,21 +31,100 @@ pub struct Settings {
     pub runtime_has_credential: bool,
     /// Seconds after which a copied key is cleared from the clipboard.
     pub clipboard_seconds: u16,
+    /// Whether the app starts, without a window, when the person signs in to the desktop.
+    pub start_at_login: bool,
+    /// What closing the window does.
+    pub on_close: OnClose,
+    /// Whether the desktop shows what needs attention.
+    pub notifications: bool,
+    /// The colours of the window.
+    pub theme: Theme,
+    /// What the log holds.
+    pub log_level: LogLevel,
+}
+
+/// What closing the window does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum OnClose {
+    /// The gateway goes on where the desktop has a tray; where it has none, the person is asked.
+    Ask,
+    /// The gateway goes on.
+    KeepRunning,
+    /// The app ends, and the gateway with it.
+    Quit,
+}
+
+/// The colours of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Theme {
+    /// As the desktop has it.
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// What the log holds: this and what is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum LogLevel {
+    /// Only what failed.
+    Error,
+    /// What may become a problem.
+    Warn,
+    /// What was done.
+    Info,
+    /// What helps to find a defect.
+    Debug,
+}
+
+impl LogLevel {
+    /// As `tracing` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            gateway_on: true,
             gateway_port: 8765,
             largest_body_mib: 16,
             runtime_url: None,
             runtime_has_credential: false,
             clipboard_seconds: 30,
+            start_at_login: false,
+            on_close: OnClose::Ask,
+            notifications: true,
+            theme: Theme::System,
+            log_level: LogLevel::Info,
         }
     }
 }
 
 impl Settings {
+    /// The defaults, besides the settings of these names.
+    pub(crate) fn reset_besides(&self, kept: &[String]) -> Self {
+        let reset = || {
+            let (mine, mut values) = (fields(self).ok()?, fields(&Self::default()).ok()?);
+            values.extend(mine.into_iter().filter(|(name, _)| kept.contains(name)));
+            serde_json::from_value(values.into()).ok()
+        };
+        reset().unwrap_or_default()
+    }
+
     fn check(&mut self) -> Result<(), Error> {
         let wrong = |field, problem: &str| Err(Error::Setting { field, problem: problem.to_owned() });
         if self.gateway_port < 1024 {
@@ -59,7 +144,7 @@ impl Settings {
 }
 
 /// An http or https URL with a host and nothing that does not belong into a base URL.
-fn checked_runtime_url(text: &str) -> Result<String, Error> {
+pub(crate) fn checked_runtime_url(text: &str) -> Result<String, Error> {
     let wrong = |problem: &str| Error::Setting { field: "agent runtime URL", problem: problem.to_owned() };
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| {
@@ -78,56 +163,154 @@ fn checked_runtime_url(text: &str) -> Result<String, Error> {
 pub struct SettingsStore {
     store: Arc<Store>,
     changes: Changes,
-    current: RwLock<Arc<Settings>>,
+    recorder: Recorder,
+    /// What the machine's administrator has fixed.
+    fixed: Fields,
+    current: RwLock<Current>,
 }
 
+#[derive(Clone, Default)]
+struct Current {
+    settings: Arc<Settings>,
+    stopped_at: Option<UnixMs>,
+}
+
+type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// Not one of [`Settings`]: a page that saves what it read a while ago must not let the gateway go on.
+const STOPPED_AT: &str = "stopped_at";
+
 impl SettingsStore {
-    pub(crate) fn load(store: Arc<Store>, changes: Changes) -> Result<Self, Error> {
-        let settings = Self { store, changes, current: RwLock::default() };
+    pub(crate) fn load(
+        store: Arc<Store>,
+        changes: Changes,
+        recorder: Recorder,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        let known = fields(&Settings::default())?;
+        let mut fixed = Fields::new();
+        for (name, value) in &policy.settings {
+            let mut with = known.clone();
+            // A name of a newer version, or a value that can't be, is left alone.
+            if with.insert(name.clone(), value.clone()).is_some()
+                && serde_json::from_value::<Settings>(with.into()).is_ok()
+            {
+                fixed.insert(name.clone(), value.clone());
+            } else {
+                tracing::warn!(name, "the policy file fixes a setting that can't be understood");
+            }
+        }
+        let settings = Self { store, changes, recorder, fixed, current: RwLock::default() };
+        settings.record_policy()?;
         settings.reload()?;
         Ok(settings)
     }
 
     /// The values in force.
     pub fn current(&self) -> Arc<Settings> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.read().settings
+    }
+
+    /// The names of the settings that the machine's administrator has fixed.
+    pub fn fixed(&self) -> Vec<String> {
+        self.fixed.keys().cloned().collect()
+    }
+
+    /// Since when everything is stopped; `None`: nothing is.
+    pub fn stopped_at(&self) -> Option<UnixMs> {
+        self.read().stopped_at
     }
 
     /// Checks and saves the values. Blocks on SQLite.
     pub fn save(&self, mut new: Settings) -> Result<Arc<Settings>, Error> {
         new.check()?;
+        let before = fields(&self.current())?;
         let (values, defaults) = (fields(&new)?, fields(&Settings::default())?);
+        let changed: Fields = values.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(own).collect();
+        if let Some(name) = changed.keys().find(|name| self.fixed.contains_key(*name)) {
+            return Err(Error::FixedByPolicy(name.clone()));
+        }
+        if changed.is_empty() {
+            return Ok(self.current());
+        }
         self.store.write(|tx| {
-            for (name, value) in &values {
+            for (name, value) in &changed {
                 let kept = (defaults.get(name) != Some(value)).then(|| value.to_string());
                 rows::save(tx, name, kept.as_deref())?;
             }
-            Ok(())
+            let was: Fields = before.iter().filter(|(name, _)| changed.contains_key(*name)).map(own).collect();
+            let detail = json!({ "is": changed, "was": was });
+            let entry = Entry { kind: Kind::SettingsChanged, subject: "settings", outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
         })?;
         self.reload()?;
         self.changes.tell(Change::Settings);
         Ok(self.current())
     }
 
+    /// Stops everything, or lets it go on. Blocks on SQLite.
+    pub fn set_stopped(&self, stopped_at: Option<UnixMs>) -> Result<(), Error> {
+        if stopped_at.is_some() == self.stopped_at().is_some() {
+            return Ok(());
+        }
+        self.store.write(|tx| {
+            rows::save(tx, STOPPED_AT, stopped_at.map(|at| at.0.to_string()).as_deref())?;
+            let kind = if stopped_at.is_some() { Kind::Stopped } else { Kind::Resumed };
+            let entry = Entry { kind, subject: "gateway", outcome: Came::Done, detail: json!({}) };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.reload()?;
+        self.changes.tell(Change::Settings);
+        Ok(())
+    }
+
     /// Reads the rows again, as after a change by another process.
     pub fn reload(&self) -> Result<(), Error> {
         let mut values = fields(&Settings::default())?;
+        let mut stopped_at = None;
         for (name, text) in self.store.read(rows::all)? {
+            if name == STOPPED_AT {
+                // What can't be read was meant to stop.
+                stopped_at = Some(UnixMs(text.parse().unwrap_or_default()));
+            }
             // A name of a newer version is left alone; a value that can't be read falls back.
             if let (Some(value), Ok(stored)) = (values.get_mut(&name), serde_json::from_str(&text)) {
                 *value = stored;
             }
         }
+        values.extend(self.fixed.iter().map(own));
         let read = serde_json::from_value(values.into()).unwrap_or_else(|error| {
             tracing::warn!(%error, "stored settings could not be read; the defaults are in force");
             Settings::default()
         });
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Current { settings: Arc::new(read), stopped_at };
         Ok(())
+    }
+
+    /// A policy that fixes other settings than the one before is an act of the administrator.
+    fn record_policy(&self) -> Result<(), Error> {
+        let detail = json!({ "is": self.fixed });
+        let before = self.store.read(|connection| activity::latest_detail(connection, Kind::PolicyApplied.as_str()))?;
+        if before.map_or(self.fixed.is_empty(), |before| before == detail.to_string()) {
+            return Ok(());
+        }
+        self.store.write(|tx| {
+            let entry = Entry { kind: Kind::PolicyApplied, subject: "settings", outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })
+    }
+
+    fn read(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn fields(settings: &Settings) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+fn own((name, value): (&String, &serde_json::Value)) -> (String, serde_json::Value) {
+    (name.clone(), value.clone())
+}
+
+fn fields(settings: &Settings) -> Result<Fields, Error> {
     match serde_json::to_value(settings) {
         Ok(serde_json::Value::Object(fields)) => Ok(fields),
         _ => Err(Error::Internal("settings are not an object".into())),
@@ -138,6 +321,12 @@ fn fields(settings: &Settings) -> Result<serde_json::Map<String, serde_json::Val
 mod tests {
     use super::*;
 
+    fn load(store: &Arc<Store>, policy: &str) -> SettingsStore {
+        let recorder = Recorder::new(crate::Actor::Window, crate::Clock::system());
+        let policy = serde_json::from_str(policy).expect("a policy");
+        SettingsStore::load(store.clone(), Changes::default(), recorder, &policy).expect("loads")
+    }
+
     fn store() -> (tempfile::TempDir, Arc<Store>) {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Arc::new(Store::open(dir.path()).expect("opens"));
@@ -147,11 +336,11 @@ mod tests {
     #[test]
     fn only_differences_are_stored_and_they_survive_a_restart() {
         let (_dir, store) = store();
-        let settings = SettingsStore::load(store.clone(), Changes::default()).expect("loads");
+        let settings = load(&store, "{}");
         let changed = Settings { gateway_port: 9000, ..Settings::default() };
         settings.save(changed.clone()).expect("saves");
         assert_eq!(store.read(rows::all).expect("reads"), [("gateway_port".to_owned(), "9000".to_owned())]);
-        let again = SettingsStore::load(store.clone(), Changes::default()).expect("loads");
+        let again = load(&store, "{}");
         assert_eq!(*again.current(), changed);
         again.save(Settings::default()).expect("saves");
         assert_eq!(store.read(rows::all).expect("reads"), []);
@@ -175,7 +364,7 @@ mod tests {
     #[test]
     fn values_that_can_not_work_are_refused_and_change_nothing() {
         let (_dir, store) = store();
-        let settings = SettingsStore::load(store, Changes::default()).expect("loads");
+        let settings = load(&store, "{}");
         for wrong in [
             Settings { gateway_port: 80, ..Settings::default() },
             Settings { largest_body_mib: 0, ..Settings::default() },
@@ -184,5 +373,36 @@ mod tests {
             assert!(settings.save(wrong).is_err());
         }
         assert_eq!(*settings.current(), Settings::default());
+    }
+
+    #[test]
+    fn what_the_policy_fixes_is_in_force_and_can_not_be_changed() {
+        let (_dir, store) = store();
+        let policy = r#"{"settings": {"gateway_port": 9100, "theme": "no such theme", "later": 1}}"#;
+        let settings = load(&store, policy);
+        assert_eq!(settings.current().gateway_port, 9100);
+        assert_eq!(settings.fixed(), ["gateway_port"]);
+        let other = Settings { gateway_port: 9200, ..Settings::clone(&settings.current()) };
+        assert!(matches!(settings.save(other), Err(Error::FixedByPolicy(_))));
+        let besides = Settings { clipboard_seconds: 60, ..Settings::clone(&settings.current()) };
+        assert_eq!(settings.save(besides).expect("saves").clipboard_seconds, 60);
+        // Said once in the record, and again when it is gone.
+        load(&store, policy);
+        assert_eq!(load(&store, "{}").current().gateway_port, 8765);
+        let recorded = |connection: &rusqlite::Connection| {
+            connection.query_row("SELECT count(*) FROM activity WHERE actor = 'policy'", [], |row| row.get::<_, i64>(0))
+        };
+        assert_eq!(store.read(recorded).expect("reads"), 2);
+    }
+
+    #[test]
+    fn stopped_stays_stopped_whatever_a_page_saves() {
+        let (_dir, store) = store();
+        let settings = load(&store, "{}");
+        settings.set_stopped(Some(UnixMs(5))).expect("stops");
+        settings.save(Settings { clipboard_seconds: 60, ..Settings::default() }).expect("saves");
+        assert_eq!(load(&store, "{}").stopped_at(), Some(UnixMs(5)));
+        settings.set_stopped(None).expect("goes on");
+        assert_eq!(load(&store, "{}").stopped_at(), None);
     }
 }

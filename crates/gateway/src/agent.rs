@@ -71,7 +71,7 @@ pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> R
         agent_id: STATUS_AGENT,
         request_id: request_id.to_owned(),
         output: in_words(&key, &connections),
-        key: KeyReport { id: key.id.0.to_string(), name: key.name, expires_at: key.expires_at.map(rfc3339) },
+        key: KeyReport { id: key.id.0.to_string(), name: key.name, expires_at: key.expires_at.map(UnixMs::rfc3339) },
         connections: connections.into_iter().map(ConnectionReport::from).collect(),
     })
 }
@@ -79,7 +79,7 @@ pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> R
 fn in_words(key: &KeyView, connections: &[ConnectionView]) -> String {
     let life = match key.expires_at {
         None => "does not expire".to_owned(),
-        Some(at) => format!("is valid until {}", rfc3339(at)),
+        Some(at) => format!("is valid until {}", at.rfc3339()),
     };
     let broken = connections.iter().filter(|view| view.state != ConnectionState::Connected).count();
     let connected = match (connections.len(), broken) {
@@ -93,8 +93,4 @@ fn in_words(key: &KeyView, connections: &[ConnectionView]) -> String {
          answers.",
         key.name
     )
-}
-
-pub(crate) fn rfc3339(at: UnixMs) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }

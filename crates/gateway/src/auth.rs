@@ -29,7 +29,14 @@ impl FromRequestParts<Arc<Shared>> for LiveKey {
         if let (Some(meter), Some(holder)) = (meter, holder) {
             meter.set_key(holder);
         }
-        outcome
+        let key = outcome?;
+        if shared.is_stopped() {
+            return Err(Problem::Stopped);
+        }
+        if let Some(meter) = meter {
+            meter.hold_open(shared.open_call());
+        }
+        Ok(key)
     }
 }
 

@@ -14,7 +14,6 @@ use http::{StatusCode, Uri, header};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::agent::rfc3339;
 use crate::auth::LiveKey;
 use crate::forward::Runtime;
 use crate::meter::Meter;
@@ -111,7 +110,7 @@ pub(crate) async fn token(
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
     let answer = TokenAnswer {
         access_token: fresh.token.expose_secret().to_owned(),
-        expires_at: rfc3339(fresh.expires_at),
+        expires_at: fresh.expires_at.rfc3339(),
         scopes: fresh.scopes.clone(),
     };
     // The receipt comes first: access that is not on record is not handed out.

@@ -46,6 +46,15 @@ pub enum GatewayState {
         /// The base URL that applications use.
         url: String,
     },
+    /// Listening, but every call is refused: an administrator has stopped everything.
+    Refusing {
+        /// The base URL that applications use.
+        url: String,
+        /// Calls that were open then and were cut.
+        cut: usize,
+    },
+    /// Turned off in the settings.
+    Off,
     /// Another program has the port.
     PortTaken {
         /// The port.
@@ -127,6 +136,8 @@ const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// How often is looked whether access has to be renewed. After a sleep or a clock change the next
 /// look finds what has ended meanwhile.
 const RENEW_EVERY: Duration = Duration::from_mins(1);
+/// How often old hours become days.
+const ROLL_UP_EVERY: Duration = Duration::from_hours(1);
 /// How often a taken port is tried again: the program that has it may end.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
@@ -158,30 +169,52 @@ async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState
     let mut renew = tokio::time::interval(RENEW_EVERY);
     renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = tokio::time::interval(RETRY_EVERY);
+    let mut roll_up = tokio::time::interval(ROLL_UP_EVERY);
+    roll_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut serving: Option<Serving> = None;
+    let mut cut = follow_stop(&shared, None);
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             _ = flush.tick() => write_counters(&core).await,
-            _ = renew.tick() => drop(tokio::spawn(renew_connections(core.clone()))),
+            _ = renew.tick() => {
+                // What is stopped asks for nothing.
+                if cut.is_none() {
+                    tokio::spawn(renew_connections(core.clone()));
+                }
+                tokio::spawn(look_for_runtime(core.clone()));
+            }
+            _ = roll_up.tick() => drop(tokio::task::spawn_blocking({
+                let core = core.clone();
+                move || log_failure("usage could not be rolled up", core.usage.roll_up())
+            })),
             change = changes.recv() => {
                 // Whoever lagged behind reads everything again.
                 if matches!(change, Ok(Change::Settings) | Err(_)) {
+                    cut = follow_stop(&shared, cut);
                     reload.notify_one();
                     retry.reset_immediately();
                 }
             }
             _ = retry.tick() => {
-                let port = core.settings.current().gateway_port;
+                let settings = core.settings.current();
+                let port = settings.gateway_port;
+                if !settings.gateway_on {
+                    if let Some(old) = serving.take() {
+                        tokio::spawn(old.end());
+                    }
+                    tell(GatewayState::Off);
+                    continue;
+                }
                 if serving.as_ref().is_some_and(|serving| serving.port == port) {
+                    tell(serving_state(port, cut));
                     continue;
                 }
                 match bind(port).await {
                     Ok(listeners) => {
-                        let url = format!("http://127.0.0.1:{port}");
                         let old = serving.replace(Serving::start(port, listeners, &shared, &router));
-                        tracing::info!("the gateway listens at {url}");
-                        tell(GatewayState::Listening { url });
+                        tracing::info!("the gateway listens at {}", url(port));
+                        tell(serving_state(port, cut));
                         if let Some(old) = old {
                             // Calls that began on the old port may end there.
                             tokio::spawn(old.end());
@@ -203,6 +236,25 @@ async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState
     reloading.abort();
     write_counters(&core).await;
     tell(GatewayState::Stopped);
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn serving_state(port: u16, cut: Option<usize>) -> GatewayState {
+    let url = url(port);
+    cut.map_or(GatewayState::Listening { url: url.clone() }, |cut| GatewayState::Refusing { url, cut })
+}
+
+/// Stops or resumes as the settings say. `cut`: how many calls were cut when everything was
+/// stopped; `None`: nothing is stopped.
+fn follow_stop(shared: &Shared, cut: Option<usize>) -> Option<usize> {
+    if shared.core.settings.stopped_at().is_some() {
+        return Some(cut.unwrap_or_else(|| shared.stop_everything()));
+    }
+    shared.resume();
+    None
 }
 
 struct Serving {
@@ -291,9 +343,30 @@ impl Config {
 }
 
 async fn renew_connections(core: Arc<Core>) {
-    if let Err(error) = core.connections.renew().await {
-        tracing::warn!(%error, "connections could not be renewed");
+    log_failure("connections could not be renewed", core.connections.renew().await);
+}
+
+fn log_failure(what: &str, outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "{what}");
     }
+}
+
+/// How long a look at the agent runtime may take.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Looks whether something listens where the agent runtime should be, without calling it.
+async fn look_for_runtime(core: Arc<Core>) {
+    let url = core.settings.current().runtime_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let place = url.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+    let Some((host, port)) = place else { return core.signals.runtime_seen(Ok(())) };
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let seen = match tokio::time::timeout(LOOK, tokio::net::TcpStream::connect((host.as_str(), port))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
+        Err(_) => Err(format!("{host}:{port} does not answer")),
+    };
+    core.signals.runtime_seen(seen);
 }
 
 async fn write_counters(core: &Arc<Core>) {

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use atthene_core::Core;
-use atthene_core::activity::{Call, Caller, Outcome};
+use atthene_core::activity::{Call, Caller, Outcome, Trouble};
 use atthene_core::keys::KeyId;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use http::{Method, Uri};
 use http_body::{Frame, SizeHint};
 
 use crate::caller::Connection;
@@ -38,6 +39,34 @@ struct State {
     runtime_time: Option<Duration>,
     gateway_time: Option<Duration>,
     outcome: Option<Outcome>,
+    trouble: Option<Trouble>,
+    /// Held while the call is open, so that it counts as one.
+    open: Option<Arc<()>>,
+}
+
+/// What was called, kept until it is known whether it went well.
+#[derive(Clone)]
+pub(crate) struct Called {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+}
+
+const LONGEST_PATH: usize = 200;
+
+impl Called {
+    fn trouble(self, told: &Told) -> Trouble {
+        let path = self.uri.path();
+        // Whoever puts a key into the path must not find it in a list later.
+        let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
+        Trouble {
+            request_id: self.request_id,
+            method: self.method.to_string(),
+            path: path.chars().take(LONGEST_PATH).collect(),
+            code: told.code,
+            detail: told.detail.to_string(),
+        }
+    }
 }
 
 impl Meter {
@@ -58,6 +87,11 @@ impl Meter {
     pub(crate) fn set_key(&self, key: KeyId) {
         self.0.connection.look_up();
         self.state().key = Some(key);
+    }
+
+    /// The call is let in; it is open until its answer has left.
+    pub(crate) fn hold_open(&self, open: Arc<()>) {
+        self.state().open = Some(open);
     }
 
     /// Whether the caller proved to hold a key.
@@ -86,16 +120,17 @@ impl Meter {
     }
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
-    pub(crate) fn finish(self, response: Response) -> Response {
-        let told = response.extensions().get::<Told>().copied();
+    pub(crate) fn finish(self, called: Called, response: Response) -> Response {
+        let told = response.extensions().get::<Told>();
         {
             let mut state = self.state();
             state.gateway_time = Some(self.0.started.elapsed().saturating_sub(state.runtime_time.unwrap_or_default()));
             state.outcome = Some(match told {
                 None => Outcome::Answered,
-                Some(Told { code, refusal: true }) => Outcome::Refused(code),
+                Some(Told { code, refusal: true, .. }) => Outcome::Refused(code),
                 Some(_) => Outcome::Failed,
             });
+            state.trouble = told.map(|told| called.trouble(told));
         }
         response.map(|body| Body::new(Measured { body, meter: self }))
     }
@@ -121,6 +156,7 @@ impl Drop for Reading {
             bytes_out: *self.bytes_out.get_mut(),
             gateway_time: state.gateway_time.unwrap_or_else(|| self.started.elapsed()),
             runtime_time: state.runtime_time,
+            trouble: state.trouble,
         });
     }
 }

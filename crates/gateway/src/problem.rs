@@ -1,6 +1,7 @@
 //! Refusals and failures as `application/problem+json` (RFC 9457) with a stable code.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use atthene_core::keys::{Ending, Malformed, Refusal};
 use axum::body::Body;
@@ -21,6 +22,8 @@ pub(crate) enum Problem {
     ForbiddenHost,
     /// A call from a web page.
     ForbiddenOrigin,
+    /// An administrator has stopped everything.
+    Stopped,
     /// No such route.
     NotFound,
     /// The route exists, the method doesn't.
@@ -75,10 +78,11 @@ pub(crate) struct ProblemBody {
 }
 
 /// Left on a response for the counters.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) code: &'static str,
     pub(crate) refusal: bool,
+    pub(crate) detail: Arc<str>,
 }
 
 impl Problem {
@@ -93,6 +97,7 @@ impl Problem {
             Self::Key(refusal) => refusal.as_str(),
             Self::ForbiddenHost => "forbidden_host",
             Self::ForbiddenOrigin => "forbidden_origin",
+            Self::Stopped => "stopped",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
@@ -115,7 +120,8 @@ impl Problem {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Key(Refusal::Busy)
+            Self::Stopped
+            | Self::Key(Refusal::Busy)
             | Self::NoAgentRuntime
             | Self::CredentialUnavailable(_)
             | Self::ConnectionWaiting(_)
@@ -145,6 +151,7 @@ impl Problem {
             Self::Key(Refusal::Busy) => "Too many keys to check",
             Self::ForbiddenHost => "Host not allowed",
             Self::ForbiddenOrigin => "Web pages not allowed",
+            Self::Stopped => "Everything is stopped",
             Self::NotFound => "No such route",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BadRequest(_) => "Request not understood",
@@ -195,6 +202,9 @@ impl Problem {
             }
             Self::ForbiddenOrigin => {
                 "Calls from web pages are refused, so that no site can use the key from a browser. Call from a server or a script.".into()
+            }
+            Self::Stopped => {
+                "An administrator has stopped all calls of this machine's agents. They go on when the administrator lets them.".into()
             }
             Self::NotFound => "The routes are listed at /openapi.json.".into(),
             Self::MethodNotAllowed => "The methods of this route are listed at /openapi.json.".into(),
@@ -251,11 +261,12 @@ impl Problem {
     /// The answer for the call with this id.
     pub(crate) fn respond(&self, request_id: &str) -> Response {
         let status = self.status();
+        let detail = self.detail();
         let body = ProblemBody {
             r#type: format!("urn:atthene:problem:{}", self.code()),
             title: self.title().into(),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail: detail.clone(),
             code: self.code().into(),
             request_id: request_id.into(),
         };
@@ -283,8 +294,9 @@ impl Problem {
                 | Self::Key(_)
                 | Self::ForbiddenHost
                 | Self::ForbiddenOrigin
+                | Self::Stopped
         );
-        response.extensions_mut().insert(Told { code: self.code(), refusal });
+        response.extensions_mut().insert(Told { code: self.code(), refusal, detail: detail.into() });
         response
     }
 }

@@ -95,7 +95,7 @@ async fn execute(
     let config = shared.config();
     if let Some(runtime) = &config.runtime {
         let runtime = runtime.as_ref().map_err(Clone::clone)?;
-        return shared.forwarder()?.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await;
+        return shared.forward(runtime, request, config.largest_body, &request_id, &meter).await;
     }
     let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter);
     let body = body.collect().await.map_err(|error| Problem::from(&error))?;
@@ -115,7 +115,7 @@ async fn amas(
 ) -> Result<Response, Problem> {
     let config = shared.config();
     let runtime = config.runtime.as_ref().ok_or(Problem::NoAgentRuntime)?.as_ref().map_err(Clone::clone)?;
-    shared.forwarder()?.forward(runtime, request, config.largest_body, request_id.as_str(), &meter).await
+    shared.forward(runtime, request, config.largest_body, &request_id, &meter).await
 }
 
 /// Check a key for a proxy.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::caller::{Connection, LookUps};
 use crate::forward::{Forwarder, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
-use crate::meter::Meter;
+use crate::meter::{Called, Meter};
 use crate::problem::{Problem, Untold};
 
 /// What calls are served with; replaced whole when settings change.
@@ -45,6 +45,12 @@ pub(crate) struct Shared {
     look_ups: LookUps,
     run_id: String,
     calls: AtomicU64,
+    stopped: AtomicBool,
+    runtime_trouble: AtomicBool,
+    /// Cuts every connection each time that it changes.
+    cut: watch::Sender<()>,
+    /// Calls to agents and connections that are open now.
+    open_calls: Arc<()>,
 }
 
 impl Shared {
@@ -60,6 +66,10 @@ impl Shared {
                 std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff
             ),
             calls: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
+            runtime_trouble: AtomicBool::new(false),
+            cut: watch::Sender::new(()),
+            open_calls: Arc::default(),
         })
     }
 
@@ -78,8 +88,52 @@ impl Shared {
         Ok(self.forwarder.get_or_init(|| made))
     }
 
+    /// Sends a call on to the agent runtime, and remembers whether that could be reached.
+    pub(crate) async fn forward(
+        &self,
+        runtime: &Runtime,
+        request: Request<Body>,
+        largest_body: u64,
+        request_id: &RequestId,
+        meter: &Meter,
+    ) -> Result<Response, Problem> {
+        let answer = self.forwarder()?.forward(runtime, request, largest_body, request_id.as_str(), meter).await;
+        match &answer {
+            Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
+            Err(Problem::RuntimeUnreachable(reason)) => {
+                self.runtime_trouble.store(true, Ordering::Relaxed);
+                self.core.signals.runtime_seen(Err(reason.to_string()));
+            }
+            _ => {}
+        }
+        answer
+    }
+
     pub(crate) fn set_config(&self, config: Config) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Counts the call as open for as long as what this returns is held.
+    pub(crate) fn open_call(&self) -> Arc<()> {
+        self.open_calls.clone()
+    }
+
+    /// Whether an administrator has stopped everything.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Refuses all calls from now on and cuts those that are open; tells how many those were.
+    pub(crate) fn stop_everything(&self) -> usize {
+        self.stopped.store(true, Ordering::Release);
+        let open = Arc::strong_count(&self.open_calls) - 1;
+        self.cut.send_replace(());
+        open
+    }
+
+    /// Lets calls in again.
+    pub(crate) fn resume(&self) {
+        self.stopped.store(false, Ordering::Release);
     }
 
     fn next_request_id(&self) -> RequestId {
@@ -106,6 +160,7 @@ pub(crate) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(shared.limits.connections));
     let open = GracefulShutdown::new();
+    let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -122,15 +177,22 @@ pub(crate) async fn serve(
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
+        // What came before this connection does not cut it.
+        cut.mark_unchanged();
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(Connection::new(peer, local, shared.look_ups.clone()));
         let (shared, router) = (shared.clone(), router.clone());
         let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
         let served = open.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let mut cut = cut.clone();
         tokio::spawn(async move {
-            // Broken and timed-out connections are the caller's affair.
-            let _ = served.await;
+            tokio::select! {
+                // Broken and timed-out connections are the caller's affair.
+                _ = served => {}
+                // Everything was stopped: the connection goes with whatever is on it.
+                _ = cut.changed() => {}
+            }
             drop(place);
         });
     }
@@ -180,6 +242,8 @@ async fn handle(
         .take(LONGEST_USER_AGENT)
         .collect();
     let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent.into());
+    let called =
+        Called { request_id: request_id.0.clone(), method: request.method().clone(), uri: request.uri().clone() };
     let mut response = if let Err(problem) = guard::check(request.uri(), request.headers()) {
         problem.respond(request_id.as_str())
     } else {
@@ -197,7 +261,7 @@ async fn handle(
     if meter.has_key() {
         connection.settle().await;
     }
-    Ok(meter.finish(response))
+    Ok(meter.finish(called, response))
 }
 
 /// A panic while one call is served must not end the others.

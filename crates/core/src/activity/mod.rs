@@ -1,13 +1,17 @@
 //! What was done: counters per hour, caller and outcome, and the record of each act.
 
 mod latency;
+mod listing;
 mod record;
+mod report;
 mod usage;
 
-pub use latency::Bucket;
-pub use record::Actor;
-pub(crate) use record::{Came, Entry, Kind, Recorder};
-pub use usage::{Call, Caller, Outcome, Usage};
+pub use latency::{Bucket, Latency};
+pub use listing::{Activity, ActivityFilter, ActivityPage, ActivityRow, Chain};
+pub use record::{Actor, Came, Kind};
+pub(crate) use record::{Entry, Recorder};
+pub use report::{ProgramUsage, Span, Totals, UsageReport};
+pub use usage::{Call, Caller, Outcome, Trouble, Usage};
 
 use serde::Serialize;
 use ts_rs::TS;

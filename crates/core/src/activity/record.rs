@@ -2,18 +2,24 @@
 //! a row.
 
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use ts_rs::TS;
 
 use crate::clock::Clock;
 use crate::store::activity as rows;
 
-/// Who acts in this process.
+/// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// The person at the window.
     Window,
     /// The person at the command line.
     CommandLine,
+    /// The gateway, by itself or for an application.
+    Gateway,
+    /// The administrator of the machine.
+    Policy,
 }
 
 impl Actor {
@@ -21,31 +27,73 @@ impl Actor {
         match self {
             Self::Window => "window",
             Self::CommandLine => "command_line",
+            Self::Gateway => "gateway",
+            Self::Policy => "policy",
         }
     }
 }
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Kind {
+    /// A key was created; a live one ended with it.
+    KeyCreated,
+    /// A key was ended by an admin.
+    KeyRevoked,
+    /// A key was seen to have run out.
+    KeyExpired,
+    /// An integration was added.
     IntegrationAdded,
+    /// An integration was changed.
     IntegrationChanged,
+    /// An integration was deleted.
     IntegrationRemoved,
+    /// Another integration became the default.
     DefaultChanged,
+    /// An integration was checked with its authority.
     Preflight,
+    /// A secret that a crash had left was removed.
     SecretSwept,
+    /// A stored secret was found to be gone.
     SecretMissing,
+    /// A sign-in ended.
     SignIn,
+    /// A sign-in was refused.
     SignInRefused,
+    /// Access was renewed.
     Refresh,
+    /// A connection was removed.
     Disconnected,
+    /// An application got an access token.
     TokenHanded,
+    /// An application called Graph.
     GraphCall,
+    /// Settings were saved.
+    SettingsChanged,
+    /// Many calls of one program were refused.
+    RefusalBurst,
+    /// Everything was stopped.
+    Stopped,
+    /// The gateway was let go on.
+    Resumed,
+    /// The database was copied.
+    BackedUp,
+    /// The database was put back.
+    Restored,
+    /// Everything was deleted.
+    WasReset,
+    /// The policy file fixed settings.
+    PolicyApplied,
 }
 
 impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::KeyCreated => "key_created",
+            Self::KeyRevoked => "key_revoked",
+            Self::KeyExpired => "key_expired",
             Self::IntegrationAdded => "integration_added",
             Self::IntegrationChanged => "integration_changed",
             Self::IntegrationRemoved => "integration_removed",
@@ -59,14 +107,40 @@ impl Kind {
             Self::Disconnected => "disconnected",
             Self::TokenHanded => "token_handed",
             Self::GraphCall => "graph_call",
+            Self::SettingsChanged => "settings_changed",
+            Self::RefusalBurst => "refusal_burst",
+            Self::Stopped => "stopped",
+            Self::Resumed => "resumed",
+            Self::BackedUp => "backed_up",
+            Self::Restored => "restored",
+            Self::WasReset => "was_reset",
+            Self::PolicyApplied => "policy_applied",
         }
+    }
+
+    /// What applications and the gateway do, no matter who opened the app.
+    fn is_the_gateways(self) -> bool {
+        matches!(
+            self,
+            Self::KeyExpired
+                | Self::Refresh
+                | Self::TokenHanded
+                | Self::GraphCall
+                | Self::RefusalBurst
+                | Self::SecretSwept
+                | Self::SecretMissing
+        )
     }
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Came {
+    /// It was done.
     Done,
+    /// It failed or was refused.
     Failed,
 }
 
@@ -103,6 +177,11 @@ impl Recorder {
 
     /// Appends the entry, in the transaction of the act itself.
     pub(crate) fn append(&self, connection: &Connection, entry: &Entry<'_>) -> rusqlite::Result<()> {
-        rows::append(connection, self.clock.now(), self.actor.as_str(), entry)
+        let actor = match entry.kind {
+            Kind::PolicyApplied => Actor::Policy,
+            kind if kind.is_the_gateways() => Actor::Gateway,
+            _ => self.actor,
+        };
+        rows::append(connection, self.clock.now(), actor.as_str(), entry)
     }
 }

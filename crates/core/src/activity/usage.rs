@@ -1,15 +1,17 @@
 //! Counts calls in memory and writes them in one batch: no database write on the request path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Bucket, CallerView, KeyHours, LastDay, RefusalView};
+use serde_json::json;
+
+use super::{Bucket, CallerView, Came, Entry, KeyHours, Kind, LastDay, Recorder, RefusalView};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::keys::{KeyId, Use};
-use crate::store::{Store, keys, usage as rows};
+use crate::store::{Store, keys, troubled, usage as rows};
 
 /// Who calls. A hint, not a proof: the program is read from the operating system when the
 /// connection is new, the user agent is what the caller says of itself.
@@ -40,13 +42,14 @@ pub enum Outcome {
     Refused(&'static str),
 }
 
-const ANSWERED: &str = "answered";
+pub(super) const ANSWERED: &str = "answered";
+pub(super) const FAILED: &str = "failed";
 
 impl Outcome {
     fn as_str(self) -> &'static str {
         match self {
             Self::Answered => ANSWERED,
-            Self::Failed => "failed",
+            Self::Failed => FAILED,
             Self::Refused(reason) => reason,
         }
     }
@@ -69,6 +72,23 @@ pub struct Call {
     pub gateway_time: Duration,
     /// What the agent runtime took; `None` where it was not asked.
     pub runtime_time: Option<Duration>,
+    /// What is needed to explain it later; `None` for one that went well.
+    pub trouble: Option<Trouble>,
+}
+
+/// A call that was refused or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The name that the caller was told.
+    pub request_id: Arc<str>,
+    /// The method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// The stable code of the answer.
+    pub code: &'static str,
+    /// What the caller was told.
+    pub detail: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,30 +112,78 @@ struct Count {
 struct Pending {
     counts: HashMap<Slot, Count>,
     latencies: HashMap<(UnixMs, Option<KeyId>, &'static str, Bucket), u64>,
+    troubled: VecDeque<TroubledCall>,
+    bursts: Vec<Burst>,
+}
+
+/// A call to keep, with who made it.
+struct TroubledCall {
+    at: UnixMs,
+    key: Option<KeyId>,
+    caller: Caller,
+    trouble: Trouble,
+}
+
+/// Many refused calls of one program in a short time.
+struct Burst {
+    by: String,
+    reason: &'static str,
+    key: Option<KeyId>,
+}
+
+/// How many refused calls of one program within [`BURST_WINDOW`] are a burst.
+const BURST: u32 = 20;
+const BURST_WINDOW: i64 = 5 * 60_000;
+/// A program that goes on is told of once in this time.
+const BURST_PAUSE: i64 = UnixMs::HOUR;
+/// Programs watched for bursts at a time.
+const MOST_WATCHED: usize = 64;
+
+/// Refused calls of one program since a moment.
+struct Watched {
+    since: UnixMs,
+    refused: u32,
+    told_at: Option<UnixMs>,
 }
 
 /// Distinct slots held between two batches. A caller chooses its user agent freely; beyond
 /// this many it is counted without one, so that memory and rows stay bounded.
 const MOST_SLOTS: usize = 256;
+/// Troubled calls kept between two batches: the latest.
+const MOST_TROUBLED: usize = 100;
 
 /// The counters of this profile.
 pub struct Usage {
-    store: Arc<Store>,
-    clock: Clock,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
     changes: Changes,
+    recorder: Recorder,
     pending: Mutex<Pending>,
+    watched: Mutex<HashMap<String, Watched>>,
 }
 
 impl Usage {
-    pub(crate) fn new(store: Arc<Store>, clock: Clock, changes: Changes) -> Self {
-        Self { store, clock, changes, pending: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Self {
+        Self { store, clock, changes, recorder, pending: Mutex::default(), watched: Mutex::default() }
     }
 
     /// Counts a call. Takes no time worth measuring and never fails.
     pub fn record(&self, call: Call) {
         let now = self.clock.now();
         let hour = now.hour();
+        let burst = match call.outcome {
+            Outcome::Refused(reason) => self.burst(&call, reason, now),
+            _ => None,
+        };
         let mut pending = self.lock();
+        pending.bursts.extend(burst);
+        if let Some(trouble) = call.trouble {
+            if pending.troubled.len() >= MOST_TROUBLED {
+                pending.troubled.pop_front();
+            }
+            let (key, caller) = (call.key.clone(), call.caller.clone());
+            pending.troubled.push_back(TroubledCall { at: now, key, caller, trouble });
+        }
         for (part, time) in [("gateway", Some(call.gateway_time)), ("runtime", call.runtime_time)] {
             let Some(time) = time else { continue };
             *pending.latencies.entry((hour, call.key.clone(), part, Bucket::of(time))).or_default() += 1;
@@ -137,6 +205,28 @@ impl Usage {
         count.last_at = count.last_at.max(now);
     }
 
+    /// Whether this refused call makes a burst that nobody was told of.
+    fn burst(&self, call: &Call, reason: &'static str, now: UnixMs) -> Option<Burst> {
+        let by = call.caller.label();
+        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_WATCHED && !all.contains_key(by) {
+            all.retain(|_, watched| now.0 - watched.since.0 < BURST_WINDOW);
+            if all.len() >= MOST_WATCHED {
+                return None;
+            }
+        }
+        let watched = all.entry(by.to_owned()).or_insert(Watched { since: now, refused: 0, told_at: None });
+        if now.0 - watched.since.0 >= BURST_WINDOW {
+            *watched = Watched { since: now, refused: 0, told_at: watched.told_at };
+        }
+        watched.refused += 1;
+        if watched.refused < BURST || watched.told_at.is_some_and(|told| now.0 - told.0 < BURST_PAUSE) {
+            return None;
+        }
+        watched.told_at = Some(now);
+        Some(Burst { by: by.to_owned(), reason, key: call.key.clone() })
+    }
+
     /// Writes what was counted since the last time, in one transaction. Blocks on SQLite.
     /// What could not be written is kept for the next time.
     pub fn flush(&self) -> Result<(), Error> {
@@ -144,7 +234,7 @@ impl Usage {
         if pending.counts.is_empty() {
             return Ok(());
         }
-        let written = self.store.write(|tx| Ok(pending.write(tx)?));
+        let written = self.store.write(|tx| Ok(pending.write(tx, &self.recorder)?));
         match written {
             Ok(()) => self.changes.tell(Change::Usage),
             Err(_) => self.lock().put_back(pending),
@@ -187,7 +277,19 @@ impl Usage {
 }
 
 impl Pending {
-    fn write(&self, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    fn write(&self, connection: &rusqlite::Connection, recorder: &Recorder) -> rusqlite::Result<()> {
+        for call in &self.troubled {
+            troubled::add(connection, call.at, call.key.as_ref(), &call.caller, &call.trouble)?;
+        }
+        if !self.troubled.is_empty() {
+            troubled::forget_old(connection)?;
+        }
+        for burst in &self.bursts {
+            let detail = json!({ "program": burst.by, "reason": burst.reason, "calls": BURST });
+            let subject = burst.key.as_ref().map_or("", |key| &key.0);
+            let entry = Entry { kind: Kind::RefusalBurst, subject, outcome: Came::Failed, detail };
+            recorder.append(connection, &entry)?;
+        }
         for (slot, count) in &self.counts {
             let key = slot.key.as_ref().map_or("", |key| &key.0);
             rows::add(
@@ -216,7 +318,10 @@ impl Pending {
         Ok(())
     }
 
-    fn put_back(&mut self, older: Self) {
+    fn put_back(&mut self, mut older: Self) {
+        older.troubled.append(&mut self.troubled);
+        self.troubled = older.troubled.split_off(older.troubled.len().saturating_sub(MOST_TROUBLED));
+        self.bursts.append(&mut older.bursts);
         for (slot, old) in older.counts {
             match self.counts.entry(slot) {
                 std::collections::hash_map::Entry::Vacant(slot) => {

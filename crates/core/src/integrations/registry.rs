@@ -241,6 +241,16 @@ impl Integrations {
         Ok(())
     }
 
+    /// The discovery document of the default integration's authority; `None` where nobody can sign in.
+    pub(crate) fn default_discovery_url(&self) -> Result<Option<String>, Error> {
+        let id = self.store.read(rows::default_id)?.unwrap_or_else(IntegrationId::built_in);
+        match self.registration(&id) {
+            Ok(registration) => Ok(Some(registration.authority.discovery_url())),
+            Err(Error::IntegrationNotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What a sign-in through this integration needs.
     pub(crate) fn registration(&self, id: &IntegrationId) -> Result<Registration, Error> {
         if !id.is_built_in() {

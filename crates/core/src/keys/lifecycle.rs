@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
+use rusqlite::Transaction;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use ts_rs::TS;
 
 use super::verifier::Verifier;
 use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, Refusal, Verdict, checked_name, hash};
+use crate::activity::{Came, Entry, Kind, Recorder};
 use crate::change::{Change, Changes};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::store::{Store, keys as rows};
 
@@ -25,6 +28,19 @@ pub struct NewKey {
     pub replaces: Option<KeyId>,
 }
 
+/// Why an admin ends a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum RevokeReason {
+    /// Somebody may have it who must not.
+    Leaked,
+    /// Nothing uses it any more.
+    Unused,
+    /// Anything else.
+    Other,
+}
+
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
 pub struct Keys {
@@ -32,14 +48,15 @@ pub struct Keys {
     verifier: Verifier,
     clock: Clock,
     changes: Changes,
+    recorder: Recorder,
     /// Rows are read and taken over in one step, so that an older reading never overwrites
     /// a newer one.
     reloading: Mutex<()>,
 }
 
 impl Keys {
-    pub(crate) fn load(store: Arc<Store>, clock: Clock, changes: Changes) -> Result<Self, Error> {
-        let keys = Self { store, verifier: Verifier::new()?, clock, changes, reloading: Mutex::default() };
+    pub(crate) fn load(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Result<Self, Error> {
+        let keys = Self { store, verifier: Verifier::new()?, clock, changes, recorder, reloading: Mutex::default() };
         keys.reload()?;
         Ok(keys)
     }
@@ -71,15 +88,17 @@ impl Keys {
             requests: 0,
         };
         self.store.write(|tx| {
-            rows::end_expired(tx, now)?;
+            self.end_expired(tx, now)?;
             let live = rows::live_id(tx)?;
             if live.as_ref().is_some_and(|live| new.replaces.as_ref() != Some(live)) {
                 return Err(Error::LiveKeyChanged);
             }
-            if let Some(live) = live {
-                rows::end(tx, &live, now, Ending::Replaced)?;
+            if let Some(live) = &live {
+                rows::end(tx, live, now, Ending::Replaced)?;
             }
-            Ok(rows::insert(tx, &record)?)
+            rows::insert(tx, &record)?;
+            let detail = json!({ "name": record.name, "expires_at": expires_at, "replaces": live });
+            Ok(self.recorder.append(tx, &done(Kind::KeyCreated, &record.id, detail))?)
         })?;
         self.reload()?;
         self.changes.tell(Change::Keys);
@@ -87,17 +106,20 @@ impl Keys {
     }
 
     /// Ends the key. When this returns, it opens nothing any more.
-    pub fn revoke(&self, id: &KeyId) -> Result<KeyView, Error> {
+    pub fn revoke(&self, id: &KeyId, reason: Option<RevokeReason>) -> Result<KeyView, Error> {
         let now = self.clock.now();
         let record = self.store.write(|tx| {
-            rows::end_expired(tx, now)?;
+            self.end_expired(tx, now)?;
             if !rows::end(tx, id, now, Ending::Revoked)? {
                 return Err(match rows::by_id(tx, id)? {
                     Some(_) => Error::KeyAlreadyEnded,
                     None => Error::KeyNotFound,
                 });
             }
-            rows::by_id(tx, id)?.ok_or(Error::KeyNotFound)
+            let record = rows::by_id(tx, id)?.ok_or(Error::KeyNotFound)?;
+            let detail = json!({ "name": record.name, "reason": reason });
+            self.recorder.append(tx, &done(Kind::KeyRevoked, id, detail))?;
+            Ok(record)
         })?;
         self.reload()?;
         self.changes.tell(Change::Keys);
@@ -118,14 +140,18 @@ impl Keys {
         self.verifier.verify(presented, &self.clock).await
     }
 
+    fn end_expired(&self, tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
+        end_expired(&self.recorder, tx, now)
+    }
+
     /// Makes an expiry that was seen lasting, so that a clock set back revives nothing.
     async fn settle_expiry(&self) {
         let now = self.clock.now();
         if self.verifier.expire(now).is_none() {
             return;
         }
-        let store = self.store.clone();
-        let written = tokio::task::spawn_blocking(move || store.write(|tx| Ok(rows::end_expired(tx, now)?))).await;
+        let (store, recorder) = (self.store.clone(), self.recorder.clone());
+        let written = tokio::task::spawn_blocking(move || store.write(|tx| Ok(end_expired(&recorder, tx, now)?))).await;
         match written {
             Ok(Ok(())) => {}
             // Refused all the same: the verifier holds it as ended until the process ends.
@@ -134,6 +160,17 @@ impl Keys {
         }
         self.changes.tell(Change::Keys);
     }
+}
+
+fn end_expired(recorder: &Recorder, tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
+    if let Some(ended) = rows::end_expired(tx, now)? {
+        recorder.append(tx, &done(Kind::KeyExpired, &ended, json!({})))?;
+    }
+    Ok(())
+}
+
+fn done(kind: Kind, key: &KeyId, detail: serde_json::Value) -> Entry<'_> {
+    Entry { kind, subject: &key.0, outcome: Came::Done, detail }
 }
 
 impl Refusal {

@@ -15,7 +15,7 @@ use crate::clock::UnixMs;
 use crate::error::Error;
 
 pub use env_file::{EnvFileWritten, write_env_file};
-pub use lifecycle::{Keys, NewKey};
+pub use lifecycle::{Keys, NewKey, RevokeReason};
 pub use text::{KEY_LEN, KeyText, Malformed, parse};
 pub use verifier::{Refusal, Verdict};
 

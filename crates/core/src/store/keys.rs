@@ -51,13 +51,15 @@ pub(crate) fn end(connection: &Connection, id: &KeyId, at: UnixMs, ending: Endin
     Ok(changed > 0)
 }
 
-/// Ends the live key if its time has run out.
-pub(crate) fn end_expired(connection: &Connection, now: UnixMs) -> rusqlite::Result<()> {
-    connection.execute(
-        "UPDATE api_keys SET ended_at = expires_at, ended_as = 'expired' WHERE ended_at IS NULL AND expires_at <= ?1",
-        [now.0],
-    )?;
-    Ok(())
+/// Ends the live key if its time has run out; tells which one that was.
+pub(crate) fn end_expired(connection: &Connection, now: UnixMs) -> rusqlite::Result<Option<KeyId>> {
+    connection
+        .prepare_cached(
+            "UPDATE api_keys SET ended_at = expires_at, ended_as = 'expired'
+             WHERE ended_at IS NULL AND expires_at <= ?1 RETURNING id",
+        )?
+        .query_row([now.0], |row| Ok(KeyId(row.get::<_, String>(0)?.into())))
+        .optional()
 }
 
 /// Adds answered calls to the key's row.

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_keys_usage_settings.sql"),
     include_str!("migrations/0002_integrations_activity.sql"),
     include_str!("migrations/0003_connections.sql"),
+    include_str!("migrations/0004_oversight.sql"),
 ];
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {

@@ -6,9 +6,13 @@ pub(crate) mod connections;
 pub(crate) mod integrations;
 pub(crate) mod keys;
 mod migration;
+pub(crate) mod notices;
+pub(crate) mod reports;
 pub(crate) mod settings;
 pub(crate) mod sign_ins;
+pub(crate) mod troubled;
 pub(crate) mod unsettled;
+pub(crate) mod upkeep;
 pub(crate) mod usage;
 mod watch;
 
@@ -79,6 +83,14 @@ impl Store {
         let connection = self.lock();
         let tx = connection.unchecked_transaction()?;
         Ok(work(&tx)?)
+    }
+
+    /// Runs `work`, which may take long, on a connection of its own: neither keys nor counters
+    /// wait for it.
+    pub(crate) fn read_beside<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let connection = self.second_connection()?;
+        let tx = connection.unchecked_transaction()?;
+        work(&tx)
     }
 
     /// A second connection, for watching what others write.

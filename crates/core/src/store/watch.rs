@@ -18,6 +18,7 @@ struct Revisions {
     settings: i64,
     integrations: i64,
     connections: i64,
+    activity: i64,
 }
 
 /// A connection that sees commits of every other one.
@@ -54,10 +55,10 @@ impl Watch {
         Ok(())
     }
 
-    fn poll(&mut self) -> Result<[Option<Change>; 4], StoreError> {
+    fn poll(&mut self) -> Result<[Option<Change>; 5], StoreError> {
         let data_version = data_version(&self.connection)?;
         if data_version == self.data_version {
-            return Ok([None; 4]);
+            return Ok([None; 5]);
         }
         let revisions = revisions(&self.connection)?;
         let before = std::mem::replace(&mut self.revisions, revisions);
@@ -67,6 +68,7 @@ impl Watch {
             (before.settings != revisions.settings).then_some(Change::Settings),
             (before.integrations != revisions.integrations).then_some(Change::Integrations),
             (before.connections != revisions.connections).then_some(Change::Connections),
+            (before.activity != revisions.activity).then_some(Change::Activity),
         ])
     }
 }
@@ -79,7 +81,8 @@ fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> {
     connection
         .prepare_cached(
             "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
-                    max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections')
+                    max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections'),
+                    (SELECT coalesce(max(id), 0) FROM activity)
              FROM revisions",
         )?
         .query_row([], |row| {
@@ -88,6 +91,7 @@ fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> {
                 settings: row.get(1)?,
                 integrations: row.get(2)?,
                 connections: row.get(3)?,
+                activity: row.get(4)?,
             })
         })
 }

@@ -7,7 +7,7 @@
 mod keychain;
 mod memory;
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -61,7 +61,11 @@ type Job = Box<dyn FnOnce(&mut dyn SecretStore) + Send>;
 
 /// The handle to the thread that owns the keychain.
 #[derive(Clone)]
-pub struct Vault(mpsc::Sender<Job>);
+pub struct Vault {
+    jobs: mpsc::Sender<Job>,
+    /// What the latest call came to.
+    trouble: Arc<Mutex<Option<String>>>,
+}
 
 impl Vault {
     /// Starts the thread. `store` itself is first touched by the first call.
@@ -72,7 +76,12 @@ impl Vault {
                 job(&mut store);
             }
         })?;
-        Ok(Self(jobs))
+        Ok(Self { jobs, trouble: Arc::default() })
+    }
+
+    /// Why the latest call failed; `None`: it did not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The secret of that name, if there is one.
@@ -99,16 +108,18 @@ impl Vault {
     ) -> Result<T, VaultError> {
         let (answer, answered) = oneshot::channel();
         let stopped = |_| VaultError::Refused("its thread has stopped".into());
-        self.0
+        self.jobs
             .send(Box::new(move |store| {
                 // A caller whose patience ended has dropped the receiver; the call is done all the same.
                 let _ = answer.send(job(store));
             }))
             .map_err(|error| stopped(error.to_string()))?;
-        match tokio::time::timeout(PATIENCE, answered).await {
+        let outcome = match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Err(stopped(error.to_string())),
             Err(_) => Err(VaultError::Timeout),
-        }
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().map(ToString::to_string);
+        outcome
     }
 }

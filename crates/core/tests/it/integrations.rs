@@ -148,7 +148,10 @@ async fn a_keychain_that_refuses_is_named_and_nothing_is_saved() {
 #[tokio::test]
 async fn the_default_is_one_and_falls_back_to_the_built_in_one() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
-    let policy = Policy { microsoft: MicrosoftPolicy { client_id: Some(TENANT.into()), ..MicrosoftPolicy::default() } };
+    let policy = Policy {
+        microsoft: MicrosoftPolicy { client_id: Some(TENANT.into()), ..MicrosoftPolicy::default() },
+        ..Policy::default()
+    };
     let outside = Outside::new(machine.clock(), Vault::new(vault).expect("a thread"));
     let core = machine.open_with(Outside { policy, ..outside });
     let default = || {
@@ -178,7 +181,10 @@ async fn the_default_is_one_and_falls_back_to_the_built_in_one() {
 #[tokio::test]
 async fn the_first_one_is_the_default_where_there_is_no_built_in_one() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
-    let policy = Policy { microsoft: MicrosoftPolicy { hide_built_in: true, ..MicrosoftPolicy::default() } };
+    let policy = Policy {
+        microsoft: MicrosoftPolicy { hide_built_in: true, ..MicrosoftPolicy::default() },
+        ..Policy::default()
+    };
     let outside = Outside::new(machine.clock(), Vault::new(vault).expect("a thread"));
     let core = machine.open_with(Outside { policy, ..outside });
     for (name, is_default) in [("One", true), ("Two", false)] {

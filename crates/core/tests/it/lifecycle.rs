@@ -49,7 +49,7 @@ proptest! {
                 }
                 Step::Revoke => {
                     if let Some(id) = live(&core) {
-                        core.keys.revoke(&id).expect("revokes");
+                        core.keys.revoke(&id, None).expect("revokes");
                     }
                 }
                 Step::Clock { hours } => machine.step(hours * UnixMs::HOUR),
@@ -90,7 +90,7 @@ fn each_ending_is_told_to_the_holder_and_to_nobody_else() {
     assert_eq!(verdict(first.expose()), Verdict::Valid(first.id()));
     let (_, second) = core.keys.create(new_key("second", 7, Some(first.id()))).expect("creates");
     assert_eq!(verdict(first.expose()), ended(&first, Ending::Replaced));
-    core.keys.revoke(&second.id()).expect("revokes");
+    core.keys.revoke(&second.id(), None).expect("revokes");
     assert_eq!(verdict(second.expose()), ended(&second, Ending::Revoked));
     let (_, third) = core.keys.create(new_key("third", 7, None)).expect("creates");
     machine.step(7 * UnixMs::DAY);
@@ -148,7 +148,7 @@ fn a_key_revoked_by_another_process_is_refused_within_100_ms() {
     while runtime.block_on(gateway.keys.verify(text.expose())) != Verdict::Valid(text.id()) {
         assert!(heard.elapsed() < Duration::from_secs(5), "the new key was never heard of");
     }
-    window.keys.revoke(&text.id()).expect("revokes");
+    window.keys.revoke(&text.id(), None).expect("revokes");
     let revoked = Instant::now();
     while matches!(runtime.block_on(gateway.keys.verify(text.expose())), Verdict::Valid(_)) {
         assert!(revoked.elapsed() < Duration::from_secs(5), "the revocation was never heard of");
@@ -162,9 +162,9 @@ fn revoking_twice_or_the_unknown_is_said() {
     let machine = Machine::new();
     let core = machine.open();
     let (_, text) = core.keys.create(new_key("k", 7, None)).expect("creates");
-    core.keys.revoke(&text.id()).expect("revokes");
-    assert_eq!(core.keys.revoke(&text.id()).expect_err("refused").code(), Code::KeyAlreadyEnded);
-    assert_eq!(core.keys.revoke(&KeyText::generate().id()).expect_err("refused").code(), Code::KeyNotFound);
+    core.keys.revoke(&text.id(), None).expect("revokes");
+    assert_eq!(core.keys.revoke(&text.id(), None).expect_err("refused").code(), Code::KeyAlreadyEnded);
+    assert_eq!(core.keys.revoke(&KeyText::generate().id(), None).expect_err("refused").code(), Code::KeyNotFound);
 }
 
 #[test]

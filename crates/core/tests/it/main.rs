@@ -16,5 +16,7 @@ mod connections;
 mod durability;
 mod integrations;
 mod lifecycle;
+mod oversight;
+mod upkeep;
 mod usage;
 mod vaults;

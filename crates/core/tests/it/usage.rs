@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{Machine, new_key};
+use atthene_core::Format;
 use atthene_core::UnixMs;
-use atthene_core::activity::{Call, Caller, Outcome};
+use atthene_core::activity::{Call, Caller, Outcome, Span};
 use atthene_core::keys::KeyId;
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call {
@@ -16,6 +17,7 @@ fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call 
         bytes_out: 20,
         gateway_time: Duration::from_micros(80),
         runtime_time: None,
+        trouble: None,
     }
 }
 
@@ -88,4 +90,63 @@ fn a_caller_that_changes_its_name_at_every_call_fills_nothing() {
     core.usage.flush().expect("flushes");
     assert_eq!(core.keys.list().expect("lists")[0].requests, 5_000);
     assert!(core.usage.recent_callers(&key.id).expect("reads").len() <= 257);
+}
+
+#[test]
+fn a_report_counts_every_call_once_and_its_export_holds_the_same() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 365, None)).expect("creates");
+    // Two a day for 100 days, the last of them now.
+    for day in (0..100).rev() {
+        core.usage.record(call(&key.id, "node", "", Outcome::Answered));
+        core.usage.record(call(&key.id, "", "curl/8", Outcome::Refused("replaced_key")));
+        core.usage.flush().expect("flushes");
+        if day > 0 {
+            machine.step(UnixMs::DAY);
+        }
+    }
+    for (span, steps) in [(Span::Day, 24), (Span::Week, 7), (Span::Month, 30), (Span::Quarter, 90)] {
+        let report = core.usage.report(span).expect("reports");
+        let days = u64::try_from(span.days()).expect("positive");
+        assert_eq!((report.steps.len(), report.answered.len(), report.refused.len()), (steps, steps, steps));
+        assert_eq!((report.total.answered, report.total.refused, report.total.failed), (days, days, 0), "{span:?}");
+        assert_eq!(report.answered.iter().sum::<u64>(), days);
+        assert_eq!(report.programs.iter().map(|program| program.steps.iter().sum::<u64>()).sum::<u64>(), 2 * days);
+        assert!(report.gateway.expect("measured").p99_us < 200.0);
+        let mut json = Vec::new();
+        core.usage.export(span, Format::Json, &mut json).expect("exports");
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("JSON");
+        let answered = rows.iter().filter(|row| row["outcome"] == "answered");
+        assert_eq!(answered.map(|row| row["requests"].as_u64().expect("a number")).sum::<u64>(), days);
+    }
+    // The week before the last one, too.
+    assert_eq!(core.usage.report(Span::Week).expect("reports").before.answered, 7);
+}
+
+#[test]
+fn hours_become_days_and_days_go_after_two_years() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 365, None)).expect("creates");
+    let count = |sql: &str| -> i64 {
+        let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+        db.query_row(sql, [], |row| row.get(0)).expect("counts")
+    };
+    for _ in 0..3 {
+        core.usage.record(call(&key.id, "node", "", Outcome::Answered));
+        core.usage.flush().expect("flushes");
+        machine.step(UnixMs::HOUR);
+    }
+    core.usage.roll_up().expect("rolls up");
+    assert_eq!(count("SELECT count(*) FROM usage_hours"), 3);
+    machine.step(94 * UnixMs::DAY);
+    core.usage.roll_up().expect("rolls up");
+    core.usage.roll_up().expect("twice is once");
+    assert_eq!(count("SELECT count(*) FROM usage_hours"), 0);
+    assert_eq!(count("SELECT sum(requests) FROM usage_days"), 3);
+    assert_eq!(count("SELECT sum(requests) FROM latency_days"), 3);
+    machine.step(700 * UnixMs::DAY);
+    core.usage.roll_up().expect("rolls up");
+    assert_eq!(count("SELECT count(*) FROM usage_days"), 0);
 }

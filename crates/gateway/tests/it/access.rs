@@ -35,7 +35,7 @@ fn each_ended_key_is_told_how_it_ended_and_a_stranger_is_not() {
     );
     assert!(replaced.head.contains("application/problem+json"));
 
-    running.core.keys.revoke(&second.id()).expect("revokes");
+    running.core.keys.revoke(&second.id(), None).expect("revokes");
     assert_eq!(running.execute_with(&second).code(), "revoked_key");
 
     let third = running.key(None);
@@ -78,7 +78,7 @@ fn a_revoked_key_is_refused_on_a_connection_that_stays_open() {
         String::from_utf8_lossy(&buffer[..read]).into_owned()
     };
     assert!(call().starts_with("HTTP/1.1 204"));
-    running.core.keys.revoke(&key.id()).expect("revokes");
+    running.core.keys.revoke(&key.id(), None).expect("revokes");
     assert!(call().starts_with("HTTP/1.1 401"));
 }
 

@@ -1,0 +1,303 @@
+//! One list of what will break next, or has: each with what fixes it.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+use crate::Core;
+use crate::activity::{ActivityFilter, Kind};
+use crate::clock::UnixMs;
+use crate::connections::{ConnectionId, ConnectionState};
+use crate::error::Error;
+use crate::integrations::{IntegrationId, StoredSecret};
+use crate::keys::{KeyState, KeyView};
+use crate::store::notices;
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Weight {
+    /// Something does not work now.
+    Urgent,
+    /// Something will stop working, or should be looked at.
+    Warning,
+}
+
+/// What fixes it, as the faces offer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Fix {
+    /// Create a key that takes the place of the live one.
+    CreateKey,
+    /// Enter a new client secret.
+    EditIntegration {
+        /// Of this integration.
+        id: IntegrationId,
+    },
+    /// Sign in again.
+    SignInAgain {
+        /// This connection.
+        id: ConnectionId,
+    },
+    /// Look at the connections.
+    ShowTools,
+    /// Change a setting.
+    ShowPreferences,
+    /// Look at who was refused.
+    ShowUsage,
+    /// Look at the whole set-up.
+    SelfCheck,
+}
+
+/// One thing that needs attention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct Attention {
+    /// Names it as long as it lasts.
+    pub id: String,
+    /// How much it matters.
+    pub weight: Weight,
+    /// What is the matter.
+    pub title: String,
+    /// What it means, and what to do.
+    pub text: String,
+    /// What fixes it.
+    pub fix: Fix,
+    /// Names the notice of it, and after how long it is raised again; `None`: never again.
+    #[serde(skip)]
+    notice: (String, Option<i64>),
+}
+
+/// An API key older than this should be rotated.
+const OLD_KEY: i64 = 90 * UnixMs::DAY;
+/// Days before the end of a key on which a notice is raised.
+const KEY_NOTICES: [i64; 3] = [1, 3, 7];
+/// Days before the end of a client secret on which a notice is raised.
+const SECRET_NOTICES: [i64; 3] = [1, 7, 30];
+/// A burst of refused calls is shown for a day.
+const BURST_SHOWN: i64 = UnixMs::DAY;
+
+impl Attention {
+    /// A notice of it is raised once a day, as long as it lasts.
+    fn daily(id: String, weight: Weight, title: String, text: String, fix: Fix) -> Self {
+        let notice = (id.clone(), Some(UnixMs::DAY));
+        Self { id, weight, title, text, fix, notice }
+    }
+
+    /// A notice of it is raised once for each `step`.
+    fn stepped(self, step: i64) -> Self {
+        let notice = (format!("{} {step}", self.id), None);
+        Self { notice, ..self }
+    }
+}
+
+/// The days that are left, when they are few enough, and the notice that this falls under.
+fn days_left(at: UnixMs, now: UnixMs, steps: [i64; 3]) -> Option<(i64, i64)> {
+    let days = (at.0 - now.0).div_euclid(UnixMs::DAY) + 1;
+    steps.into_iter().find(|step| days <= *step).map(|step| (days, step))
+}
+
+fn in_days(days: i64) -> String {
+    match days {
+        ..=1 => "within a day".into(),
+        days => format!("in {days} days"),
+    }
+}
+
+impl Core {
+    /// What needs attention now, the urgent first. Blocks on SQLite.
+    pub fn attention(&self) -> Result<Vec<Attention>, Error> {
+        let now = self.clock.now();
+        let mut found = Vec::new();
+        if let Some(at) = self.settings.stopped_at() {
+            found.push(Attention::daily(
+                format!("stopped {}", at.0),
+                Weight::Urgent,
+                "Everything is stopped".into(),
+                "Applications are refused until you let the gateway go on.".into(),
+                Fix::ShowPreferences,
+            ));
+        }
+        let keys = self.keys.list()?;
+        found.extend(keys.first().and_then(|key| about_key(key, now)));
+        self.about_integrations(now, &mut found)?;
+        self.about_connections(&mut found)?;
+        if let Some((_, reason)) = self.signals.runtime_trouble() {
+            found.push(Attention::daily(
+                "runtime".into(),
+                Weight::Urgent,
+                "The agent runtime can\u{2019}t be reached".into(),
+                format!("Calls of applications fail: {reason}."),
+                Fix::ShowPreferences,
+            ));
+        }
+        if let Some(reason) = self.vault.trouble() {
+            found.push(Attention::daily(
+                "keychain".into(),
+                Weight::Urgent,
+                "The keychain gives nothing".into(),
+                format!("{reason} Sign-ins and connections need it; API keys work without."),
+                Fix::SelfCheck,
+            ));
+        }
+        self.about_bursts(now, &mut found)?;
+        found.sort_by_key(|attention| attention.weight);
+        Ok(found)
+    }
+
+    /// What needs attention and was not told on the desktop lately. What this returns counts as
+    /// told, also for every other process on this data.
+    pub fn due_notices(&self) -> Result<Vec<Attention>, Error> {
+        let found = self.attention()?;
+        let now = self.clock.now();
+        self.store.write(|tx| {
+            let mut due = Vec::new();
+            for attention in found {
+                let (id, again) = &attention.notice;
+                let since = again.map_or(UnixMs(i64::MIN), |pause| now.plus(-pause));
+                if notices::claim(tx, id, since, now)? {
+                    due.push(attention);
+                }
+            }
+            Ok(due)
+        })
+    }
+
+    fn about_integrations(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {
+        for integration in self.integrations.list()? {
+            let fix = Fix::EditIntegration { id: integration.id.clone() };
+            let (id, name) = (integration.id.as_str(), &integration.name);
+            if integration.secret == StoredSecret::Missing {
+                found.push(Attention::daily(
+                    format!("secret missing {id}"),
+                    Weight::Urgent,
+                    format!("The client secret of \u{201c}{name}\u{201d} is gone"),
+                    "It is not in the keychain any more, so nobody can sign in through it.".into(),
+                    fix,
+                ));
+                continue;
+            }
+            let Some(at) = integration.secret_expires_at else { continue };
+            let expired = at <= now;
+            let Some((days, step)) = days_left(at, now, SECRET_NOTICES) else { continue };
+            let (weight, title) = if expired {
+                (Weight::Urgent, format!("The client secret of \u{201c}{name}\u{201d} has expired"))
+            } else {
+                (Weight::Warning, format!("The client secret of \u{201c}{name}\u{201d} expires {}", in_days(days)))
+            };
+            let text = "Create a new one in Azure and enter it here; then sign-ins and connections go on.".into();
+            let attention = Attention::daily(format!("secret {id} {}", at.0), weight, title, text, fix);
+            found.push(attention.stepped(if expired { 0 } else { step }));
+        }
+        Ok(())
+    }
+
+    fn about_connections(&self, found: &mut Vec<Attention>) -> Result<(), Error> {
+        for connection in self.connections.list()? {
+            let (id, account) = (connection.id.as_str(), &connection.account);
+            let why = connection.problem.clone().unwrap_or_default();
+            let (title, fix) = match connection.state {
+                ConnectionState::Connected => continue,
+                ConnectionState::NeedsSignIn => {
+                    (format!("{account} has to sign in again"), Fix::SignInAgain { id: connection.id.clone() })
+                }
+                ConnectionState::Failing => (format!("The connection of {account} fails"), Fix::ShowTools),
+            };
+            found.push(Attention::daily(format!("connection {id}"), Weight::Urgent, title, why, fix));
+        }
+        Ok(())
+    }
+
+    fn about_bursts(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {
+        let since = Some(now.plus(-BURST_SHOWN));
+        let filter = ActivityFilter { kinds: vec![Kind::RefusalBurst], since, ..ActivityFilter::default() };
+        let mut told: Vec<String> = Vec::new();
+        for row in self.activity.page(&filter, None)?.rows {
+            let program = row.detail["program"].as_str().unwrap_or_default().to_owned();
+            if told.contains(&program) {
+                continue;
+            }
+            let reason = row.detail["reason"].as_str().unwrap_or_default();
+            found.push(Attention::daily(
+                format!("burst {program}"),
+                Weight::Warning,
+                format!("Many calls of {program} were refused"),
+                format!("{}. If it is an application of yours, give it the live key.", refused_as(reason)),
+                Fix::ShowUsage,
+            ));
+            told.push(program);
+        }
+        Ok(())
+    }
+}
+
+fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
+    let name = &key.name;
+    let id = &key.id.0;
+    if key.state == KeyState::Expired {
+        return Some(
+            Attention::daily(
+                format!("key expired {id}"),
+                Weight::Urgent,
+                format!("The key \u{201c}{name}\u{201d} has expired"),
+                "Every application is refused. Create a new key and put it into each.".into(),
+                Fix::CreateKey,
+            )
+            .stepped(0),
+        );
+    }
+    if key.ended_at.is_some() {
+        return None;
+    }
+    if let Some((days, step)) = key.expires_at.and_then(|at| days_left(at, now, KEY_NOTICES)) {
+        return Some(
+            Attention::daily(
+                format!("key expires {id}"),
+                Weight::Warning,
+                format!("The key \u{201c}{name}\u{201d} expires {}", in_days(days)),
+                "Create a new one and put it into your applications before that.".into(),
+                Fix::CreateKey,
+            )
+            .stepped(step),
+        );
+    }
+    (now.0 - key.created_at.0 > OLD_KEY).then(|| {
+        Attention::daily(
+            format!("key old {id}"),
+            Weight::Warning,
+            format!("The key \u{201c}{name}\u{201d} is {} days old", (now.0 - key.created_at.0) / UnixMs::DAY),
+            "The longer a key lives, the more places it may have leaked to. Create a new one.".into(),
+            Fix::CreateKey,
+        )
+        .stepped(0)
+    })
+}
+
+fn refused_as(reason: &str) -> &'static str {
+    match reason {
+        "replaced_key" => "It sends a key that was replaced",
+        "revoked_key" => "It sends a key that was revoked",
+        "expired_key" => "It sends a key that has expired",
+        "missing_key" => "It sends no key",
+        "malformed_authorization" | "invalid_key" => "It sends no key of this app",
+        "forbidden_host" | "forbidden_origin" => "It looks like a web page that tries to reach this machine",
+        _ => "It did not get through",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_up_to_the_end_and_fall_under_one_notice() {
+        let now = UnixMs(1_800_000_000_000);
+        let left = |ms: i64| days_left(now.plus(ms), now, KEY_NOTICES);
+        assert_eq!(left(8 * UnixMs::DAY), None);
+        assert_eq!(left(7 * UnixMs::DAY - 1), Some((7, 7)));
+        assert_eq!(left(3 * UnixMs::DAY - 1), Some((3, 3)));
+        assert_eq!(left(UnixMs::DAY + 1), Some((2, 3)));
+        assert_eq!(left(UnixMs::HOUR), Some((1, 1)));
+    }
+}

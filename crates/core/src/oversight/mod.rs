@@ -1,0 +1,13 @@
+//! What an admin watches: what needs attention, whether the set-up is sound, why a call was
+//! refused, and what to send along when asking for help.
+
+mod attention;
+mod diagnostics;
+mod explain;
+mod self_check;
+mod signals;
+
+pub use attention::{Attention, Fix, Weight};
+pub use explain::{Explanation, Rung, RungState, TroubledCall};
+pub use self_check::{Check, CheckState};
+pub use signals::Signals;

@@ -1,0 +1,233 @@
+//! Whether the set-up is sound, thing by thing, each with its remedy.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+use super::{Fix, Weight};
+use crate::Core;
+use crate::error::Error;
+use crate::keys::KeyState;
+use crate::network::NetworkError;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum CheckState {
+    /// It is sound.
+    Good,
+    /// It works, and could be better.
+    Warning,
+    /// It does not work.
+    Bad,
+    /// There is nothing to look at.
+    NotSetUp,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct Check {
+    /// Names it, the same in every version.
+    pub id: &'static str,
+    /// What was looked at.
+    pub name: &'static str,
+    /// What was found.
+    pub state: CheckState,
+    /// The same in words.
+    pub found: String,
+    /// What to do; `None`: nothing.
+    pub remedy: Option<String>,
+    /// What fixes it, where a face can offer it.
+    pub fix: Option<Fix>,
+}
+
+impl Check {
+    /// It is sound.
+    pub fn good(id: &'static str, name: &'static str, found: impl Into<String>) -> Self {
+        Self { id, name, state: CheckState::Good, found: found.into(), remedy: None, fix: None }
+    }
+
+    /// There is nothing to look at.
+    pub fn not_set_up(id: &'static str, name: &'static str, found: impl Into<String>) -> Self {
+        Self { state: CheckState::NotSetUp, ..Self::good(id, name, found) }
+    }
+
+    /// It works, and could be better.
+    pub fn warning(id: &'static str, name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: CheckState::Warning, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
+    }
+
+    /// It does not work.
+    pub fn bad(id: &'static str, name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: CheckState::Bad, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
+    }
+
+    fn fixed_by(self, fix: Fix) -> Self {
+        Self { fix: Some(fix), ..self }
+    }
+}
+
+/// A name that no secret has: asking for it wakes the keychain without touching anything.
+const NO_SECRET: &str = "Self-check";
+/// A clock further off than this breaks sign-ins: tokens would seem to be of the future.
+const CLOCK_OFF: i64 = 5 * 60_000;
+
+impl Core {
+    /// Looks at everything that no face needs to be asked for. Waits for the keychain and the
+    /// network.
+    pub async fn self_check(&self) -> Result<Vec<Check>, Error> {
+        let mut checks = vec![self.check_key()?, self.check_keychain().await];
+        let (authority, clock) = self.check_authority().await?;
+        checks.extend([authority, clock]);
+        checks.push(self.check_runtime().await);
+        checks.push(self.check_secrets()?);
+        checks.push(self.check_connections()?);
+        checks.push(self.check_record()?);
+        Ok(checks)
+    }
+
+    fn check_key(&self) -> Result<Check, Error> {
+        let (id, name) = ("key", "API key");
+        let live = self.keys.list()?.into_iter().next().filter(|key| key.ended_at.is_none());
+        let Some(key) = live.filter(|key| key.state != KeyState::Expired) else {
+            return Ok(Check::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
+        };
+        let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("key "));
+        Ok(match about {
+            Some(about) => Check::warning(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix),
+            None => Check::good(id, name, format!("\u{201c}{}\u{201d} is live.", key.name)),
+        })
+    }
+
+    async fn check_keychain(&self) -> Check {
+        let (id, name) = ("keychain", "Keychain");
+        match self.vault.get(NO_SECRET).await {
+            Ok(_) => Check::good(id, name, "It is open."),
+            Err(error) => {
+                let error = Error::from(error);
+                Check::bad(id, name, error.to_string(), error.remedy())
+            }
+        }
+    }
+
+    /// Whether the authority of the default integration answers, and what time it has.
+    async fn check_authority(&self) -> Result<(Check, Check), Error> {
+        let (id, name) = ("authority", "Sign-in service");
+        let clock = ("clock", "Clock");
+        let Some(url) = self.integrations.default_discovery_url()? else {
+            let none = "No integration is set up.";
+            return Ok((Check::not_set_up(id, name, none), Check::not_set_up(clock.0, clock.1, none)));
+        };
+        let asked = self.clock.now();
+        Ok(match self.network.get(&url).await {
+            Ok(answer) => {
+                let host = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
+                let reached = Check::good(id, name, format!("{} answers.", host.unwrap_or_default()));
+                (reached, clock_check(clock, answer.headers(), (asked.0 + self.clock.now().0) / 2))
+            }
+            Err(error) => {
+                let remedy = match &error {
+                    NetworkError::Certificate { .. } => {
+                        "Ask whoever looks after your network: something between you and Microsoft opens the connection."
+                    }
+                    _ => "Check the connection of this machine, its proxy and its firewall.",
+                };
+                let unknown = Check::not_set_up(clock.0, clock.1, "It can only be compared while the service answers.");
+                (Check::bad(id, name, format!("{error}."), remedy), unknown)
+            }
+        })
+    }
+
+    async fn check_runtime(&self) -> Check {
+        let (id, name) = ("runtime", "Agent runtime");
+        let Some(url) = self.settings.current().runtime_url.clone() else {
+            return Check::not_set_up(id, name, "None is set; the built-in agent answers alone.");
+        };
+        match self.test_runtime(&url).await {
+            Ok(answered) => Check::good(id, name, answered),
+            Err(error) => Check::bad(id, name, error.to_string(), "Check that it runs and that its URL is right.")
+                .fixed_by(Fix::ShowPreferences),
+        }
+    }
+
+    /// Asks an agent runtime whether it is there; tells what answered. Any answer is one: what
+    /// it says to a bare GET is its own affair.
+    pub async fn test_runtime(&self, url: &str) -> Result<String, Error> {
+        let url = crate::settings::checked_runtime_url(url)?;
+        let answer = self.network.get(&url).await;
+        match answer {
+            Ok(answer) => {
+                let server = answer.headers().get(http::header::SERVER).and_then(|value| value.to_str().ok());
+                let by = server.map_or(String::new(), |server| format!(" ({server})"));
+                Ok(format!("{url} answers{by} with status {}.", answer.status().as_u16()))
+            }
+            Err(NetworkError::Redirect(_)) => Ok(format!("{url} answers with a redirect.")),
+            Err(error) => Err(Error::RuntimeTest(error.to_string())),
+        }
+    }
+
+    fn check_secrets(&self) -> Result<Check, Error> {
+        let (id, name) = ("secrets", "Client secrets");
+        let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("secret"));
+        let Some(about) = about else { return Ok(Check::good(id, name, "None is missing or expires soon.")) };
+        let make = if about.weight == Weight::Urgent { Check::bad } else { Check::warning };
+        Ok(make(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix))
+    }
+
+    fn check_connections(&self) -> Result<Check, Error> {
+        let (id, name) = ("connections", "Connections");
+        let all = self.connections.list()?.len();
+        let broken: Vec<_> =
+            self.attention()?.into_iter().filter(|found| found.id.starts_with("connection ")).collect();
+        Ok(match (all, broken.into_iter().next()) {
+            (0, _) => Check::not_set_up(id, name, "Nobody is connected."),
+            (_, None) => Check::good(id, name, "All of them work."),
+            (_, Some(first)) => Check::bad(id, name, format!("{}.", first.title), first.text).fixed_by(first.fix),
+        })
+    }
+
+    /// The whole chain is walked on the page Activity; here only its end.
+    fn check_record(&self) -> Result<Check, Error> {
+        let rows = self.activity.newest()?;
+        Ok(Check::good("database", "Database", format!("It is sound; the record has come to row {rows}.")))
+    }
+}
+
+fn clock_check((id, name): (&'static str, &'static str), headers: &http::HeaderMap, ours: i64) -> Check {
+    let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
+    let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let Some(theirs) = theirs.map(|at| at.timestamp().as_millisecond()) else {
+        return Check::not_set_up(id, name, "The service did not say what time it has.");
+    };
+    let off = ours - theirs;
+    let minutes = off.abs() / 60_000;
+    if off.abs() > CLOCK_OFF {
+        let side = if off > 0 { "ahead" } else { "behind" };
+        return Check::bad(
+            id,
+            name,
+            format!("This machine\u{2019}s clock is {minutes} minutes {side}."),
+            "Turn on automatic time; sign-ins fail with a wrong clock.",
+        );
+    }
+    Check::good(id, name, "It agrees with the sign-in service\u{2019}s, within seconds to a few minutes.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_told_by_how_much() {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::DATE, http::HeaderValue::from_static("Mon, 23 Nov 2026 12:00:00 GMT"));
+        let noon = 1_795_435_200_000;
+        let at = |ms: i64| clock_check(("clock", "Clock"), &headers, noon + ms);
+        assert_eq!(at(30_000).state, CheckState::Good);
+        assert_eq!(at(-4 * 60_000).state, CheckState::Good);
+        let ahead = at(7 * 60_000);
+        assert_eq!((ahead.state, ahead.found.contains("7 minutes ahead")), (CheckState::Bad, true));
+        assert!(at(-90 * 60_000).found.contains("90 minutes behind"));
+    }
+}

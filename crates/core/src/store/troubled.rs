@@ -1,0 +1,70 @@
+//! Queries on `troubled_calls`.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::activity::{Caller, Trouble};
+use crate::clock::UnixMs;
+use crate::keys::KeyId;
+use crate::oversight::TroubledCall;
+
+/// The latest this many are kept.
+const KEPT: i64 = 2000;
+
+pub(crate) fn add(
+    connection: &Connection,
+    at: UnixMs,
+    key: Option<&KeyId>,
+    caller: &Caller,
+    trouble: &Trouble,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO troubled_calls (request_id, at, method, path, code, detail, key_id, program, user_agent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            trouble.request_id,
+            at.0,
+            trouble.method,
+            trouble.path,
+            trouble.code,
+            trouble.detail,
+            key.map_or("", |key| &key.0),
+            caller.program,
+            caller.user_agent,
+        ])?;
+    Ok(())
+}
+
+pub(crate) fn forget_old(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM troubled_calls WHERE n <= (SELECT max(n) FROM troubled_calls) - ?1")?
+        .execute([KEPT])?;
+    Ok(())
+}
+
+pub(crate) fn latest(connection: &Connection, most: u32) -> rusqlite::Result<Vec<TroubledCall>> {
+    connection
+        .prepare_cached("SELECT * FROM troubled_calls ORDER BY n DESC LIMIT ?1")?
+        .query_map([most], call)?
+        .collect()
+}
+
+pub(crate) fn by_request_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<TroubledCall>> {
+    connection.prepare_cached("SELECT * FROM troubled_calls WHERE request_id = ?1")?.query_row([id], call).optional()
+}
+
+fn call(row: &Row<'_>) -> rusqlite::Result<TroubledCall> {
+    let key: String = row.get("key_id")?;
+    Ok(TroubledCall {
+        request_id: row.get("request_id")?,
+        at: UnixMs(row.get("at")?),
+        method: row.get("method")?,
+        path: row.get("path")?,
+        code: row.get("code")?,
+        detail: row.get("detail")?,
+        key_id: (!key.is_empty()).then(|| KeyId(key.into())),
+        program: row.get("program")?,
+        user_agent: row.get("user_agent")?,
+    })
+}

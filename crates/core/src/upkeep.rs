@@ -1,0 +1,86 @@
+//! Copies of the database, putting one back, and starting anew. Secrets stay in the keychain.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::activity::{Came, Entry, Kind};
+use crate::change::Change;
+use crate::clock::UnixMs;
+use crate::error::Error;
+use crate::store::upkeep as rows;
+use crate::vault::SecretChange;
+use crate::{Core, Settings};
+
+impl Core {
+    /// Copies the database to a file of that name, readable by its owner only. Blocks on SQLite.
+    pub fn back_up(&self, to: &Path) -> Result<(), Error> {
+        let failed = |reason: &dyn std::fmt::Display| Error::Backup(format!("The backup was not written: {reason}"));
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Made private before anything is in it, and put in place whole.
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+        self.store.copy_to(file.path())?;
+        file.persist(to).map_err(|error| failed(&error))?;
+        self.append(Kind::BackedUp, json!({}))
+    }
+
+    /// Puts a backup in the place of the database. A key that has ended since then stays ended.
+    /// Blocks on SQLite.
+    pub fn restore(&self, from: &Path) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.store.replace_with(from, |backup: &Connection, current: &Connection| {
+            rows::end_keys_that_ended(backup, current, now)?;
+            rows::forget_sign_ins(backup)?;
+            rows::count_on_revisions(backup, current)
+        })?;
+        self.append(Kind::Restored, json!({}))?;
+        self.read_again()
+    }
+
+    /// Deletes every key, connection, integration, counter and setting, and the secrets that
+    /// belong to them. The record stays.
+    pub async fn reset(&self) -> Result<(), Error> {
+        for connection in self.connections.list()? {
+            self.connections.disconnect(&connection.id).await?;
+        }
+        for integration in self.integrations.list()?.iter().filter(|integration| !integration.id.is_built_in()) {
+            self.integrations.delete(&integration.id).await?;
+        }
+        let fixed = Settings::clone(&self.settings.current()).reset_besides(&self.settings.fixed());
+        self.save_settings(fixed, SecretChange::Remove).await?;
+        self.store.write(|tx| Ok(rows::forget_keys_and_usage(tx)?))?;
+        self.append(Kind::WasReset, json!({}))?;
+        self.read_again()
+    }
+
+    fn append(&self, kind: Kind, detail: serde_json::Value) -> Result<(), Error> {
+        let entry = Entry { kind, subject: "database", outcome: Came::Done, detail };
+        self.store.write(|tx| Ok(self.recorder.append(tx, &entry)?))
+    }
+
+    fn read_again(&self) -> Result<(), Error> {
+        self.keys.reload()?;
+        self.settings.reload()?;
+        for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
+            self.changes.tell(change);
+        }
+        Ok(())
+    }
+
+    /// Stops everything: the gateway refuses, open calls are cut, nothing is handed out, until
+    /// [`Core::resume`]. Blocks on SQLite.
+    pub fn stop_everything(&self) -> Result<UnixMs, Error> {
+        let now = self.clock.now();
+        self.settings.set_stopped(Some(now))?;
+        self.changes.tell(Change::Attention);
+        Ok(self.settings.stopped_at().unwrap_or(now))
+    }
+
+    /// Lets the gateway go on. Blocks on SQLite.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.settings.set_stopped(None)?;
+        self.changes.tell(Change::Attention);
+        Ok(())
+    }
+}

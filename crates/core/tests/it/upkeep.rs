@@ -1,0 +1,100 @@
+//! Backups, and what putting one back must not do; starting anew; stopping everything.
+
+use atthene_core::keys::KeyState;
+use atthene_core::{Code, SecretChange, Settings};
+
+use crate::common::{Machine, live, new_key};
+
+#[tokio::test]
+async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (_, text) = core.keys.create(new_key("CI", 30, None)).expect("creates");
+    core.settings.save(Settings { clipboard_seconds: 60, ..Settings::default() }).expect("saves");
+    let file = machine.dir.path().join("copy.backup");
+    core.back_up(&file).expect("backs up");
+
+    core.settings.save(Settings::default()).expect("saves");
+    core.restore(&file).expect("restores");
+    assert_eq!(core.settings.current().clipboard_seconds, 60);
+    assert_eq!(live(&core), Some(text.id()), "it was live all along");
+
+    core.keys.revoke(&text.id(), None).expect("revokes");
+    let other = machine.open();
+    core.restore(&file).expect("restores");
+    assert_eq!(live(&core), None);
+    assert_eq!(core.keys.list().expect("lists")[0].state, KeyState::Revoked);
+    assert!(!matches!(core.keys.verify(text.expose()).await, atthene_core::keys::Verdict::Valid(_)));
+    // The other process hears of it.
+    for _ in 0..200 {
+        if other.settings.current().clipboard_seconds == 60 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(other.settings.current().clipboard_seconds, 60);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::new();
+    let core = machine.open();
+    let file = machine.dir.path().join("copy.backup");
+    core.back_up(&file).expect("backs up");
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    for text in ["no database at all", ""] {
+        let wrong = machine.dir.path().join("wrong");
+        std::fs::write(&wrong, text).expect("written");
+        assert_eq!(core.restore(&wrong).expect_err("refused").code(), Code::BackupFailed);
+    }
+    assert_eq!(core.restore(&machine.dir.path().join("missing")).expect_err("refused").code(), Code::BackupFailed);
+    let newer = rusqlite::Connection::open(&file).expect("opens");
+    newer.pragma_update(None, "user_version", 99).expect("set");
+    drop(newer);
+    assert_eq!(core.restore(&file).expect_err("refused").code(), Code::BackupFailed);
+}
+
+#[tokio::test]
+async fn a_reset_leaves_the_record_and_nothing_else() {
+    let machine = Machine::new();
+    let core = machine.open();
+    core.keys.create(new_key("CI", 30, None)).expect("creates");
+    let settings = Settings { runtime_url: Some("http://127.0.0.1:9".into()), ..Settings::default() };
+    core.save_settings(settings, SecretChange::Replace("not-a-real-credential".into())).await.expect("saves");
+    let acts = core.activity.newest().expect("reads");
+    core.reset().await.expect("resets");
+    assert!(core.keys.list().expect("lists").is_empty());
+    assert_eq!(*core.settings.current(), Settings::default());
+    assert_eq!(core.runtime_credential().await.expect("asks").map(drop), None);
+    assert!(core.activity.newest().expect("reads") > acts);
+    core.activity.verify().expect("walks");
+}
+
+#[tokio::test]
+async fn diagnostics_hold_no_secret_and_no_address() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (_, text) = core.keys.create(new_key("Key of Contoso", 30, None)).expect("creates");
+    let settings = Settings { runtime_url: Some("https://agents.contoso.example".into()), ..Settings::default() };
+    core.save_settings(settings, SecretChange::Replace("not-a-real-credential".into())).await.expect("saves");
+    core.signals.runtime_seen(Err("connection refused".into()));
+    let diagnostics = core.diagnostics().expect("tells");
+    for planted in [text.expose(), &text.expose()[15..], "not-a-real-credential", "contoso", "Contoso"] {
+        assert!(!diagnostics.contains(planted), "{planted} is in:\n{diagnostics}");
+    }
+    assert!(diagnostics.contains("connection refused"), "{diagnostics}");
+}
+
+#[test]
+fn what_was_stopped_stays_stopped_until_somebody_lets_it_go_on() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let stopped_at = core.stop_everything().expect("stops");
+    assert_eq!(core.stop_everything().expect("stops"), stopped_at, "once");
+    assert_eq!(machine.open().settings.stopped_at(), Some(stopped_at));
+    assert_eq!(core.attention().expect("looks")[0].title, "Everything is stopped");
+    core.resume().expect("goes on");
+    assert_eq!(machine.open().settings.stopped_at(), None);
+}
