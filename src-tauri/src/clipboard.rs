@@ -56,6 +56,15 @@ pub(crate) fn clear_now<R: Runtime>(app: &AppHandle<R>) {
     }
 }
 
+/// Whether this desktop has a clipboard. Blocks on it.
+pub(crate) fn is_within_reach<R: Runtime>(app: &AppHandle<R>) -> Result<(), String> {
+    match app.clipboard().read_text().map_err(|error| error.to_string()) {
+        // Empty, or holding a picture: it can be asked, and that is all that matters.
+        Err(reason) if reason.contains("not available in the requested format") => Ok(()),
+        other => other.map(drop),
+    }
+}
+
 impl CopiedKey {
     fn lock(&self) -> std::sync::MutexGuard<'_, Copied> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

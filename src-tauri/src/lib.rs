@@ -6,49 +6,60 @@ mod commands;
 mod deep_link;
 #[cfg(target_os = "linux")]
 mod locale;
+mod log;
 mod new_key;
+mod notices;
 mod startup;
+mod tray;
+mod watch;
+mod web_processes;
 mod window;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use atthene_core::identity::{IDENTIFIER, Profile};
-use tauri::{App, Builder, Context, RunEvent, Runtime};
-use tracing_subscriber::EnvFilter;
+use tauri::{App, Builder, Context, Manager, RunEvent, Runtime};
+use tauri_plugin_autostart::MacosLauncher;
 
 pub use commands::NAMES as COMMAND_NAMES;
 
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
 use startup::{RealDesktop, Startup};
+use tray::Tray;
+use watch::Look;
+use window::AfterClose;
 
 /// Runs the app until its window closes.
 pub fn run() -> ExitCode {
-    // Standard error, so that a terminal and the journal get it. RUST_LOG chooses.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,atthene=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
     #[cfg(target_os = "linux")]
     locale::make_usable();
-    let builder = Builder::default()
+    let profile = Profile::from_environment();
+    let log = log::begin(profile.as_ref().map(Profile::data_dir));
+    let mut builder = Builder::default()
         // First of all plugins: a second start ends here and raises the first window.
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| {
             match deep_link::from_arguments(&arguments) {
                 Some(link) => deep_link::take(app, link),
+                None if is_hidden(&arguments) => {}
                 None => window::raise(app),
             }
         }));
-    match build(builder.manage(RealDesktop), Profile::from_environment()) {
+    if let Some(log) = log {
+        builder = builder.manage(log);
+    }
+    match build(builder.manage(RealDesktop), profile) {
         Ok(app) => {
-            app.run(|app, event| {
-                if let RunEvent::Exit = event {
+            app.run(|app, event| match event {
+                // No code: the last window is gone, and nobody asked the app itself to end.
+                RunEvent::ExitRequested { code: None, api, .. } if app.state::<AfterClose>().keeps_running() => {
+                    api.prevent_exit();
+                }
+                RunEvent::Exit => {
                     clipboard::clear_now(app);
                     startup::stop(app);
                 }
+                _ => {}
             });
             ExitCode::SUCCESS
         }
@@ -59,22 +70,38 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// At login the app starts without a window.
+const HIDDEN: &str = "--hidden";
+
+fn is_hidden(arguments: &[String]) -> bool {
+    arguments.iter().skip(1).any(|argument| argument == HIDDEN)
+}
+
 /// The app on any runtime, so that tests can ask it what the real one would answer.
 pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri::Result<App<R>> {
     let mut context: Context<R> = tauri::generate_context!();
     IDENTIFIER.clone_into(&mut context.config_mut().identifier);
     commands::register(builder)
+        .plugin(tauri_plugin_autostart::init(MacosLauncher::LaunchAgent, Some(vec![HIDDEN])))
         .plugin(tauri_plugin_clipboard_manager::init())
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_notification::init())
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
         .manage(CopiedKey::default())
+        .manage(AfterClose::default())
+        .manage(Look::default())
+        .manage(Tray::<R>::default())
         .setup(|app| {
-            startup::begin(app.handle());
-            window::open(app.handle())?;
-            // A cold start: the desktop started the app for this link.
             let arguments: Vec<String> = std::env::args().collect();
+            if is_hidden(&arguments) {
+                app.state::<AfterClose>().keep_running();
+            } else {
+                window::open(app.handle())?;
+            }
+            startup::begin(app.handle());
+            // A cold start: the desktop started the app for this link.
             if let Some(link) = deep_link::from_arguments(&arguments) {
                 deep_link::take(app.handle(), link);
             }

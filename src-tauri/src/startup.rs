@@ -1,16 +1,17 @@
 //! Opens the profile beside the window, never before it: a database that waits for another
 //! program must not keep the window away.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atthene_core::identity::Profile;
-use atthene_core::{Actor, Change, Core, Error, ErrorView};
+use atthene_core::{Actor, Change, Core, Error, ErrorView, Settings};
 use atthene_gateway::{Gateway, GatewayState, Limits};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::{deep_link, window};
+use crate::{deep_link, tray, watch as watching, window};
 
 /// The event that carries a [`Change`] to the window.
 const CHANGE: &str = "change";
@@ -41,6 +42,17 @@ impl Startup {
             .unwrap_or_else(|| Err(Error::Internal("the start was broken off".into()).view()))
     }
 
+    /// The folder that holds the database and the log.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, Error> {
+        let profile = self.profile.as_ref().ok_or_else(no_home)?;
+        Ok(profile.data_dir().to_owned())
+    }
+
+    /// The settings in force, once the profile is open.
+    pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
+        self.opened.borrow().as_ref().and_then(|opened| opened.as_ref().ok()).map(|core| core.settings.current())
+    }
+
     /// The gateway's state; `Starting` until there is one.
     pub(crate) fn gateway_state(&self) -> GatewayState {
         self.gateway().as_ref().map_or(GatewayState::Starting, Gateway::state)
@@ -56,6 +68,10 @@ impl Startup {
     }
 }
 
+fn no_home() -> Error {
+    Error::Internal("this account has no home folder".into())
+}
+
 /// Past this the window is shown and the gateway started, painted or not.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -65,23 +81,33 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
     tauri::async_runtime::spawn(async move {
         let core = match open(&app).await {
             Ok(core) => core,
-            Err(error) => return tracing::error!(code = ?error.code, "{}", error.message),
+            Err(error) => {
+                tracing::error!(code = ?error.code, "{}", error.message);
+                // Started without a window, a person would not hear of it.
+                return window::raise(&app);
+            }
         };
         let changes = core.changes().listen();
         tauri::async_runtime::spawn(tell_window(app.clone(), core.clone(), changes));
         let startup = app.state::<Startup>();
-        // Past the patience the gateway starts all the same: applications wait for it.
-        let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
-        window::show(&app);
-        tauri::async_runtime::spawn(settle_secrets(core.clone()));
-        if app.try_state::<RealDesktop>().is_some() {
-            let handle = app.clone();
-            // It writes files and asks the desktop's own tools.
-            tokio::task::spawn_blocking(move || deep_link::register(&handle));
+        if window::is_open(&app) {
+            // Past the patience the gateway starts all the same: applications wait for it.
+            let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
+            window::show(&app);
         }
-        match Gateway::start(core, Limits::default()) {
+        tauri::async_runtime::spawn(settle_secrets(core.clone()));
+        match Gateway::start(core.clone(), Limits::default()) {
             Ok(gateway) => *startup.gateway() = Some(gateway),
             Err(error) => tracing::error!(%error, "the gateway has no thread"),
+        }
+        tauri::async_runtime::spawn(watching::run(app.clone(), core));
+        if app.try_state::<RealDesktop>().is_some() {
+            let handle = app.clone();
+            // They write files and ask the desktop's own tools.
+            tokio::task::spawn_blocking(move || {
+                tray::begin(&handle);
+                deep_link::register(&handle);
+            });
         }
     });
 }
@@ -91,7 +117,7 @@ async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
     let profile = startup.profile.clone();
     let opened = tokio::task::spawn_blocking(move || match profile {
         Some(profile) => Core::open(&profile, Actor::Window),
-        None => Err(Error::Internal("this account has no home folder".into())),
+        None => Err(no_home()),
     });
     let opened = match opened.await {
         Ok(opened) => opened.map_err(|error| error.view()),

@@ -1,16 +1,50 @@
-//! The one window: hidden until painted, and going nowhere.
+//! The one window: hidden until painted, going nowhere, and gone when it is closed: an app
+//! without a window keeps no web view.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use atthene_core::identity::PRODUCT_NAME;
+use atthene_core::{OnClose, Settings};
 use tauri::utils::config::WebviewUrl;
 use tauri::webview::NewWindowResponse;
-use tauri::{AppHandle, Emitter, Manager, Runtime, Theme, WebviewWindow, WebviewWindowBuilder, WindowEvent};
+use tauri::{
+    AppHandle, CloseRequestApi, Emitter, Manager, Runtime, Theme, WebviewWindow, WebviewWindowBuilder, WindowEvent,
+};
 
 use crate::new_key::NewKeySlot;
+use crate::startup::Startup;
+use crate::tray::Tray;
 
 /// The label that the capability names.
 pub(crate) const LABEL: &str = "main";
 /// Tells the page that the window was asked to close while a new key is not copied.
 const CLOSE_HELD: &str = "close-held";
+/// Tells the page that the person has to say what closing is to do.
+const CLOSE_ASKED: &str = "close-asked";
+/// Past this a new window is shown, painted or not.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What happens when the last window is gone.
+#[derive(Default)]
+pub(crate) struct AfterClose {
+    keep_running: AtomicBool,
+}
+
+impl AfterClose {
+    pub(crate) fn keeps_running(&self) -> bool {
+        self.keep_running.load(Ordering::Acquire)
+    }
+
+    /// The app stays without a window: it was started so, or the person wants it.
+    pub(crate) fn keep_running(&self) {
+        self.keep_running.store(true, Ordering::Release);
+    }
+
+    fn quit(&self) {
+        self.keep_running.store(false, Ordering::Release);
+    }
+}
 
 pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
     let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
@@ -30,19 +64,50 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
         tauri::webview::Color(255, 255, 255, 255)
     }))?;
     let handle = app.clone();
-    window.on_window_event(move |event| {
-        if let WindowEvent::CloseRequested { api, .. } = event
-            && handle.state::<NewKeySlot>().holds_uncopied()
-        {
-            api.prevent_close();
-            let _ = handle.emit(CLOSE_HELD, ());
-        }
+    window.on_window_event(move |event| match event {
+        WindowEvent::CloseRequested { api, .. } => close_requested(&handle, api),
+        WindowEvent::Destroyed => crate::web_processes::end_idle(&handle),
+        _ => {}
     });
     Ok(())
 }
 
+fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
+    if app.state::<NewKeySlot>().holds_uncopied() {
+        api.prevent_close();
+        let _ = app.emit(CLOSE_HELD, ());
+        return;
+    }
+    let after = app.state::<AfterClose>();
+    match app.state::<Startup>().settings().map(|settings| settings.on_close) {
+        Some(OnClose::KeepRunning) => after.keep_running(),
+        Some(OnClose::Ask) if app.state::<Tray<R>>().is_there() => after.keep_running(),
+        Some(OnClose::Ask) => {
+            api.prevent_close();
+            let _ = app.emit(CLOSE_ASKED, ());
+        }
+        // Without a profile there is nothing to keep running.
+        Some(OnClose::Quit) | None => after.quit(),
+    }
+}
+
+/// Closes the window the way that the person chose; kept as a setting where they want it kept.
+pub(crate) fn close<R: Runtime>(app: &AppHandle<R>, settings: &Settings) {
+    if settings.on_close == OnClose::Quit {
+        return app.exit(0);
+    }
+    if let Some(window) = main_window(app) {
+        let _ = window.close();
+    }
+}
+
 fn main_window<R: Runtime>(app: &AppHandle<R>) -> Option<WebviewWindow<R>> {
     app.get_webview_window(LABEL)
+}
+
+/// Whether there is a window, shown or not.
+pub(crate) fn is_open<R: Runtime>(app: &AppHandle<R>) -> bool {
+    main_window(app).is_some()
 }
 
 /// Shows the window for the first time. A window manager that refuses is not fought.
@@ -52,11 +117,20 @@ pub(crate) fn show<R: Runtime>(app: &AppHandle<R>) {
     }
 }
 
-/// Brings the window to the front.
+/// Brings the window to the front; makes one where there is none.
 pub(crate) fn raise<R: Runtime>(app: &AppHandle<R>) {
     if let Some(window) = main_window(app) {
         let _ = window.unminimize();
         let _ = window.show();
         let _ = window.set_focus();
+        return;
     }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Err(error) = open(&app) {
+            return tracing::error!(%error, "the window could not be opened");
+        }
+        tokio::time::sleep(PATIENCE).await;
+        show(&app);
+    });
 }

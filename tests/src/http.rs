@@ -33,6 +33,14 @@ pub async fn execute_with(base: &str, key: &str) -> Result<Answer> {
     request(&["--header", "Content-Type: application/json", "--data", body], &format!("{base}{EXECUTE}"), key).await
 }
 
+/// Executes the built-in agent as an application that calls itself so.
+pub async fn execute_as(user_agent: &str, key: &str) -> Result<Answer> {
+    let body = r#"{"agent_id": "atthene-status"}"#;
+    let json = "Content-Type: application/json";
+    let arguments = ["--user-agent", user_agent, "--header", json, "--data", body];
+    request(&arguments, &format!("http://127.0.0.1:8765{EXECUTE}"), key).await
+}
+
 /// Calls a route at the default address.
 pub async fn call(method: &str, path: &str, key: &str) -> Result<Answer> {
     request(&["--request", method], &format!("http://127.0.0.1:8765{path}"), key).await

@@ -2,6 +2,7 @@
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
 mod browser;
+mod desktop;
 mod http;
 mod parts;
 mod window;
@@ -12,9 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 pub use browser::Browser;
-pub use http::{Answer, call, execute, execute_with};
+pub use desktop::{NotificationDaemon, Panel};
+pub use http::{Answer, call, execute, execute_as, execute_with};
 pub use parts::{Emulate, Keychain, OpenIdProvider};
-pub use window::{Machine, Window};
+pub use window::{Machine, Window, app_is_running, end_app};
 
 /// How long the slowest step may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

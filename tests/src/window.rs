@@ -106,6 +106,20 @@ impl Machine {
     }
 }
 
+/// Whether the app under test runs.
+pub fn app_is_running() -> Result<bool> {
+    let app = Machine::app()?;
+    Ok(std::fs::read_dir("/proc")?
+        .flatten()
+        .any(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == app)))
+}
+
+/// Ends an app that has no driver any more.
+pub async fn end_app() -> Result<()> {
+    output("pkill", &["-TERM", "-f", &Machine::app()?.display().to_string()]).await?;
+    until("the app to end", || async { Ok((!app_is_running()?).then_some(())) }).await
+}
+
 /// A test that failed leaves no app behind for the next one to meet.
 impl Drop for Window {
     fn drop(&mut self) {
@@ -247,6 +261,14 @@ impl Window {
         text.context("the new key has no text")
     }
 
+    /// Creates a key through the button of what needs attention. The dialog stays open.
+    pub async fn press_new_key_from_attention(&self, name: &str) -> Result<String> {
+        self.click("[data-attention] button").await?;
+        self.fill("#key-name", name).await?;
+        self.click("[form=create-key]").await?;
+        self.find("#new-key-text").await?.prop("value").await?.context("the new key has no text")
+    }
+
     /// Copies the new key and leaves its dialog.
     pub async fn copy_and_close(&self) -> Result<()> {
         self.click("#copy-key").await?;
@@ -273,19 +295,35 @@ impl Window {
         Ok(())
     }
 
-    /// Closes the window as a person does, and waits for the app to end.
+    /// Closes the window as a person does who wants the app to end, and waits until it has.
     pub async fn close(mut self) -> Result<()> {
         output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
         // The name on the session bus and the gateway's port must be free for the next window.
         until("the app to end", || async {
-            let app = Machine::app()?;
-            let running = std::fs::read_dir("/proc")?
-                .flatten()
-                .any(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == app));
-            Ok((!running).then_some(()))
+            // There is no tray here, so the app asks; once, as the answer is kept.
+            if let Ok(quit) = self.client.find(Locator::Css("#close-quit")).await {
+                let _ = quit.click().await;
+            }
+            Ok((!app_is_running()?).then_some(()))
         })
         .await?;
         self.driver.kill().await?;
+        Ok(())
+    }
+
+    /// Closes the window, and lets the app go on without it.
+    pub async fn leave(mut self) -> Result<()> {
+        output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
+        until("the window to be gone", || async {
+            if let Ok(keep) = self.client.find(Locator::Css("#close-keep")).await {
+                let _ = keep.click().await;
+            }
+            Ok((!output("wmctrl", &["-l"]).await?.contains("ATTHENE Settings")).then_some(()))
+        })
+        .await?;
+        ensure!(app_is_running()?, "the app ended with its window");
+        self.driver.kill().await?;
+        std::mem::forget(self);
         Ok(())
     }
 }

@@ -111,7 +111,7 @@ async fn a_data_folder_that_can_not_be_written_is_named() -> Result<()> {
 async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
     let machine = Machine::new()?;
     let window = Window::open(&machine).await?;
-    window.keys("\u{e009}4\u{e000}").await?;
+    window.keys("\u{e009}5\u{e000}").await?;
     window.fill("#clipboard-seconds", "5").await?;
     window.click("#save-preferences").await?;
     window.shows("form", "Saved.").await?;

@@ -58,6 +58,8 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.shows("[data-refusal=replaced_key]", "Nightly build").await?;
         check(&window, &format!("{scheme}-keys")).await?;
 
+        usage(&window, scheme).await?;
+
         window.click("#new-key").await?;
         window.shows("[role=dialog] li", "curl").await?;
         check(&window, &format!("{scheme}-create")).await?;
@@ -73,14 +75,48 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
 
         tools(&window, &machine, scheme).await?;
 
+        activity(&window, scheme).await?;
+
         window.press("Preferences").await?;
         window.fill("#runtime-url", "agents.example.com").await?;
         window.click("#save-preferences").await?;
         window.shows("[role=alert]", "must start with http://").await?;
         check(&window, &format!("{scheme}-preferences")).await?;
+        window.click("#tab-data").await?;
+        check(&window, &format!("{scheme}-data")).await?;
+        window.click("#data-reset").await?;
+        check(&window, &format!("{scheme}-reset")).await?;
+        window.press("Cancel").await?;
+        window.gone("[role=alertdialog]").await?;
+        window.click("#tab-check").await?;
+        window.find("[data-finding]").await?;
+        check(&window, &format!("{scheme}-self-check")).await?;
         window.close().await?;
     }
     Ok(())
+}
+
+async fn usage(window: &Window, scheme: &str) -> Result<()> {
+    window.click("#tab-usage").await?;
+    window.find("[data-program]").await?;
+    check(window, &format!("{scheme}-usage")).await?;
+    window.click("[data-request]").await?;
+    window.find("[data-rung=failed]").await?;
+    check(window, &format!("{scheme}-explain")).await?;
+    window.press("Close").await?;
+    window.gone("[role=dialog]").await?;
+    window.click("#tab-keys").await
+}
+
+async fn activity(window: &Window, scheme: &str) -> Result<()> {
+    window.press("Activity").await?;
+    window.find("[data-kind=key_created]").await?;
+    check(window, &format!("{scheme}-activity")).await?;
+    window.click("[data-kind=integration_added]").await?;
+    window.find("[data-field=client_id]").await?;
+    check(window, &format!("{scheme}-activity-detail")).await?;
+    window.press("Close").await?;
+    window.gone("[role=dialog]").await
 }
 
 async fn integrations(window: &Window, scheme: &str) -> Result<()> {

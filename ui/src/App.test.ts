@@ -142,10 +142,10 @@ describe('the keyboard', () => {
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
   })
 
-  test('Ctrl+2 goes to the preferences, which refuse what is no number', async () => {
+  test('Ctrl+5 goes to the preferences, which refuse what is no number', async () => {
     const { user } = open()
     await screen.findByText('No API key yet')
-    await user.keyboard('{Control>}4{/Control}')
+    await user.keyboard('{Control>}5{/Control}')
     const port = await screen.findByLabelText('Port')
     await user.clear(port)
     await user.type(port, '87x')

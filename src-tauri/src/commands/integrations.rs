@@ -7,9 +7,8 @@ use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationV
 use atthene_core::microsoft::{Catalogue, catalogue};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Runtime, State};
-use tauri_plugin_dialog::DialogExt;
 
-use super::{Answer, SecretRequest, blocking, on_core};
+use super::{Answer, SecretRequest, blocking, choose_new_file, on_core};
 use crate::startup::Startup;
 
 #[tauri::command]
@@ -79,9 +78,7 @@ pub(crate) async fn set_default_integration(startup: State<'_, Startup>, id: Int
 /// Asks in the desktop's own dialog where the page for the way back is to be saved.
 #[tauri::command]
 pub(crate) async fn choose_return_page<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    let ask = move || app.dialog().file().set_file_name(RETURN_PAGE_FILE).blocking_save_file();
-    let chosen = tokio::task::spawn_blocking(ask).await;
-    Ok(chosen.ok().flatten().and_then(|path| path.into_path().ok()))
+    choose_new_file(app, RETURN_PAGE_FILE.into()).await
 }
 
 #[tauri::command]

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use atthene_core::UnixMs;
 use atthene_core::activity::{CallerView, LastDay};
-use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, write_env_file};
+use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, RevokeReason, write_env_file};
 use serde::Serialize;
 use tauri::{AppHandle, Runtime, State};
-use tauri_plugin_dialog::DialogExt;
 use ts_rs::TS;
 
-use super::{Answer, blocking, on_core};
+use super::{Answer, blocking, choose_new_file, on_core};
 use crate::clipboard;
 use crate::new_key::NewKeySlot;
 use crate::startup::Startup;
@@ -43,8 +42,12 @@ pub(crate) async fn create_key(
 }
 
 #[tauri::command]
-pub(crate) async fn revoke_key(startup: State<'_, Startup>, id: KeyId) -> Answer<KeyView> {
-    on_core(&startup, move |core| core.keys.revoke(&id)).await
+pub(crate) async fn revoke_key(
+    startup: State<'_, Startup>,
+    id: KeyId,
+    reason: Option<RevokeReason>,
+) -> Answer<KeyView> {
+    on_core(&startup, move |core| core.keys.revoke(&id, reason)).await
 }
 
 #[tauri::command]
@@ -75,9 +78,7 @@ pub(crate) async fn copy_new_key<R: Runtime>(
 /// Asks for a .env file in the desktop's own dialog.
 #[tauri::command]
 pub(crate) async fn choose_env_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    let chosen =
-        tokio::task::spawn_blocking(move || app.dialog().file().set_file_name(".env").blocking_save_file()).await;
-    Ok(chosen.ok().flatten().and_then(|path| path.into_path().ok()))
+    choose_new_file(app, ".env".into()).await
 }
 
 #[tauri::command]

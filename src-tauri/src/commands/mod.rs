@@ -3,15 +3,18 @@
 mod connections;
 mod integrations;
 mod keys;
+mod oversight;
 mod preferences;
 mod shell;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use atthene_core::{Core, Error, ErrorView, SecretChange};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tauri::{Builder, Runtime};
+use tauri::{AppHandle, Builder, Runtime};
+use tauri_plugin_dialog::{DialogExt, FilePath};
 use ts_rs::TS;
 
 use crate::startup::Startup;
@@ -68,6 +71,28 @@ commands![
     connections::explain_error_code,
     preferences::get_settings,
     preferences::save_settings,
+    shell::close_window,
+    shell::open_data_folder,
+    oversight::usage_report,
+    oversight::choose_export,
+    oversight::export_usage,
+    oversight::activity_page,
+    oversight::verify_activity,
+    oversight::export_activity,
+    oversight::attention,
+    oversight::troubled_calls,
+    oversight::explain_refusal,
+    oversight::self_check,
+    preferences::fixed_settings,
+    preferences::test_runtime,
+    preferences::stop_everything,
+    preferences::resume_everything,
+    preferences::choose_backup,
+    preferences::back_up,
+    preferences::choose_restore,
+    preferences::restore,
+    preferences::reset,
+    preferences::copy_diagnostics,
 ];
 
 /// What is to become of a stored secret, as the page says it.
@@ -106,6 +131,21 @@ async fn on_core<T: Send + 'static>(
 ) -> Answer<T> {
     let core = startup.core().await?;
     blocking(move || use_case(core)).await
+}
+
+/// Asks for a file to write in the desktop's own dialog.
+async fn choose_new_file<R: Runtime>(app: AppHandle<R>, name: String) -> Answer<Option<PathBuf>> {
+    chosen(move || app.dialog().file().set_file_name(name).blocking_save_file()).await
+}
+
+/// Asks for a file to read in the desktop's own dialog.
+async fn choose_old_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
+    chosen(move || app.dialog().file().blocking_pick_file()).await
+}
+
+async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> Answer<Option<PathBuf>> {
+    let chosen = blocking(move || Ok(ask())).await?;
+    Ok(chosen.and_then(|path| path.into_path().ok()))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Answer<T> {

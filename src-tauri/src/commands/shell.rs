@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use atthene_core::{Error, Policy, checked_link};
+use atthene_core::{Error, OnClose, Policy, Settings, checked_link};
 use atthene_gateway::GatewayState;
 use serde::Serialize;
-use tauri::{AppHandle, Runtime, State};
+use tauri::{AppHandle, Manager, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 use ts_rs::TS;
 
-use super::{Answer, blocking};
+use super::{Answer, blocking, on_core};
 use crate::new_key::NewKeySlot;
 use crate::startup::{self, Startup};
+use crate::tray::Tray;
 
 /// What the page needs to know of the app that it belongs to.
 #[derive(Serialize, TS)]
@@ -21,20 +22,29 @@ pub(super) struct AppInfo {
     version: &'static str,
     /// Where the machine's administrator fixes things.
     policy_file: PathBuf,
+    /// Where the database and the log lie.
+    data_dir: PathBuf,
+    /// Whether this desktop has a tray that shows the app.
+    has_tray: bool,
 }
 
 /// Answers once the profile is open, or says why it can't be opened.
 #[tauri::command]
-pub(crate) async fn start_up(startup: State<'_, Startup>) -> Answer<AppInfo> {
+pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<AppInfo> {
     startup.core().await?;
-    Ok(AppInfo { version: env!("CARGO_PKG_VERSION"), policy_file: Policy::path() })
+    Ok(AppInfo {
+        version: env!("CARGO_PKG_VERSION"),
+        policy_file: Policy::path(),
+        data_dir: startup.data_dir().map_err(|error| error.view())?,
+        has_tray: app.state::<Tray<R>>().is_there(),
+    })
 }
 
 /// Tries once more to open the profile.
 #[tauri::command]
 pub(crate) async fn try_again<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<AppInfo> {
     startup::again(&app);
-    start_up(startup).await
+    start_up(app, startup).await
 }
 
 /// The page shows something.
@@ -46,12 +56,42 @@ pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, St
     Ok(())
 }
 
-/// Closes the app although a new key was not copied.
+/// Closes the window although a new key was not copied.
 #[tauri::command]
-pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, NewKeySlot>) -> Answer<()> {
+pub(crate) async fn close_anyway<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    slot: State<'_, NewKeySlot>,
+) -> Answer<()> {
     slot.dismiss();
-    app.exit(0);
+    let core = startup.core().await?;
+    crate::window::close(&app, &core.settings.current());
     Ok(())
+}
+
+/// Closes the window after the person said what that is to do; the choice is kept.
+#[tauri::command]
+pub(crate) async fn close_window<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    on_close: OnClose,
+) -> Answer<()> {
+    let settings = on_core(&startup, move |core| {
+        core.settings.save(Settings { on_close, ..Settings::clone(&core.settings.current()) })
+    })
+    .await?;
+    crate::window::close(&app, &settings);
+    Ok(())
+}
+
+/// Shows the data folder in the desktop's file manager.
+#[tauri::command]
+pub(crate) async fn open_data_folder(startup: State<'_, Startup>) -> Answer<()> {
+    let folder = startup.data_dir().map_err(|error| error.view())?;
+    blocking(move || {
+        tauri_plugin_opener::open_path(folder, None::<&str>).map_err(|error| Error::BrowserFailed(error.to_string()))
+    })
+    .await
 }
 
 /// Copies a text that is no secret, such as a snippet.

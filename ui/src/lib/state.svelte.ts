@@ -1,9 +1,11 @@
 import {
   type AppInfo,
+  type Attention,
   type Backend,
   type Change,
   type ConnectionView,
   type ErrorView,
+  type Fix,
   type GatewayState,
   type IntegrationView,
   type KeyView,
@@ -24,6 +26,14 @@ export class AppState {
   keys = $state<KeyView[]>([])
   integrations = $state<IntegrationView[]>([])
   connections = $state<ConnectionView[]>([])
+  /** What needs attention, the urgent first. */
+  attention = $state<Attention[]>([])
+  /** What a person wants to do about it, until the page that does it has taken it up. */
+  wanted = $state<Fix | null>(null)
+  /** Grows with every row that is added to the record. */
+  activityNews = $state(0)
+  /** The settings that the machine's administrator has fixed. */
+  fixed = $state<string[]>([])
   /** Grows with every news of a sign-in. */
   signInNews = $state(0)
   lastDay = $state<LastDay>({ from: 0, keys: [], refusals: [] })
@@ -54,10 +64,13 @@ export class AppState {
   start(): () => void {
     const stop = this.backend.onChange((change) => this.#heard(change))
     const clock = setInterval(() => (this.now = Date.now()), 5000)
+    // Days run out without any news.
+    const minutes = setInterval(() => this.#attempt(() => this.#readAttention()), 60_000)
     void this.open(() => this.backend.startUp())
     return () => {
       stop()
       clearInterval(clock)
+      clearInterval(minutes)
       clearTimeout(this.#usageTimer)
     }
   }
@@ -79,6 +92,7 @@ export class AppState {
       this.#readSettings(),
       this.readIntegrations(),
       this.readConnections(),
+      this.#readAttention(),
     ])
   }
 
@@ -105,7 +119,22 @@ export class AppState {
   }
 
   async #readSettings() {
-    this.settings = await this.backend.getSettings()
+    const [settings, fixed] = await Promise.all([this.backend.getSettings(), this.backend.fixedSettings()])
+    this.settings = settings
+    this.fixed = fixed
+  }
+
+  async #readAttention() {
+    if (this.phase.name === 'failed') return
+    this.attention = await this.backend.attention()
+  }
+
+  /** Takes up what a person wants, where it is of this kind. */
+  take<K extends Fix['kind']>(kind: K): Extract<Fix, { kind: K }> | null {
+    if (this.wanted?.kind !== kind) return null
+    const wanted = this.wanted as Extract<Fix, { kind: K }>
+    this.wanted = null
+    return wanted
   }
 
   #heard(change: Change) {
@@ -123,8 +152,11 @@ export class AppState {
       integrations: () => this.readIntegrations(),
       connections: () => this.readConnections(),
       sign_ins: async () => void this.signInNews++,
+      activity: async () => void this.activityNews++,
+      attention: async () => {},
     }[change]
     this.#attempt(read)
+    if (change !== 'sign_ins') this.#attempt(() => this.#readAttention())
   }
 
   #lastUsage = 0

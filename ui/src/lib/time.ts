@@ -6,6 +6,7 @@ const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
 const exact = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' })
 const day = new Intl.DateTimeFormat('en', { dateStyle: 'medium' })
 const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+const short = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' })
 const number = new Intl.NumberFormat('en')
 
 /** "3 minutes ago", "in 12 days". */
@@ -20,6 +21,7 @@ export function ago(at: number, now: number): string {
 
 export const exactTime = (at: number) => exact.format(at)
 export const dayOf = (at: number) => day.format(at)
+export const shortDay = (at: number) => short.format(at)
 export const clockTime = (at: number) => clock.format(at)
 export const grouped = (value: number) => number.format(value)
 

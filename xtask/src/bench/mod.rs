@@ -2,6 +2,7 @@
 
 mod gateway;
 mod startup;
+mod store;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ pub enum Bench {
     Gateway(Output),
     /// Time to the key list, and memory, beside an empty window.
     Startup(Startup),
+    /// What each page costs over two years of use and a million rows of the record.
+    Store(Output),
 }
 
 #[derive(clap::Args)]
@@ -37,6 +40,7 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Gateway(output) => gateway::run(output.json.as_deref()),
         Bench::Startup(startup) => startup::run(startup),
+        Bench::Store(output) => store::run(output.json.as_deref()),
     }
 }
 

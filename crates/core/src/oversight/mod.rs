@@ -2,12 +2,14 @@
 //! refused, and what to send along when asking for help.
 
 mod attention;
+mod desktop;
 mod diagnostics;
 mod explain;
 mod self_check;
 mod signals;
 
 pub use attention::{Attention, Fix, Weight};
+pub use desktop::desktop_checks;
 pub use explain::{Explanation, Rung, RungState, TroubledCall};
-pub use self_check::{Check, CheckState};
+pub use self_check::{Finding, FindingState};
 pub use signals::Signals;

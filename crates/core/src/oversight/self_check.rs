@@ -13,7 +13,7 @@ use crate::network::NetworkError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
-pub enum CheckState {
+pub enum FindingState {
     /// It is sound.
     Good,
     /// It works, and could be better.
@@ -27,13 +27,13 @@ pub enum CheckState {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
-pub struct Check {
+pub struct Finding {
     /// Names it, the same in every version.
     pub id: &'static str,
     /// What was looked at.
     pub name: &'static str,
     /// What was found.
-    pub state: CheckState,
+    pub state: FindingState,
     /// The same in words.
     pub found: String,
     /// What to do; `None`: nothing.
@@ -42,25 +42,25 @@ pub struct Check {
     pub fix: Option<Fix>,
 }
 
-impl Check {
+impl Finding {
     /// It is sound.
     pub fn good(id: &'static str, name: &'static str, found: impl Into<String>) -> Self {
-        Self { id, name, state: CheckState::Good, found: found.into(), remedy: None, fix: None }
+        Self { id, name, state: FindingState::Good, found: found.into(), remedy: None, fix: None }
     }
 
     /// There is nothing to look at.
     pub fn not_set_up(id: &'static str, name: &'static str, found: impl Into<String>) -> Self {
-        Self { state: CheckState::NotSetUp, ..Self::good(id, name, found) }
+        Self { state: FindingState::NotSetUp, ..Self::good(id, name, found) }
     }
 
     /// It works, and could be better.
     pub fn warning(id: &'static str, name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: CheckState::Warning, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
+        Self { state: FindingState::Warning, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
     }
 
     /// It does not work.
     pub fn bad(id: &'static str, name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: CheckState::Bad, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
+        Self { state: FindingState::Bad, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
     }
 
     fn fixed_by(self, fix: Fix) -> Self {
@@ -76,7 +76,7 @@ const CLOCK_OFF: i64 = 5 * 60_000;
 impl Core {
     /// Looks at everything that no face needs to be asked for. Waits for the keychain and the
     /// network.
-    pub async fn self_check(&self) -> Result<Vec<Check>, Error> {
+    pub async fn self_check(&self) -> Result<Vec<Finding>, Error> {
         let mut checks = vec![self.check_key()?, self.check_keychain().await];
         let (authority, clock) = self.check_authority().await?;
         checks.extend([authority, clock]);
@@ -87,43 +87,43 @@ impl Core {
         Ok(checks)
     }
 
-    fn check_key(&self) -> Result<Check, Error> {
+    fn check_key(&self) -> Result<Finding, Error> {
         let (id, name) = ("key", "API key");
         let live = self.keys.list()?.into_iter().next().filter(|key| key.ended_at.is_none());
         let Some(key) = live.filter(|key| key.state != KeyState::Expired) else {
-            return Ok(Check::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
+            return Ok(Finding::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
         };
         let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("key "));
         Ok(match about {
-            Some(about) => Check::warning(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix),
-            None => Check::good(id, name, format!("\u{201c}{}\u{201d} is live.", key.name)),
+            Some(about) => Finding::warning(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix),
+            None => Finding::good(id, name, format!("\u{201c}{}\u{201d} is live.", key.name)),
         })
     }
 
-    async fn check_keychain(&self) -> Check {
+    async fn check_keychain(&self) -> Finding {
         let (id, name) = ("keychain", "Keychain");
         match self.vault.get(NO_SECRET).await {
-            Ok(_) => Check::good(id, name, "It is open."),
+            Ok(_) => Finding::good(id, name, "It is open."),
             Err(error) => {
                 let error = Error::from(error);
-                Check::bad(id, name, error.to_string(), error.remedy())
+                Finding::bad(id, name, error.to_string(), error.remedy())
             }
         }
     }
 
     /// Whether the authority of the default integration answers, and what time it has.
-    async fn check_authority(&self) -> Result<(Check, Check), Error> {
+    async fn check_authority(&self) -> Result<(Finding, Finding), Error> {
         let (id, name) = ("authority", "Sign-in service");
         let clock = ("clock", "Clock");
         let Some(url) = self.integrations.default_discovery_url()? else {
             let none = "No integration is set up.";
-            return Ok((Check::not_set_up(id, name, none), Check::not_set_up(clock.0, clock.1, none)));
+            return Ok((Finding::not_set_up(id, name, none), Finding::not_set_up(clock.0, clock.1, none)));
         };
         let asked = self.clock.now();
         Ok(match self.network.get(&url).await {
             Ok(answer) => {
                 let host = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
-                let reached = Check::good(id, name, format!("{} answers.", host.unwrap_or_default()));
+                let reached = Finding::good(id, name, format!("{} answers.", host.unwrap_or_default()));
                 (reached, clock_check(clock, answer.headers(), (asked.0 + self.clock.now().0) / 2))
             }
             Err(error) => {
@@ -133,20 +133,21 @@ impl Core {
                     }
                     _ => "Check the connection of this machine, its proxy and its firewall.",
                 };
-                let unknown = Check::not_set_up(clock.0, clock.1, "It can only be compared while the service answers.");
-                (Check::bad(id, name, format!("{error}."), remedy), unknown)
+                let unknown =
+                    Finding::not_set_up(clock.0, clock.1, "It can only be compared while the service answers.");
+                (Finding::bad(id, name, format!("{error}."), remedy), unknown)
             }
         })
     }
 
-    async fn check_runtime(&self) -> Check {
+    async fn check_runtime(&self) -> Finding {
         let (id, name) = ("runtime", "Agent runtime");
         let Some(url) = self.settings.current().runtime_url.clone() else {
-            return Check::not_set_up(id, name, "None is set; the built-in agent answers alone.");
+            return Finding::not_set_up(id, name, "None is set; the built-in agent answers alone.");
         };
         match self.test_runtime(&url).await {
-            Ok(answered) => Check::good(id, name, answered),
-            Err(error) => Check::bad(id, name, error.to_string(), "Check that it runs and that its URL is right.")
+            Ok(answered) => Finding::good(id, name, answered),
+            Err(error) => Finding::bad(id, name, error.to_string(), "Check that it runs and that its URL is right.")
                 .fixed_by(Fix::ShowPreferences),
         }
     }
@@ -167,51 +168,51 @@ impl Core {
         }
     }
 
-    fn check_secrets(&self) -> Result<Check, Error> {
+    fn check_secrets(&self) -> Result<Finding, Error> {
         let (id, name) = ("secrets", "Client secrets");
         let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("secret"));
-        let Some(about) = about else { return Ok(Check::good(id, name, "None is missing or expires soon.")) };
-        let make = if about.weight == Weight::Urgent { Check::bad } else { Check::warning };
+        let Some(about) = about else { return Ok(Finding::good(id, name, "None is missing or expires soon.")) };
+        let make = if about.weight == Weight::Urgent { Finding::bad } else { Finding::warning };
         Ok(make(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix))
     }
 
-    fn check_connections(&self) -> Result<Check, Error> {
+    fn check_connections(&self) -> Result<Finding, Error> {
         let (id, name) = ("connections", "Connections");
         let all = self.connections.list()?.len();
         let broken: Vec<_> =
             self.attention()?.into_iter().filter(|found| found.id.starts_with("connection ")).collect();
         Ok(match (all, broken.into_iter().next()) {
-            (0, _) => Check::not_set_up(id, name, "Nobody is connected."),
-            (_, None) => Check::good(id, name, "All of them work."),
-            (_, Some(first)) => Check::bad(id, name, format!("{}.", first.title), first.text).fixed_by(first.fix),
+            (0, _) => Finding::not_set_up(id, name, "Nobody is connected."),
+            (_, None) => Finding::good(id, name, "All of them work."),
+            (_, Some(first)) => Finding::bad(id, name, format!("{}.", first.title), first.text).fixed_by(first.fix),
         })
     }
 
     /// The whole chain is walked on the page Activity; here only its end.
-    fn check_record(&self) -> Result<Check, Error> {
+    fn check_record(&self) -> Result<Finding, Error> {
         let rows = self.activity.newest()?;
-        Ok(Check::good("database", "Database", format!("It is sound; the record has come to row {rows}.")))
+        Ok(Finding::good("database", "Database", format!("It is sound; the record has come to row {rows}.")))
     }
 }
 
-fn clock_check((id, name): (&'static str, &'static str), headers: &http::HeaderMap, ours: i64) -> Check {
+fn clock_check((id, name): (&'static str, &'static str), headers: &http::HeaderMap, ours: i64) -> Finding {
     let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
     let theirs = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let Some(theirs) = theirs.map(|at| at.timestamp().as_millisecond()) else {
-        return Check::not_set_up(id, name, "The service did not say what time it has.");
+        return Finding::not_set_up(id, name, "The service did not say what time it has.");
     };
     let off = ours - theirs;
     let minutes = off.abs() / 60_000;
     if off.abs() > CLOCK_OFF {
         let side = if off > 0 { "ahead" } else { "behind" };
-        return Check::bad(
+        return Finding::bad(
             id,
             name,
             format!("This machine\u{2019}s clock is {minutes} minutes {side}."),
             "Turn on automatic time; sign-ins fail with a wrong clock.",
         );
     }
-    Check::good(id, name, "It agrees with the sign-in service\u{2019}s, within seconds to a few minutes.")
+    Finding::good(id, name, "It agrees with the sign-in service\u{2019}s, within seconds to a few minutes.")
 }
 
 #[cfg(test)]
@@ -224,10 +225,10 @@ mod tests {
         headers.insert(http::header::DATE, http::HeaderValue::from_static("Mon, 23 Nov 2026 12:00:00 GMT"));
         let noon = 1_795_435_200_000;
         let at = |ms: i64| clock_check(("clock", "Clock"), &headers, noon + ms);
-        assert_eq!(at(30_000).state, CheckState::Good);
-        assert_eq!(at(-4 * 60_000).state, CheckState::Good);
+        assert_eq!(at(30_000).state, FindingState::Good);
+        assert_eq!(at(-4 * 60_000).state, FindingState::Good);
         let ahead = at(7 * 60_000);
-        assert_eq!((ahead.state, ahead.found.contains("7 minutes ahead")), (CheckState::Bad, true));
+        assert_eq!((ahead.state, ahead.found.contains("7 minutes ahead")), (FindingState::Bad, true));
         assert!(at(-90 * 60_000).found.contains("90 minutes behind"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::{EXECUTE, Running, free_port};
 
 /// An agent runtime that plays one connection by hand.
-fn runtime(play: impl FnOnce(std::net::TcpStream, String) + Send + 'static) -> String {
+pub fn runtime(play: impl FnOnce(std::net::TcpStream, String) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {

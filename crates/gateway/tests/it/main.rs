@@ -17,3 +17,4 @@ mod connections;
 mod forwarding;
 mod hostile;
 mod listening;
+mod oversight;

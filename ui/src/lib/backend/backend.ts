@@ -1,3 +1,15 @@
+import type { ActivityFilter } from './types/ActivityFilter'
+import type { ActivityPage } from './types/ActivityPage'
+import type { Attention } from './types/Attention'
+import type { Chain } from './types/Chain'
+import type { Explanation } from './types/Explanation'
+import type { Finding } from './types/Finding'
+import type { Format } from './types/Format'
+import type { OnClose } from './types/OnClose'
+import type { RevokeReason } from './types/RevokeReason'
+import type { Span } from './types/Span'
+import type { TroubledCall } from './types/TroubledCall'
+import type { UsageReport } from './types/UsageReport'
 import type { AppInfo } from './types/AppInfo'
 import type { AuthorityFailure } from './types/AuthorityFailure'
 import type { CallerView } from './types/CallerView'
@@ -22,6 +34,18 @@ import type { SignInView } from './types/SignInView'
 import type { StepReport } from './types/StepReport'
 
 export type {
+  ActivityFilter,
+  ActivityPage,
+  Attention,
+  Chain,
+  Explanation,
+  Finding,
+  Format,
+  OnClose,
+  RevokeReason,
+  Span,
+  TroubledCall,
+  UsageReport,
   AppInfo,
   AuthorityFailure,
   CallerView,
@@ -56,6 +80,12 @@ export type { RefusalView } from './types/RefusalView'
 export type { ScopeInfo } from './types/ScopeInfo'
 export type { ScopeNote } from './types/ScopeNote'
 export type { StepState } from './types/StepState'
+export type { ActivityRow } from './types/ActivityRow'
+export type { Fix } from './types/Fix'
+export type { Kind } from './types/Kind'
+export type { LogLevel } from './types/LogLevel'
+export type { ProgramUsage } from './types/ProgramUsage'
+export type { Theme } from './types/Theme'
 export type { Toolkit } from './types/Toolkit'
 
 /** What the page may ask of the app. Every rejection is an {@link ErrorView}. */
@@ -64,11 +94,14 @@ export interface Backend {
   tryAgain(): Promise<AppInfo>
   painted(): Promise<void>
   closeAnyway(): Promise<void>
+  /** Keeps the choice and closes the window. */
+  closeWindow(onClose: OnClose): Promise<void>
+  openDataFolder(): Promise<void>
   copyText(text: string): Promise<void>
 
   listKeys(): Promise<KeyView[]>
   createKey(asked: NewKey): Promise<CreatedKey>
-  revokeKey(id: string): Promise<KeyView>
+  revokeKey(id: string, reason: RevokeReason | null): Promise<KeyView>
   recentCallers(id: string): Promise<CallerView[]>
   lastDay(): Promise<LastDay>
   /** Resolves to the Unix milliseconds at which the clipboard will be cleared. */
@@ -103,14 +136,41 @@ export interface Backend {
   disconnect(id: string): Promise<void>
   explainErrorCode(code: string): Promise<AuthorityFailure>
 
+  usageReport(span: Span): Promise<UsageReport>
+  /** Asks for a file to write. */
+  chooseExport(name: string): Promise<string | null>
+  /** Resolves to the number of rows. */
+  exportUsage(span: Span, format: Format, path: string): Promise<number>
+  activityPage(filter: ActivityFilter, before: number | null): Promise<ActivityPage>
+  verifyActivity(): Promise<Chain>
+  exportActivity(filter: ActivityFilter, format: Format, path: string): Promise<number>
+  attention(): Promise<Attention[]>
+  troubledCalls(): Promise<TroubledCall[]>
+  explainRefusal(requestId: string): Promise<Explanation>
+  selfCheck(): Promise<Finding[]>
+
   gatewayState(): Promise<GatewayState>
   getSettings(): Promise<Settings>
   saveSettings(settings: Settings, credential: SecretRequest): Promise<Settings>
+  /** The names of the settings that the machine's administrator has fixed. */
+  fixedSettings(): Promise<string[]>
+  /** Resolves to what answered. */
+  testRuntime(url: string): Promise<string>
+  stopEverything(): Promise<void>
+  resumeEverything(): Promise<void>
+  chooseBackup(): Promise<string | null>
+  backUp(path: string): Promise<void>
+  chooseRestore(): Promise<string | null>
+  restore(path: string): Promise<void>
+  reset(): Promise<void>
+  copyDiagnostics(): Promise<void>
 
   /** Returns a function that stops listening. */
   onChange(listener: (change: Change) => void): () => void
   /** The window was asked to close while a new key is not copied. */
   onCloseHeld(listener: () => void): () => void
+  /** The person has to say what closing the window is to do. */
+  onCloseAsked(listener: () => void): () => void
 }
 
 /** The error as the page can show it, also where something unforeseen was thrown. */

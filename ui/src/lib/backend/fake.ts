@@ -1,4 +1,6 @@
 import type {
+  ActivityRow,
+  Attention,
   Backend,
   Change,
   ConnectionView,
@@ -9,15 +11,57 @@ import type {
   KeyView,
   Settings,
   SignInView,
+  UsageReport,
 } from './backend'
 
 const settings: Settings = {
+  gateway_on: true,
+  start_at_login: false,
+  on_close: 'ask',
+  notifications: true,
+  theme: 'system',
+  log_level: 'info',
   gateway_port: 8765,
   largest_body_mib: 16,
   runtime_url: null,
   runtime_has_credential: false,
   clipboard_seconds: 30,
 }
+
+const info = { version: '0.0.0', policy_file: '/etc/policy.json', data_dir: '/data', has_tray: true }
+const noCalls = { answered: 0, failed: 0, refused: 0, bytes_in: 0, bytes_out: 0 }
+
+/** A day without a call. */
+export function aReportOfUsage(over: Partial<UsageReport> = {}): UsageReport {
+  const hours = Array.from({ length: 24 }, () => 0)
+  const now = Date.now()
+  return {
+    steps: hours.map((_, at) => now - (23 - at) * 3_600_000),
+    until: now,
+    answered: hours,
+    failed: hours,
+    refused: hours,
+    programs: [],
+    refusals: [],
+    total: noCalls,
+    before: noCalls,
+    gateway: null,
+    runtime: null,
+    ...over,
+  }
+}
+
+/** A row of the record that a test can shape. */
+export const anActivityRow = (over: Partial<ActivityRow> = {}): ActivityRow => ({
+  id: 1,
+  at: Date.now(),
+  actor: 'window',
+  kind: 'key_created',
+  subject: 'AAAAAAAAAA',
+  outcome: 'done',
+  detail: { name: 'Production' },
+  ...over,
+})
 
 /** A key that a test can shape. */
 export function aKey(over: Partial<KeyView> = {}): KeyView {
@@ -118,13 +162,16 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     keys: [] as KeyView[],
     integrations: [] as IntegrationView[],
     connections: [] as ConnectionView[],
+    attention: [] as Attention[],
     settings: { ...settings },
   }
   const backend: Backend = {
-    startUp: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
-    tryAgain: async () => ({ version: '0.0.0', policy_file: '/etc/policy.json' }),
+    startUp: async () => info,
+    tryAgain: async () => info,
     painted: async () => {},
     closeAnyway: async () => {},
+    closeWindow: async () => {},
+    openDataFolder: async () => {},
     copyText: async () => {},
     listKeys: async () => state.keys,
     createKey: async ({ name }) => ({ key: aKey({ name }), text: 'the text of the key' }),
@@ -170,14 +217,35 @@ export function fakeBackend(over: Partial<Backend> = {}) {
       correlation_id: null,
       said: null,
     }),
+    usageReport: async () => aReportOfUsage(),
+    chooseExport: async () => null,
+    exportUsage: async () => 0,
+    activityPage: async () => ({ rows: [], next: null }),
+    verifyActivity: async () => ({ state: 'sound', rows: 0 }),
+    exportActivity: async () => 0,
+    attention: async () => state.attention,
+    troubledCalls: async () => [],
+    explainRefusal: async () => Promise.reject(anError('unknown_request')),
+    selfCheck: async () => [],
     gatewayState: async () => ({ state: 'listening', url: 'http://127.0.0.1:8765' }),
     getSettings: async () => state.settings,
     saveSettings: async (changed) => (state.settings = changed),
+    fixedSettings: async () => [],
+    testRuntime: async () => 'It answers.',
+    stopEverything: async () => {},
+    resumeEverything: async () => {},
+    chooseBackup: async () => null,
+    backUp: async () => {},
+    chooseRestore: async () => null,
+    restore: async () => {},
+    reset: async () => {},
+    copyDiagnostics: async () => {},
     onChange: (listener) => {
       listeners.push(listener)
       return () => (listeners = listeners.filter((it) => it !== listener))
     },
     onCloseHeld: () => () => {},
+    onCloseAsked: () => () => {},
     ...over,
   }
   const tell = (change: Change) => listeners.forEach((listener) => listener(change))

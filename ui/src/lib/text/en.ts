@@ -1,9 +1,16 @@
+import type { Kind } from '../backend/backend'
 import { clockTime, dayOf, grouped } from '../time'
 
 /** Every word that the page shows. A second language is a second file of this shape. */
 export const text = {
   app: 'ATTHENE Settings',
-  pages: { keys: 'API Keys', integrations: 'Integrations', tools: 'Tools', preferences: 'Preferences' },
+  pages: {
+    keys: 'API Keys',
+    integrations: 'Integrations',
+    tools: 'Tools',
+    activity: 'Activity',
+    preferences: 'Preferences',
+  },
   pagesLabel: 'Pages',
   close: 'Close',
   cancel: 'Cancel',
@@ -20,6 +27,7 @@ export const text = {
     create: 'New key',
     emptyTitle: 'No API key yet',
     empty: 'Create one, give it to an application, and watch its calls arrive here.',
+    tabs: { keys: 'Keys', usage: 'Usage' },
     endedTitle: 'Ended keys',
     columns: {
       name: 'Name',
@@ -108,6 +116,8 @@ export const text = {
     stops: 'Every application that uses this key is refused from this moment. This can’t be undone.',
     unused: 'No program has used it in the last 30 days.',
     programs: 'Programs that used it in the last 30 days:',
+    reason: 'Reason',
+    reasons: { unused: 'Not needed any more', leaked: 'It may have leaked', other: 'Another reason' },
     submit: 'Revoke key',
     keep: 'Keep it',
   },
@@ -131,6 +141,24 @@ export const text = {
       busy: 'Told to retry: too many unknown keys at once',
       forbidden_host: 'Called under another host name',
       forbidden_origin: 'Called from a web page',
+      stopped: 'Everything was stopped',
+      not_found: 'No such route',
+      method_not_allowed: 'Wrong method',
+      bad_request: 'Could not be understood',
+      body_too_large: 'Body too large',
+      body_timeout: 'Body too slow',
+      no_agent_runtime: 'No agent runtime is set',
+      credential_unavailable: 'No credential for the agent runtime',
+      runtime_unreachable: 'Agent runtime not reachable',
+      runtime_timeout: 'Agent runtime too slow',
+      connection_not_found: 'No such connection',
+      needs_sign_in: 'The connection needs a sign-in',
+      connection_failing: 'The connection fails',
+      connection_waiting: 'The connection waits for Microsoft',
+      keychain_unavailable: 'The keychain gave nothing',
+      path_not_allowed: 'Path not allowed',
+      graph_unreachable: 'Microsoft Graph not reachable',
+      internal: 'The gateway broke',
     } as Record<string, string>,
   },
 
@@ -410,12 +438,213 @@ export const text = {
     takenHint: 'Or close that program; the gateway tries again every two seconds.',
     failed: (reason: string) => `The gateway can’t listen: ${reason}.`,
     stopped: 'The gateway has stopped.',
+    off: 'The gateway is turned off in Preferences, so applications can’t reach it.',
+    refusing: 'Everything is stopped',
+    cut: (calls: number) =>
+      `Every call is refused, and no access is handed out. ${
+        calls === 0
+          ? 'No call was open.'
+          : calls === 1
+            ? 'One open call was cut.'
+            : `${grouped(calls)} open calls were cut.`
+      }`,
+    resume: 'Let it go on',
+  },
+
+  attention: {
+    label: 'What needs attention',
+    urgent: 'Urgent',
+    warning: 'Warning',
+    more: (count: number) => `${count} more`,
+    less: 'Show only the first',
+    fixes: {
+      create_key: 'New key',
+      edit_integration: 'Edit integration',
+      sign_in_again: 'Sign in again',
+      show_tools: 'Show',
+      show_preferences: 'Preferences',
+      show_usage: 'Show who',
+      self_check: 'Check',
+    },
+  },
+
+  closing: {
+    title: 'What should closing the window do?',
+    explain:
+      'This desktop shows no tray. The app can go on without a window, so that applications still reach your agents; start it again to get the window back. Or it can quit, and the gateway with it.',
+    later: 'You can change this in Preferences.',
+    quit: 'Quit',
+    keep: 'Keep the gateway running',
+  },
+
+  exports: {
+    csv: 'Export CSV',
+    json: 'Export JSON',
+    done: (rows: number, path: string) => `${grouped(rows)} rows written to ${path}.`,
+  },
+
+  usage: {
+    span: 'Time span',
+    spans: { day: '24 hours', week: '7 days', month: '30 days', quarter: '90 days' },
+    before: {
+      day: 'the 24 hours before',
+      week: 'the 7 days before',
+      month: 'the 30 days before',
+      quarter: 'the 90 days before',
+    },
+    calls: 'Calls',
+    answered: 'Answered',
+    failed: 'Failed',
+    refused: 'Refused',
+    compared: (now: number, before: number, span: string) => {
+      if (before === 0) return `none in ${span}`
+      const percent = Math.round(((now - before) / before) * 100)
+      return percent === 0
+        ? `as in ${span}`
+        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % to ${span}`
+    },
+    share: (part: number, all: number) =>
+      all === 0 ? 'no calls' : `${Math.round((part / all) * 100)} % of all`,
+    gatewayTime: 'Added by this gateway',
+    runtimeTime: 'Agent runtime',
+    lastUsed: 'Last used',
+    ms: (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    p99: (us: number) =>
+      `99 of 100 within ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    notMeasured: 'nothing measured',
+    summary: (span: string, answered: number, failed: number, refused: number) =>
+      `Calls over ${span}: ${grouped(answered)} answered, ${grouped(failed)} failed, ${grouped(refused)} refused. Arrow keys read the steps.`,
+    step: (label: string, answered: number, failed: number, refused: number) =>
+      `${label}: ${grouped(answered)} answered, ${grouped(failed)} failed, ${grouped(refused)} refused`,
+    asTable: 'As a table',
+    from: 'From',
+    programs: 'By program',
+    program: 'Program',
+    lastCall: 'Last call',
+    nothing: 'No calls in this time.',
+    refusals: 'Refusals',
+    troubled: 'Latest refused and failed calls',
+    noTrouble: 'None yet.',
+    explain: 'Explain a request id…',
+  },
+
+  explain: {
+    title: 'Why was it refused?',
+    id: 'Request id',
+    idHint: 'The request_id in the answer, or its header x-request-id.',
+    submit: 'Explain',
+    call: (at: string, by: string) => `${at}, ${by}:`,
+    states: { passed: 'Passed', failed: 'Broke here', not_reached: 'Not reached' },
+    remedy: 'What to do:',
+  },
+
+  activity: {
+    title: 'Activity',
+    purpose: 'Every act on keys, integrations, connections and settings, and what came of it.',
+    verify: 'Verify',
+    verifying: 'Verifying…',
+    sound: (rows: number) => `All ${grouped(rows)} rows are as they were written.`,
+    broken: (id: number, at: string, intact: number) =>
+      `The chain breaks at row ${grouped(id)} (${at}): it was altered, or a row before it was removed. The ${grouped(intact)} rows before are sound.`,
+    cutOff: (intact: number) =>
+      `The newest rows were removed. The ${grouped(intact)} rows that are left are sound.`,
+    search: 'Search names, accounts, codes and ids',
+    groups: {
+      all: 'Everything',
+      keys: 'Keys',
+      integrations: 'Integrations',
+      connections: 'Connections',
+      settings: 'Settings and app',
+    },
+    outcomes: { all: 'Any outcome', done: 'Done', failed: 'Failed' },
+    since: { all: 'All time', 1: 'Last 24 hours', 7: 'Last 7 days', 30: 'Last 30 days', 90: 'Last 90 days' },
+    about: 'Only what was done to',
+    aboutAll: 'Show everything',
+    onlyThis: 'Everything done to this',
+    none: 'Nothing here.',
+    when: 'When',
+    who: 'Who',
+    subject: 'What',
+    outcome: 'Outcome',
+    row: 'Row',
+    copyCorrelation: 'Copy the correlation ID',
+    fields: {
+      aadsts: 'AADSTS number',
+      correlation_id: 'Correlation ID',
+      ms: 'Milliseconds',
+      name: 'Name',
+      is: 'Is now',
+      was: 'Was before',
+      expires_at: 'Expires (Unix ms)',
+    },
+    actors: {
+      window: 'the window',
+      command_line: 'the command line',
+      gateway: 'the gateway',
+      policy: 'your administrator',
+    },
+    kinds: {
+      key_created: 'Key created',
+      key_revoked: 'Key revoked',
+      key_expired: 'Key expired',
+      integration_added: 'Integration added',
+      integration_changed: 'Integration changed',
+      integration_removed: 'Integration deleted',
+      default_changed: 'Default integration changed',
+      preflight: 'Integration checked',
+      secret_swept: 'Left-over secret removed',
+      secret_missing: 'Client secret found missing',
+      sign_in: 'Sign-in',
+      sign_in_refused: 'Sign-in refused',
+      refresh: 'Access renewed',
+      disconnected: 'Disconnected',
+      token_handed: 'Access handed to an application',
+      graph_call: 'Graph called by an application',
+      settings_changed: 'Settings changed',
+      refusal_burst: 'Many calls refused',
+      stopped: 'Everything stopped',
+      resumed: 'Gateway let go on',
+      backed_up: 'Backup written',
+      restored: 'Backup restored',
+      was_reset: 'Everything reset',
+      policy_applied: 'Policy applied',
+    } satisfies Record<Kind, string>,
+  },
+
+  selfCheck: {
+    checking: 'Looking at the set-up…',
+    again: 'Check again',
+    states: {
+      good: 'Sound',
+      warning: 'Could be better',
+      bad: 'Does not work',
+      not_set_up: 'Nothing to look at',
+    },
+    summary: (bad: number, warnings: number) =>
+      bad === 0 && warnings === 0
+        ? 'The set-up is sound.'
+        : [
+            bad > 0 ? `${bad} ${bad === 1 ? 'thing does' : 'things do'} not work` : '',
+            warnings > 0 ? `${warnings} could be better` : '',
+          ]
+            .filter(Boolean)
+            .join(', ') + '.',
   },
 
   preferences: {
     title: 'Preferences',
-    purpose: 'Where applications reach the gateway, and where it sends their calls.',
+    purpose: 'How the gateway, this app and its data behave, and whether all of it is sound.',
+    tabs: { settings: 'Settings', data: 'Data', check: 'Self-check' },
+    fixed: 'Set by your administrator.',
+    stop: 'Stop everything',
+    stopHint: 'Refuse every application, cut what is open and hand out nothing, until you let it go on.',
+    stopTitle: 'Stop everything?',
+    stopExplain:
+      'Every application is refused from this moment, open calls and streams are cut, and no access to Microsoft is handed out. Keys and connections stay as they are; a restart does not let them go on.',
+    stopKeep: 'Keep it running',
     gateway: 'Gateway',
+    gatewayOn: 'Listen for applications',
+    gatewayOnHint: 'Turned off, nothing on this machine can call agents through this app.',
     port: 'Port',
     portHint: 'On 127.0.0.1 and [::1] only. Applications must use the new address after a change.',
     body: 'Largest request body (MiB)',
@@ -429,7 +658,57 @@ export const text = {
     credentialRemove: 'Remove',
     credentialKeep: 'Keep the stored one',
     credentialRemoved: 'The credential will be removed when you save.',
-    clipboard: 'Clipboard',
+    test: 'Test',
+    desktop: 'This app',
+    login: 'Start at login',
+    loginHint: 'Without a window, so that applications find the gateway.',
+    notify: 'Desktop notifications',
+    notifyHint: 'When something needs attention, each at most once a day.',
+    close: 'Closing the window',
+    closes: {
+      ask: 'Keeps running in the tray; asks where there is none',
+      keep_running: 'Keeps the gateway running',
+      quit: 'Quits',
+    },
+    theme: 'Colours',
+    themes: { system: 'As the desktop', light: 'Light', dark: 'Dark' },
+    log: 'Log',
+    logs: { error: 'Errors', warn: 'Errors and warnings', info: 'What was done', debug: 'Everything' },
+    data: {
+      version: (version: string) => `ATTHENE Settings ${version}`,
+      folder: { title: 'Data folder', text: '', button: 'Open' },
+      diagnostics: {
+        title: 'Diagnostics',
+        text: 'Versions, settings and the latest failures, for whoever helps you. No secret, no name, no address.',
+        button: 'Copy',
+      },
+      backup: {
+        title: 'Back up',
+        text: 'A copy of the database. Secrets stay in your keychain and are not in it.',
+        button: 'Back up…',
+      },
+      restore: {
+        title: 'Restore',
+        text: 'Puts a backup in the place of the database. Keys that have ended since stay ended.',
+        button: 'Restore…',
+        ask: 'Put a backup in place of your data?',
+        explain:
+          'Keys, integrations, connections, settings and the record become those of the backup. What is here now is kept beside the database, in a file that ends in before-restore.backup.',
+      },
+      reset: {
+        title: 'Reset',
+        text: 'Deletes everything but the record of what was done.',
+        button: 'Reset…',
+        ask: 'Delete everything?',
+        explain:
+          'The live key stops working at once, everybody is signed out, and every integration, setting and counter is deleted, with the secrets in your keychain. This can’t be undone.',
+        confirm: 'Delete everything',
+      },
+      backedUp: (path: string) => `Written to ${path}, readable by you only.`,
+      restored: 'The backup is in place.',
+      wasReset: 'Everything was deleted.',
+      diagnosed: 'Copied.',
+    },
     seconds: 'Clear a copied key after (seconds)',
     save: 'Save changes',
     saving: 'Saving… your keychain may ask for your password.',

@@ -11,4 +11,12 @@ version: string,
 /**
  * Where the machine's administrator fixes things.
  */
-policy_file: string, };
+policy_file: string, 
+/**
+ * Where the database and the log lie.
+ */
+data_dir: string, 
+/**
+ * Whether this desktop has a tray that shows the app.
+ */
+has_tray: boolean, };

@@ -7,7 +7,15 @@ export type GatewayState = { "state": "starting" } | { "state": "listening",
 /**
  * The base URL that applications use.
  */
-url: string, } | { "state": "port_taken", 
+url: string, } | { "state": "refusing", 
+/**
+ * The base URL that applications use.
+ */
+url: string, 
+/**
+ * Calls that were open then and were cut.
+ */
+cut: number, } | { "state": "off" } | { "state": "port_taken", 
 /**
  * The port.
  */

@@ -3,4 +3,4 @@
 /**
  * What was found.
  */
-export type CheckState = "good" | "warning" | "bad" | "not_set_up";
+export type FindingState = "good" | "warning" | "bad" | "not_set_up";

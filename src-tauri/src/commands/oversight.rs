@@ -1,0 +1,127 @@
+//! Commands on usage, the record, what needs attention, and the self-check.
+
+use std::path::PathBuf;
+
+use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
+use atthene_core::oversight::{Attention, Explanation, Finding, TroubledCall, desktop_checks};
+use atthene_core::{Error, Format};
+use atthene_gateway::GatewayState;
+use tauri::{AppHandle, Manager, Runtime, State};
+
+use super::{Answer, blocking, choose_new_file, on_core};
+use crate::clipboard;
+use crate::startup::{RealDesktop, Startup};
+use crate::tray::{self, Tray};
+
+#[tauri::command]
+pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> Answer<UsageReport> {
+    on_core(&startup, move |core| core.usage.report(span)).await
+}
+
+/// Asks for a new file in the desktop's own dialog.
+#[tauri::command]
+pub(crate) async fn choose_export<R: Runtime>(app: AppHandle<R>, name: String) -> Answer<Option<PathBuf>> {
+    choose_new_file(app, name).await
+}
+
+/// Writes the counters of a span; tells how many rows.
+#[tauri::command]
+pub(crate) async fn export_usage(
+    startup: State<'_, Startup>,
+    span: Span,
+    format: Format,
+    path: PathBuf,
+) -> Answer<u64> {
+    on_core(&startup, move |core| core.usage.export(span, format, new_file(&path)?)).await
+}
+
+#[tauri::command]
+pub(crate) async fn activity_page(
+    startup: State<'_, Startup>,
+    filter: ActivityFilter,
+    before: Option<i64>,
+) -> Answer<ActivityPage> {
+    on_core(&startup, move |core| core.activity.page(&filter, before)).await
+}
+
+#[tauri::command]
+pub(crate) async fn verify_activity(startup: State<'_, Startup>) -> Answer<Chain> {
+    on_core(&startup, |core| core.activity.verify()).await
+}
+
+/// Writes the rows that pass the filter; tells how many.
+#[tauri::command]
+pub(crate) async fn export_activity(
+    startup: State<'_, Startup>,
+    filter: ActivityFilter,
+    format: Format,
+    path: PathBuf,
+) -> Answer<u64> {
+    on_core(&startup, move |core| core.activity.export(&filter, format, new_file(&path)?)).await
+}
+
+#[tauri::command]
+pub(crate) async fn attention(startup: State<'_, Startup>) -> Answer<Vec<Attention>> {
+    on_core(&startup, |core| core.attention()).await
+}
+
+/// The calls that were refused or failed lately.
+#[tauri::command]
+pub(crate) async fn troubled_calls(startup: State<'_, Startup>) -> Answer<Vec<TroubledCall>> {
+    const SHOWN: u32 = 50;
+    on_core(&startup, |core| core.troubled_calls(SHOWN)).await
+}
+
+#[tauri::command]
+pub(crate) async fn explain_refusal(startup: State<'_, Startup>, request_id: String) -> Answer<Explanation> {
+    on_core(&startup, move |core| core.explain(&request_id)).await
+}
+
+/// Looks at the whole set-up. Waits for the keychain and the network.
+#[tauri::command]
+pub(crate) async fn self_check<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<Vec<Finding>> {
+    let core = startup.core().await?;
+    let mut checks = vec![about_gateway(&startup.gateway_state())];
+    checks.extend(core.self_check().await.map_err(|error| error.view())?);
+    checks.extend(blocking(move || Ok(about_desktop(&app))).await?);
+    Ok(checks)
+}
+
+fn about_gateway(state: &GatewayState) -> Finding {
+    let (id, name, found) = ("gateway", "Gateway", format!("{}.", tray::in_words(state)));
+    match state {
+        GatewayState::Listening { .. } => Finding::good(id, name, found),
+        GatewayState::Starting => Finding::not_set_up(id, name, found),
+        GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
+        GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
+        GatewayState::PortTaken { .. } => Finding::bad(id, name, found, "Choose another port in Preferences."),
+        GatewayState::Failed { .. } | GatewayState::Stopped => Finding::bad(id, name, found, "Restart the app."),
+    }
+}
+
+fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
+    if app.try_state::<RealDesktop>().is_none() {
+        return Vec::new();
+    }
+    let mut checks = desktop_checks().to_vec();
+    let (id, name) = ("clipboard", "Clipboard");
+    checks.push(match clipboard::is_within_reach(app) {
+        Ok(()) => Finding::good(id, name, "Keys can be copied, and are marked as secret for clipboard histories."),
+        Err(reason) => Finding::bad(id, name, reason, "Write new keys to a .env file instead."),
+    });
+    let (id, name) = ("tray", "Tray");
+    checks.push(if app.state::<Tray<R>>().is_there() {
+        Finding::good(id, name, "The app stays reachable without a window.")
+    } else {
+        Finding::not_set_up(id, name, "This desktop shows none; start the app again to get its window back.")
+    });
+    checks
+}
+
+fn new_file(path: &PathBuf) -> Result<std::io::BufWriter<std::fs::File>, Error> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(std::io::BufWriter::new).map_err(|error| Error::Export(error.to_string()))
+}

@@ -1,0 +1,192 @@
+//! The tray: what the gateway does, what needs attention, and the one switch that stops
+//! everything.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use atthene_core::identity::PRODUCT_NAME;
+use atthene_core::oversight::Attention;
+use atthene_gateway::GatewayState;
+use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
+use tauri::tray::TrayIconBuilder;
+use tauri::{AppHandle, Manager, Runtime};
+use tauri_plugin_clipboard_manager::ClipboardExt;
+
+use crate::startup::Startup;
+use crate::{notices, window};
+
+const ATTENTION: &str = "attention";
+const COPY: &str = "copy";
+const STOP: &str = "stop";
+const OPEN: &str = "open";
+const QUIT: &str = "quit";
+
+/// The lines of the menu that change.
+pub(crate) struct Tray<R: Runtime> {
+    there: AtomicBool,
+    lines: Mutex<Option<Lines<R>>>,
+}
+
+struct Lines<R: Runtime> {
+    state: MenuItem<R>,
+    attention: MenuItem<R>,
+    stop: MenuItem<R>,
+}
+
+impl<R: Runtime> Default for Tray<R> {
+    fn default() -> Self {
+        Self { there: AtomicBool::new(false), lines: Mutex::default() }
+    }
+}
+
+impl<R: Runtime> Tray<R> {
+    /// Whether the person can reach the app without a window.
+    pub(crate) fn is_there(&self) -> bool {
+        self.there.load(Ordering::Acquire)
+    }
+}
+
+/// Puts the icon into the tray, where the desktop has one.
+pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
+    if !desktop_has_a_tray() {
+        return tracing::info!("this desktop has no tray");
+    }
+    let handle = app.clone();
+    let made = app.run_on_main_thread(move || {
+        // The indicator library is loaded at run time, and its absence is a panic.
+        match catch_unwind(AssertUnwindSafe(|| make(&handle))) {
+            Ok(Ok(lines)) => {
+                let tray = handle.state::<Tray<R>>();
+                *tray.lines.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
+                tray.there.store(true, Ordering::Release);
+                crate::watch::look(&handle);
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "there is no tray icon"),
+            Err(_) => tracing::warn!("there is no tray icon: the indicator library is missing"),
+        }
+    });
+    if let Err(error) = made {
+        tracing::warn!(%error, "there is no tray icon");
+    }
+}
+
+fn make<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<Lines<R>> {
+    let item = |id: &str, text: &str, enabled| MenuItem::with_id(app, id, text, enabled, None::<&str>);
+    let lines = Lines {
+        state: item("state", "The gateway is starting", false)?,
+        attention: item(ATTENTION, "Nothing needs attention", false)?,
+        stop: item(STOP, "Stop everything", true)?,
+    };
+    let line = PredefinedMenuItem::separator(app)?;
+    let menu = Menu::with_items(
+        app,
+        &[
+            &lines.state,
+            &lines.attention,
+            &line,
+            &item(COPY, "Copy gateway address", true)?,
+            &lines.stop,
+            &line,
+            &item(OPEN, &format!("Open {PRODUCT_NAME}"), true)?,
+            &item(QUIT, "Quit", true)?,
+        ],
+    )?;
+    let mut tray = TrayIconBuilder::with_id("main").menu(&menu).tooltip(PRODUCT_NAME).on_menu_event(chosen);
+    if let Some(icon) = app.default_window_icon() {
+        tray = tray.icon(icon.clone());
+    }
+    tray.build(app)?;
+    Ok(lines)
+}
+
+fn chosen<R: Runtime>(app: &AppHandle<R>, event: MenuEvent) {
+    match event.id().as_ref() {
+        ATTENTION | OPEN => window::raise(app),
+        QUIT => app.exit(0),
+        COPY => {
+            let address = address(&app.state::<Startup>().gateway_state());
+            let app = app.clone();
+            tauri::async_runtime::spawn_blocking(move || {
+                if let Err(error) = app.clipboard().write_text(address) {
+                    tracing::warn!(%error, "the address was not copied");
+                }
+            });
+        }
+        STOP => {
+            let app = app.clone();
+            tauri::async_runtime::spawn(async move {
+                let Ok(core) = app.state::<Startup>().core().await else { return };
+                let done = tauri::async_runtime::spawn_blocking(move || match core.settings.stopped_at() {
+                    Some(_) => core.resume(),
+                    None => core.stop_everything().map(drop),
+                });
+                if let Ok(Err(error)) = done.await {
+                    notices::show(&app, "Nothing was stopped", &error.to_string());
+                }
+            });
+        }
+        _ => {}
+    }
+}
+
+fn address(state: &GatewayState) -> String {
+    match state {
+        GatewayState::Listening { url } | GatewayState::Refusing { url, .. } => url.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Shows what the gateway does and what needs attention.
+pub(crate) fn show<R: Runtime>(app: &AppHandle<R>, attention: &[Attention]) {
+    let state = app.state::<Startup>().gateway_state();
+    let tray = app.state::<Tray<R>>();
+    let lines = tray.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(lines) = &*lines else { return };
+    let stopped = matches!(state, GatewayState::Refusing { .. });
+    let text = match attention.len() {
+        0 => "Nothing needs attention".to_owned(),
+        1 => attention[0].title.clone(),
+        many => format!("{many} things need attention"),
+    };
+    let shown = lines
+        .state
+        .set_text(in_words(&state))
+        .and_then(|()| lines.attention.set_text(text))
+        .and_then(|()| lines.attention.set_enabled(!attention.is_empty()))
+        .and_then(|()| lines.stop.set_text(if stopped { "Let the gateway go on" } else { "Stop everything" }));
+    if let Err(error) = shown {
+        tracing::warn!(%error, "the tray could not be changed");
+    }
+}
+
+/// What the gateway does, in a line.
+pub(crate) fn in_words(state: &GatewayState) -> String {
+    match state {
+        GatewayState::Starting => "The gateway is starting".into(),
+        GatewayState::Listening { url } => format!("The gateway listens at {url}"),
+        GatewayState::Refusing { cut: 0, .. } => "Everything is stopped".into(),
+        GatewayState::Refusing { cut: 1, .. } => "Everything is stopped; one open call was cut".into(),
+        GatewayState::Refusing { cut, .. } => format!("Everything is stopped; {cut} open calls were cut"),
+        GatewayState::Off => "The gateway is turned off".into(),
+        GatewayState::PortTaken { port, .. } => format!("Port {port} is taken by another program"),
+        GatewayState::Failed { reason } => format!("The gateway can’t listen: {reason}"),
+        GatewayState::Stopped => "The gateway has stopped".into(),
+    }
+}
+
+/// Windows and macOS always have one; on Linux somebody has to watch for icons.
+#[cfg(target_os = "linux")]
+fn desktop_has_a_tray() -> bool {
+    let asked = || -> zbus::Result<bool> {
+        let bus = zbus::blocking::Connection::session()?;
+        let watcher = zbus::names::BusName::try_from("org.kde.StatusNotifierWatcher")?;
+        Ok(zbus::blocking::fdo::DBusProxy::new(&bus)?.name_has_owner(watcher)?)
+    };
+    asked().unwrap_or(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn desktop_has_a_tray() -> bool {
+    true
+}

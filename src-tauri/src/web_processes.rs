@@ -1,0 +1,36 @@
+//! Lets go of what a web view leaves behind when its window is closed.
+
+use tauri::{AppHandle, Runtime};
+
+/// WebKitGTK keeps its network process for the next window; an app that sits in the tray for
+/// days is better off without. It is started again with the next window.
+#[cfg(target_os = "linux")]
+pub(crate) fn end_idle<R: Runtime>(app: &AppHandle<R>) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        // The web view lets go of it a moment after its window.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        if crate::window::is_open(&app) {
+            return;
+        }
+        let ended = tokio::task::spawn_blocking(end_network_process).await;
+        tracing::info!(processes = ended.unwrap_or(0), "the window is closed; its processes have ended");
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn end_network_process() -> usize {
+    let Ok(me) = procfs::process::Process::myself() else { return 0 };
+    let Ok(all) = procfs::process::all_processes() else { return 0 };
+    all.filter_map(Result::ok)
+        .filter_map(|process| process.stat().ok())
+        // The kernel keeps 15 characters of a name.
+        .filter(|stat| stat.ppid == me.pid && "WebKitNetworkProcess".starts_with(&stat.comm) && stat.comm.len() > 8)
+        .filter_map(|stat| rustix::process::Pid::from_raw(stat.pid))
+        .filter(|pid| rustix::process::kill_process(*pid, rustix::process::Signal::TERM).is_ok())
+        .count()
+}
+
+/// WebView2 and WKWebView end their processes with the last view.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn end_idle<R: Runtime>(_app: &AppHandle<R>) {}
