@@ -172,9 +172,13 @@ impl Window {
         until(name, || async { Ok(self.client.find(Locator::XPath(&path)).await.ok()) }).await
     }
 
-    /// Clicks the element, once it is there.
+    /// Clicks the element, once it is there and nothing that closes lies over it.
     pub async fn click(&self, selector: &str) -> Result<()> {
-        self.find(selector).await?.click().await.with_context(|| format!("click {selector}"))
+        until(&format!("click {selector}"), || async {
+            self.client.find(Locator::Css(selector)).await?.click().await?;
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Clicks the button of that name, once it is there.

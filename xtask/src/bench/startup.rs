@@ -1,39 +1,46 @@
 //! From the start of the process to the page showing its list, and the memory then, beside
 //! an empty window of the same framework and profile.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use anyhow::{Context, Result};
 
 use super::{Startup, median, write_json};
 use crate::app::{build_app, cargo, must, release};
-use crate::desktop;
 use crate::steps::say;
+use crate::{desktop, packages};
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 7;
 /// What both programs write to standard error at the moment that counts.
 const PAINTED: &str = "the page is painted";
 /// Until memory has settled.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Longer than any step takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-#[derive(Serialize)]
-struct Figures {
-    interactive_ms: f64,
-    pss_mb: f64,
-}
+/// What the app writes when its gateway serves.
+const LISTENS: &str = "the gateway listens";
+/// What the app writes when nothing of its window is left.
+const CLOSED: &str = "the window is closed";
+/// Set by the empty program without a window.
+const READY: &str = "ready without a window";
 
 pub fn run(startup: &Startup) -> Result<()> {
     if startup.inside {
         return measure(startup.output.json.as_deref());
     }
+    packages::ensure(packages::For::EndToEnd)?;
     build_app()?;
     say("building the empty window");
     must(cargo().args(["build", "--release", "--package", "empty-window", "--features", "tauri/custom-protocol"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
+    // A window manager, so that the window can be closed as a person does.
+    command.args(["sh", "-c", "openbox & exec \"$@\"", "sh"]);
     command.arg(std::env::current_exe()?).args(["bench", "startup", "--inside"]);
     if let Some(json) = &startup.output.json {
         command.arg("--json").arg(json);
@@ -43,48 +50,107 @@ pub fn run(startup: &Startup) -> Result<()> {
 
 fn measure(json: Option<&Path>) -> Result<()> {
     let data = tempfile::tempdir()?;
-    let programs = [("app", release("atthene-settings")), ("empty_window", release("empty-window"))];
-    let mut times = [Vec::new(), Vec::new()];
-    let mut memory = [Vec::new(), Vec::new()];
+    keep_running(data.path())?;
+    let (app, empty) = (release("atthene-settings"), release("empty-window"));
+    let mut all: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for round in 0..=ROUNDS {
-        for (at, (_, program)) in programs.iter().enumerate() {
-            let (time, pss) = once(program, data.path())?;
+        let mut note = |name, figure, value| {
             // The first round only warms the disk cache.
             if round > 0 {
-                times[at].push(time);
-                memory[at].push(pss);
+                all.entry(name).or_default().entry(figure).or_default().push(value);
             }
+        };
+        for (name, program) in [("app", &app), ("empty_window", &empty)] {
+            let running = Running::start(program, data.path(), &[])?;
+            note(name, "interactive_ms", running.until(PAINTED)?);
+            std::thread::sleep(SETTLE);
+            note(name, "pss_mb", pss_of_tree(running.child.id())?);
         }
+        for (name, program, line) in [("hidden", &app, LISTENS), ("empty_hidden", &empty, READY)] {
+            let running = Running::start(program, data.path(), &["--hidden"])?;
+            running.until(line)?;
+            std::thread::sleep(SETTLE);
+            note(name, "pss_mb", pss_of_tree(running.child.id())?);
+        }
+        let running = Running::start(&app, data.path(), &[])?;
+        running.until(PAINTED)?;
+        std::thread::sleep(SETTLE);
+        must(Command::new("wmctrl").args(["-c", "ATTHENE Settings"]))?;
+        running.until(CLOSED)?;
+        std::thread::sleep(SETTLE);
+        note("closed", "pss_mb", pss_of_tree(running.child.id())?);
+        // A second start only asks the first one for its window.
+        let asked = Instant::now();
+        let second = Running::start(&app, data.path(), &[])?;
+        running.until(PAINTED)?;
+        note("closed", "back_ms", asked.elapsed().as_secs_f64() * 1000.0);
+        drop(second);
     }
-    let mut figures = serde_json::Map::new();
-    println!("\n{:14} {:>16} {:>10}", "", "interactive ms", "PSS MB");
-    for (((name, _), times), memory) in programs.iter().zip(times).zip(memory) {
-        let middle = Figures { interactive_ms: median(times), pss_mb: median(memory) };
-        println!("{name:14} {:>16.0} {:>10.0}", middle.interactive_ms, middle.pss_mb);
-        figures.insert((*name).to_owned(), serde_json::to_value(middle)?);
+    let figures: BTreeMap<_, BTreeMap<_, f64>> = all
+        .into_iter()
+        .map(|(name, figures)| (name, figures.into_iter().map(|(figure, values)| (figure, median(values))).collect()))
+        .collect();
+    println!();
+    for (name, figures) in &figures {
+        for (figure, value) in figures {
+            println!("{name:14} {figure:>16} {value:>8.0}");
+        }
     }
     write_json(json, &figures)
 }
 
-fn once(program: &Path, data: &Path) -> Result<(f64, f64)> {
-    let started = Instant::now();
-    let mut child = Command::new(program)
-        .env("ATTHENE_DATA_DIR", data)
-        .env("LC_ALL", "C")
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| program.display().to_string())?;
-    let stderr = child.stderr.take().context("no standard error")?;
-    let mut lines = BufReader::new(stderr).lines();
-    if !lines.by_ref().map_while(Result::ok).any(|line| line.contains(PAINTED)) {
-        bail!("{} ended before it painted", program.display());
+/// Makes closing the window leave the app running, as a person chooses it in the preferences.
+fn keep_running(data: &Path) -> Result<()> {
+    let running = Running::start(&release("atthene-settings"), data, &["--hidden"])?;
+    running.until(LISTENS)?;
+    drop(running);
+    let database = data.join("atthene.db").display().to_string();
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                  db.execute(\"INSERT INTO settings VALUES ('on_close', '\\\"keep_running\\\"')\"); db.commit()";
+    must(Command::new("python3").args(["-c", script, &database]))
+}
+
+/// A program under measurement; ended with this.
+struct Running {
+    child: Child,
+    started: Instant,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(program: &Path, data: &Path, arguments: &[&str]) -> Result<Self> {
+        let started = Instant::now();
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env("ATTHENE_DATA_DIR", data)
+            .env("LC_ALL", "C")
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        let (tell, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
+        });
+        Ok(Self { child, started, lines })
     }
-    let time = started.elapsed().as_secs_f64() * 1000.0;
-    std::thread::sleep(SETTLE);
-    let pss = pss_of_tree(child.id());
-    child.kill()?;
-    child.wait()?;
-    Ok((time, pss?))
+
+    /// Waits for a line that holds this; milliseconds from the start.
+    fn until(&self, part: &str) -> Result<f64> {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).with_context(|| format!("waited for {part:?}"))?;
+            if line.contains(part) {
+                return Ok(self.started.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The proportional set size of a process and all below it, in MB.

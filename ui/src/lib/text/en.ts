@@ -487,8 +487,8 @@ export const text = {
     span: 'Time span',
     spans: { day: '24 hours', week: '7 days', month: '30 days', quarter: '90 days' },
     before: {
-      day: 'the 24 hours before',
-      week: 'the 7 days before',
+      day: 'the day before',
+      week: 'the week before',
       month: 'the 30 days before',
       quarter: 'the 90 days before',
     },
@@ -496,21 +496,22 @@ export const text = {
     answered: 'Answered',
     failed: 'Failed',
     refused: 'Refused',
-    compared: (now: number, before: number, span: string) => {
-      if (before === 0) return `none in ${span}`
+    compared: (now: number, before: number) => {
+      if (before === 0) return 'none the time before'
       const percent = Math.round(((now - before) / before) * 100)
       return percent === 0
-        ? `as in ${span}`
-        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % to ${span}`
+        ? 'as the time before'
+        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % to before`
     },
+    comparedWith: (before: number, span: string) => `${grouped(before)} in ${span}`,
     share: (part: number, all: number) =>
       all === 0 ? 'no calls' : `${Math.round((part / all) * 100)} % of all`,
-    gatewayTime: 'Added by this gateway',
+    gatewayTime: 'Gateway adds',
     runtimeTime: 'Agent runtime',
     lastUsed: 'Last used',
     ms: (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
-    p99: (us: number) =>
-      `99 of 100 within ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    p99: (us: number) => `p99 ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    p99Hint: 'Half of the calls took the first figure or less, 99 of 100 the second.',
     notMeasured: 'nothing measured',
     summary: (span: string, answered: number, failed: number, refused: number) =>
       `Calls over ${span}: ${grouped(answered)} answered, ${grouped(failed)} failed, ${grouped(refused)} refused. Arrow keys read the steps.`,
