@@ -2,6 +2,7 @@
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
 mod browser;
+mod command;
 mod desktop;
 mod http;
 mod parts;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 pub use browser::Browser;
+pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
 pub use http::{Answer, call, execute, execute_as, execute_with};
 pub use parts::{Emulate, Keychain, OpenIdProvider};

@@ -91,6 +91,13 @@ pub fn build_app() -> Result<PathBuf> {
     Ok(app)
 }
 
+/// Builds the `atthene` command as a release.
+pub fn build_command() -> Result<PathBuf> {
+    say("building the command");
+    must(cargo().args(["build", "--release", "--package", "atthene-cli"]))?;
+    Ok(release("atthene"))
+}
+
 /// The cargo that runs this.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

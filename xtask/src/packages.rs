@@ -65,6 +65,8 @@ const DEBIAN: System = System {
         "libglib2.0-bin",
         "dunst",
         "xfce4-panel",
+        "nginx-light",
+        "caddy",
     ],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
 };

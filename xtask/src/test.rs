@@ -1,11 +1,11 @@
 //! `cargo xtask test`: everything that CI runs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::app::{build_app, build_ui, cargo, install_npm, install_ui, must, npm, root};
+use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_ui, must, npm, root};
 use crate::steps::{Count, Steps, counted};
 use crate::{desktop, packages};
 
@@ -91,18 +91,18 @@ fn ui(steps: &mut Steps) {
 }
 
 fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
-    let mut app = None;
-    steps.check("release build of the app", || {
-        app = Some(build_app()?);
+    let mut built = None;
+    steps.check("release build of the app and the command", || {
+        built = Some((build_app()?, build_command()?));
         Ok(())
     });
-    steps.tests("end-to-end tests in the real window", || {
-        let Some(app) = app else { bail!("there is no app to test") };
-        real_window(&app, &root().join(&arguments.screenshots))
+    steps.tests("end-to-end tests in the real window and the shell", || {
+        let Some((app, command)) = built else { bail!("there is no app to test") };
+        real_window(&app, &command, &root().join(&arguments.screenshots))
     });
 }
 
-fn real_window(app: &std::path::Path, screenshots: &std::path::Path) -> Result<Count> {
+fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
     install_npm("tests/providers")?;
     must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
@@ -114,6 +114,7 @@ fn real_window(app: &std::path::Path, screenshots: &std::path::Path) -> Result<C
         // One window at a time: they share a display, a clipboard and the gateway's port.
         .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored", "--test-threads=1"])
         .env("ATTHENE_APP", app)
+        .env("ATTHENE_COMMAND", atthene)
         .env("ATTHENE_SCREENSHOTS", screenshots);
     counted(&mut command)
 }

@@ -48,6 +48,7 @@ pub enum Code {
     KeychainLocked,
     KeychainRefused,
     KeychainTimeout,
+    VaultPassphrase,
     EnvFileFailed,
     ReturnPageFailed,
     ClipboardFailed,
@@ -268,6 +269,7 @@ impl Error {
             Self::Vault(VaultError::Locked(_)) => Code::KeychainLocked,
             Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
             Self::Vault(VaultError::Timeout) => Code::KeychainTimeout,
+            Self::Vault(VaultError::Passphrase(_)) => Code::VaultPassphrase,
             Self::EnvFile { .. } => Code::EnvFileFailed,
             Self::ReturnPage { .. } => Code::ReturnPageFailed,
             Self::Clipboard(_) => Code::ClipboardFailed,
@@ -282,7 +284,7 @@ impl Error {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
             Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
             Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
-            Code::KeyNotFound => "Close this dialog; the list is up to date.",
+            Code::KeyNotFound => "Look at the list again; it is up to date.",
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",
@@ -293,7 +295,7 @@ impl Error {
             }
             Code::RuntimeUnreachable => "Check that it runs, that its URL is right and that this machine may reach it.",
             Code::InvalidIntegration => "Correct this field; nothing was saved.",
-            Code::IntegrationNotFound => "Go back to the list; it is up to date.",
+            Code::IntegrationNotFound => "Look at the list again; it is up to date.",
             Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",
             Code::SecretMissing => "Edit the integration and enter the secret again.",
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
@@ -321,6 +323,10 @@ impl Error {
             Code::KeychainLocked => keychain_remedy::LOCKED,
             Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
             Code::KeychainTimeout => "Answer the keychain's password window, then try again.",
+            Code::VaultPassphrase => {
+                "Put the passphrase (12 characters or more) into a file that only you can read, and name that file in \
+                 ATTHENE_VAULT_PASSPHRASE_FILE; under systemd, load it as the credential atthene-vault."
+            }
             Code::ReturnPageFailed => "Choose another folder.",
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
@@ -337,8 +343,7 @@ impl Error {
 
 #[cfg(target_os = "linux")]
 mod keychain_remedy {
-    pub(super) const MISSING: &str =
-        "Install and start a keychain (GNOME Keyring or KWallet), then try again. API keys work without one.";
+    pub(super) const MISSING: &str = "Install and start a keychain (GNOME Keyring or KWallet), then try again; on a server without one, `atthene config set vault file` chooses an encrypted file. API keys work without either.";
     pub(super) const LOCKED: &str =
         "Unlock your login keyring (Passwords and Keys, or KWalletManager), then try again.";
 }

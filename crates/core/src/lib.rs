@@ -46,7 +46,7 @@ use oversight::Signals;
 use secrets::Secrets;
 use store::{Store, Watch};
 pub use vault::SecretChange;
-use vault::{Keychain, Vault};
+use vault::{FileVault, Keychain, Vault};
 
 /// What is outside of a profile, so that tests bring their own.
 pub struct Outside {
@@ -96,7 +96,8 @@ impl Core {
     /// Opens the profile with the system's clock and keychain. Blocks on SQLite, not on
     /// the keychain.
     pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Self>, Error> {
-        let vault = Vault::new(Keychain::new(profile.keychain_service()))
+        let keychain = Keychain::new(profile.keychain_service());
+        let vault = Vault::either(keychain, FileVault::new(profile.data_dir()))
             .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))?;
         Self::open_with(profile, Outside { clock: Clock::system(), vault, policy: Policy::read(), actor })
     }
@@ -134,6 +135,7 @@ impl Core {
             vault,
             changes,
         });
+        core.choose_vault();
         watch
             .run(Arc::downgrade(&core), Self::hear)
             .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
@@ -148,7 +150,23 @@ impl Core {
     /// Saves settings and, with them, what is to become of the agent runtime's credential.
     pub async fn save_settings(&self, new: Settings, credential: SecretChange) -> Result<Arc<Settings>, Error> {
         runtime::save(&self.settings, &self.vault, new, credential).await?;
+        self.choose_vault();
         Ok(self.settings.current())
+    }
+
+    fn choose_vault(&self) {
+        self.vault.choose(self.settings.current().vault);
+    }
+
+    /// Reads everything again, as after a signal to do so.
+    pub fn read_again(&self) -> Result<(), Error> {
+        self.keys.reload()?;
+        self.settings.reload()?;
+        self.choose_vault();
+        for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
+            self.changes.tell(change);
+        }
+        Ok(())
     }
 
     /// The agent runtime's credential, where one is set.
@@ -175,7 +193,7 @@ impl Core {
     fn hear(core: &Arc<Self>, change: Change) {
         let reloaded = match change {
             Change::Keys => core.keys.reload(),
-            Change::Settings => core.settings.reload(),
+            Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
             // Read when they are asked for.
             Change::Usage
             | Change::Gateway

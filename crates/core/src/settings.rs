@@ -13,6 +13,7 @@ use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::store::{Store, activity, settings as rows};
+use crate::vault::VaultKind;
 
 /// Every setting, with its value in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub theme: Theme,
     /// What the log holds.
     pub log_level: LogLevel,
+    /// Where secrets lie.
+    pub vault: VaultKind,
 }
 
 /// What closing the window does.
@@ -110,6 +113,7 @@ impl Default for Settings {
             notifications: true,
             theme: Theme::System,
             log_level: LogLevel::Info,
+            vault: VaultKind::Keychain,
         }
     }
 }

@@ -59,15 +59,6 @@ impl Core {
         self.store.write(|tx| Ok(self.recorder.append(tx, &entry)?))
     }
 
-    fn read_again(&self) -> Result<(), Error> {
-        self.keys.reload()?;
-        self.settings.reload()?;
-        for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
-            self.changes.tell(change);
-        }
-        Ok(())
-    }
-
     /// Stops everything: the gateway refuses, open calls are cut, nothing is handed out, until
     /// [`Core::resume`]. Blocks on SQLite.
     pub fn stop_everything(&self) -> Result<UnixMs, Error> {

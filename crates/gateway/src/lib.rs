@@ -10,6 +10,7 @@ mod forward;
 mod guard;
 mod limits;
 mod meter;
+mod metrics;
 mod problem;
 mod routes;
 mod server;
@@ -28,7 +29,8 @@ use tokio::time::MissedTickBehavior;
 use ts_rs::TS;
 
 pub use limits::Limits;
-pub use sign_in::listen_for_sign_in;
+pub use metrics::serve_metrics;
+pub use sign_in::begin_sign_in;
 
 use forward::{MIB, Runtime};
 use problem::Problem;
@@ -83,13 +85,18 @@ pub struct Gateway {
 impl Gateway {
     /// Starts the gateway on its own thread; it follows the settings of `core` from then on.
     pub fn start(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
+        Self::start_on(core, limits, None)
+    }
+
+    /// The same on this port, whatever the settings say of it.
+    pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(GatewayState::Starting);
         let thread = std::thread::Builder::new().name("gateway".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
             match runtime {
                 Ok(runtime) => {
-                    runtime.block_on(run(core, limits, &tell, stopped));
+                    runtime.block_on(run(core, limits, port, &tell, stopped));
                     // Blocking work may wait for a person at the keychain; nobody waits for that.
                     runtime.shutdown_timeout(Duration::from_millis(200));
                 }
@@ -131,6 +138,11 @@ impl Drop for Gateway {
     }
 }
 
+/// Which program listens on a loopback port, where it can be told.
+pub fn who_listens(port: u16) -> Option<String> {
+    caller::listener_on(port)
+}
+
 /// How often counters are written.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// How often is looked whether access has to be renewed. After a sleep or a clock change the next
@@ -141,7 +153,13 @@ const ROLL_UP_EVERY: Duration = Duration::from_hours(1);
 /// How often a taken port is tried again: the program that has it may end.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
-async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState>, mut stop: watch::Receiver<bool>) {
+async fn run(
+    core: Arc<Core>,
+    limits: Limits,
+    fixed_port: Option<u16>,
+    state: &watch::Sender<GatewayState>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut changes = core.changes().listen();
     let shared = match Shared::new(core.clone(), Config::without_credential(&core.settings.current()), limits) {
         Ok(shared) => Arc::new(shared),
@@ -198,7 +216,7 @@ async fn run(core: Arc<Core>, limits: Limits, state: &watch::Sender<GatewayState
             }
             _ = retry.tick() => {
                 let settings = core.settings.current();
-                let port = settings.gateway_port;
+                let port = fixed_port.unwrap_or(settings.gateway_port);
                 if !settings.gateway_on {
                     if let Some(old) = serving.take() {
                         tokio::spawn(old.end());

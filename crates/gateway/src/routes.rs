@@ -56,6 +56,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     router
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
+        // Envoy's ext_authz appends the path of that call.
+        .route("/auth/verify/{*call}", any(verify_get))
         .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
         .route("/api/amas/{*rest}", any(amas))
         .fallback(async || Problem::NotFound)

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atthene_core::Core;
-use atthene_core::connections::{Answer, Progress, ReturnPath};
+use atthene_core::connections::{Answer, Progress, ReturnPath, SignInRequest, SignInView};
 use atthene_core::identity::IDENTIFIER;
 use atthene_core::integrations::IntegrationId;
+use atthene_core::{Core, Error};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -24,9 +24,21 @@ const BEFORE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
+/// Prepares a sign-in in the browser, with a listener for its answer where that comes back
+/// through this machine.
+pub async fn begin_sign_in(core: &Arc<Core>, request: SignInRequest) -> Result<SignInView, Error> {
+    let port = if core.connections.returns_through_loopback(&request.integration)? {
+        let port = listen_for_sign_in(core.clone()).await;
+        Some(port.map_err(|error| Error::Internal(format!("no port for the answer: {error}")))?)
+    } else {
+        None
+    };
+    core.connections.begin(request, port).await
+}
+
 /// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
 /// Ends by itself once no sign-in waits any more; begin the sign-in within half a minute.
-pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
+async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = first.local_addr()?.port();
     // Some browsers try ::1 first for "localhost"; a machine without IPv6 has none that does.

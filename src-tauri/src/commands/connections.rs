@@ -3,7 +3,6 @@
 use atthene_core::connections::{ConnectionId, ConnectionView, ProbeStep, SignInId, SignInRequest, SignInView};
 use atthene_core::microsoft::{AuthorityFailure, explain_code};
 use atthene_core::{Error, ErrorView};
-use atthene_gateway::listen_for_sign_in;
 use tauri::State;
 
 use super::{Answer, blocking, on_core};
@@ -18,15 +17,7 @@ pub(crate) async fn list_connections(startup: State<'_, Startup>) -> Answer<Vec<
 #[tauri::command]
 pub(crate) async fn begin_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> Answer<SignInView> {
     let core = startup.core().await?;
-    let view = |error: Error| error.view();
-    let loopback = core.connections.returns_through_loopback(&request.integration).map_err(view)?;
-    let port = if loopback {
-        let port = listen_for_sign_in(core.clone()).await;
-        Some(port.map_err(|error| view(Error::Internal(format!("no port for the answer: {error}"))))?)
-    } else {
-        None
-    };
-    core.connections.begin(request, port).await.map_err(view)
+    atthene_gateway::begin_sign_in(&core, request).await.map_err(|error| error.view())
 }
 
 /// Prepares a sign-in on another machine, and waits for it beside everything else.

@@ -230,6 +230,12 @@ impl Usage {
         })
     }
 
+    /// Calls by outcome over all that is kept: answered, failed, or the word of the refusal.
+    pub fn all_time(&self) -> Result<Vec<(String, u64)>, Error> {
+        let totals = self.store.read(|connection| rows::totals(connection, UnixMs(0), UnixMs(i64::MAX)))?;
+        Ok(totals.into_iter().map(|(outcome, requests, ..)| (outcome, requests)).collect())
+    }
+
     /// Rolls old hours up into days and forgets the oldest days. Blocks on SQLite.
     pub fn roll_up(&self) -> Result<(), Error> {
         let now = self.clock.now();

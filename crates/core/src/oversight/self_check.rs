@@ -8,6 +8,7 @@ use crate::Core;
 use crate::error::Error;
 use crate::keys::KeyState;
 use crate::network::NetworkError;
+use crate::vault::VaultKind;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -103,12 +104,23 @@ impl Core {
     async fn check_keychain(&self) -> Finding {
         let (id, name) = ("keychain", "Keychain");
         match self.vault.get(NO_SECRET).await {
+            Ok(_) if self.settings.current().vault == VaultKind::File => Finding::warning(
+                id,
+                name,
+                "Secrets lie in an encrypted file, as was chosen here.",
+                "Where the machine has a keychain, use that: whoever reads the passphrase of the file reads every secret.",
+            ),
             Ok(_) => Finding::good(id, name, "It is open."),
             Err(error) => {
                 let error = Error::from(error);
                 Finding::bad(id, name, error.to_string(), error.remedy())
             }
         }
+    }
+
+    /// Whether secrets can be had at all.
+    pub async fn check_vault(&self) -> Result<(), Error> {
+        Ok(self.vault.get(NO_SECRET).await.map(drop)?)
     }
 
     /// Whether the authority of the default integration answers, and what time it has.

@@ -2,17 +2,23 @@
 //!
 //! The platform stores neither order concurrent calls nor promise to return: a locked
 //! keychain waits for a person. So one thread makes all calls in order, and a caller waits
-//! for it with a limit. There is no plain-text fallback.
+//! for it with a limit. There is no plain-text fallback; an encrypted file can be chosen on
+//! purpose.
 
+mod file;
 mod keychain;
 mod memory;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use ts_rs::TS;
 
+pub use file::{FileVault, PASSPHRASE_VARIABLE};
 pub use keychain::Keychain;
 pub use memory::MemoryVault;
 
@@ -31,6 +37,9 @@ pub enum VaultError {
     /// It said no.
     #[error("The keychain refused ({0}).")]
     Refused(String),
+    /// The encrypted file can't be opened.
+    #[error("The vault file needs its passphrase ({0}).")]
+    Passphrase(String),
     /// It did not answer in time; it probably waits for a password.
     #[error("The keychain has not answered for 30 seconds; it probably waits for your password.")]
     Timeout,
@@ -65,6 +74,46 @@ pub struct Vault {
     jobs: mpsc::Sender<Job>,
     /// What the latest call came to.
     trouble: Arc<Mutex<Option<String>>>,
+    /// Whether the encrypted file is in use.
+    in_file: Arc<AtomicBool>,
+}
+
+/// Where secrets lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum VaultKind {
+    /// In the keychain of the operating system.
+    Keychain,
+    /// In an encrypted file: for servers that have no keychain.
+    File,
+}
+
+/// Asks the one that is in use.
+struct Either {
+    keychain: Keychain,
+    file: FileVault,
+    in_file: Arc<AtomicBool>,
+}
+
+impl Either {
+    fn store(&mut self) -> &mut dyn SecretStore {
+        if self.in_file.load(Ordering::Acquire) { &mut self.file } else { &mut self.keychain }
+    }
+}
+
+impl SecretStore for Either {
+    fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
+        self.store().get(name)
+    }
+
+    fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
+        self.store().set(name, secret)
+    }
+
+    fn delete(&mut self, name: &str) -> Result<(), VaultError> {
+        self.store().delete(name)
+    }
 }
 
 impl Vault {
@@ -76,7 +125,19 @@ impl Vault {
                 job(&mut store);
             }
         })?;
-        Ok(Self { jobs, trouble: Arc::default() })
+        Ok(Self { jobs, trouble: Arc::default(), in_file: Arc::default() })
+    }
+
+    /// The keychain, or the file once [`Vault::choose`] says so.
+    pub fn either(keychain: Keychain, file: FileVault) -> std::io::Result<Self> {
+        let in_file = Arc::<AtomicBool>::default();
+        let vault = Self::new(Either { keychain, file, in_file: in_file.clone() })?;
+        Ok(Self { in_file, ..vault })
+    }
+
+    /// Uses this one from now on.
+    pub(crate) fn choose(&self, kind: VaultKind) {
+        self.in_file.store(kind == VaultKind::File, Ordering::Release);
     }
 
     /// Why the latest call failed; `None`: it did not.

@@ -21,6 +21,7 @@ const settings: Settings = {
   notifications: true,
   theme: 'system',
   log_level: 'info',
+  vault: 'keychain',
   gateway_port: 8765,
   largest_body_mib: 16,
   runtime_url: null,

@@ -549,6 +549,7 @@ export const text = {
       `The chain breaks at row ${grouped(id)} (${at}): it was altered, or a row before it was removed. The ${grouped(intact)} rows before are sound.`,
     cutOff: (intact: number) =>
       `The newest rows were removed. The ${grouped(intact)} rows that are left are sound.`,
+    filters: { group: 'What', outcome: 'Outcome', since: 'Since' },
     search: 'Search names, accounts, codes and ids',
     groups: {
       all: 'Everything',

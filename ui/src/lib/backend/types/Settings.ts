@@ -2,6 +2,7 @@
 import type { LogLevel } from "./LogLevel";
 import type { OnClose } from "./OnClose";
 import type { Theme } from "./Theme";
+import type { VaultKind } from "./VaultKind";
 
 /**
  * Every setting, with its value in force.
@@ -50,4 +51,8 @@ theme: Theme,
 /**
  * What the log holds.
  */
-log_level: LogLevel, };
+log_level: LogLevel, 
+/**
+ * Where secrets lie.
+ */
+vault: VaultKind, };

@@ -1,0 +1,270 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use atthene_core::connections::{ConnectionId, Toolkit};
+use atthene_core::integrations::IntegrationId;
+use atthene_core::keys::KeyId;
+use atthene_core::microsoft::Cloud;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The one API key of your agents, and the Microsoft connections behind them.
+#[derive(Parser)]
+#[command(name = "atthene", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    /// The data folder, in place of the account's own (or `ATTHENE_DATA_DIR`).
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON: the same in every version.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print only what was asked for.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// The one API key.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// OAuth app registrations.
+    #[command(subcommand)]
+    Integration(IntegrationCommand),
+    /// Accounts that are signed in.
+    #[command(subcommand)]
+    Connection(ConnectionCommand),
+    /// What was done, by whom, and what came of it.
+    Activity(ActivityArguments),
+    /// Run the gateway, until it is told to end.
+    Serve(ServeArguments),
+    /// What is going on, in a few lines.
+    Status,
+    /// Whether the set-up is sound; ends with 1 where something does not work.
+    Doctor,
+    /// Every preference.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Refuse every call and cut the open ones, until `resume`.
+    Stop,
+    /// Let the gateway go on after `stop`.
+    Resume,
+    /// Why the call of this request id was refused.
+    Explain {
+        /// The `request_id` of the answer.
+        request_id: String,
+    },
+    /// Print a completion script.
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create the key; one that is live ends with this. Its text is printed once, on standard output.
+    Create {
+        /// What will use it.
+        #[arg(long)]
+        name: String,
+        /// When it ends: `30d`, `2027-01-31` or `never`.
+        #[arg(long, value_parser = crate::time::expiry)]
+        expires: atthene_core::keys::Expiry,
+    },
+    /// The live key and those before it.
+    List,
+    /// End the live key.
+    Revoke {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+        /// This key, instead of the live one.
+        #[arg(long, value_name = "ID", value_parser = key_id)]
+        id: Option<KeyId>,
+        /// Why.
+        #[arg(long, value_enum)]
+        reason: Option<Reason>,
+    },
+    /// Who used it, and how much.
+    Usage {
+        /// How far back: 1, 7, 30 or 90 days.
+        #[arg(long, default_value = "1", value_parser = crate::time::span)]
+        days: atthene_core::activity::Span,
+        /// Every counter as CSV.
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Reason {
+    Leaked,
+    Unused,
+    Other,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum IntegrationCommand {
+    /// Add one.
+    Add(Box<IntegrationFields>),
+    /// All of them.
+    List,
+    /// Ask the authority whether it accepts it.
+    Check {
+        #[arg(value_parser = integration_id)]
+        id: IntegrationId,
+    },
+    /// Use it where none is named.
+    Default {
+        #[arg(value_parser = integration_id)]
+        id: IntegrationId,
+    },
+    /// Change what is named; leave the rest.
+    Edit {
+        #[arg(value_parser = integration_id)]
+        id: IntegrationId,
+        #[command(flatten)]
+        fields: Box<IntegrationFields>,
+    },
+    /// Delete it; every connection through it is signed out.
+    Remove {
+        #[arg(value_parser = integration_id)]
+        id: IntegrationId,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct IntegrationFields {
+    /// What people call it.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The Application (client) ID.
+    #[arg(long)]
+    pub(crate) client_id: Option<String>,
+    /// The directory (tenant): an id, a domain, `organizations`, `consumers` or `common`.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Microsoft's cloud.
+    #[arg(long, value_parser = cloud, value_name = "CLOUD", conflicts_with = "authority")]
+    pub(crate) cloud: Option<Cloud>,
+    /// The issuer of another authority.
+    #[arg(long, value_name = "URL", conflicts_with = "tenant")]
+    pub(crate) authority: Option<String>,
+    /// The Graph of another authority, where it does not name one.
+    #[arg(long, value_name = "URL", requires = "authority")]
+    pub(crate) graph: Option<String>,
+    /// Read the client secret from standard input.
+    #[arg(long)]
+    pub(crate) secret_stdin: bool,
+    /// Forget the client secret.
+    #[arg(long, conflicts_with = "secret_stdin")]
+    pub(crate) remove_secret: bool,
+    /// Scopes, separated by spaces.
+    #[arg(long)]
+    pub(crate) scopes: Option<String>,
+    /// How the answer comes back: `loopback`, `deep-link` or the https address of your page.
+    #[arg(long)]
+    pub(crate) way_back: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConnectionCommand {
+    /// Sign an account in.
+    Add {
+        /// What it is for: outlook or teams.
+        #[arg(value_parser = toolkit)]
+        toolkit: Toolkit,
+        /// Through this integration, instead of the default one.
+        #[arg(long, value_name = "ID", value_parser = integration_id)]
+        integration: Option<IntegrationId>,
+        /// Sign in on another machine, with a code.
+        #[arg(long, conflicts_with = "print_url")]
+        device_code: bool,
+        /// Print the address to open, instead of opening it.
+        #[arg(long)]
+        print_url: bool,
+    },
+    /// All of them.
+    List,
+    /// Call Graph with it.
+    Test {
+        #[arg(value_parser = connection_id)]
+        id: ConnectionId,
+    },
+    /// Print fresh access on standard output.
+    Token {
+        #[arg(value_parser = connection_id)]
+        id: ConnectionId,
+    },
+    /// Sign it out here.
+    Remove {
+        #[arg(value_parser = connection_id)]
+        id: ConnectionId,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ActivityArguments {
+    /// Go on with what is added, until it is interrupted.
+    #[arg(long, conflicts_with_all = ["verify", "since"])]
+    pub(crate) follow: bool,
+    /// Walk the chain of hashes over every row.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Only what is younger, as in `7d` or `12h`.
+    #[arg(long, value_parser = crate::time::span_ms, value_name = "SPAN")]
+    pub(crate) since: Option<i64>,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArguments {
+    /// This port, instead of the configured one.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Serve figures for Prometheus on this loopback port.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// One value.
+    Get { name: String },
+    /// Change a value.
+    Set {
+        name: String,
+        /// The value; for `runtime_credential`, read from standard input.
+        value: Option<String>,
+    },
+    /// All values.
+    List,
+}
+
+fn quoted<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+fn key_id(text: &str) -> Result<KeyId, String> {
+    quoted(text)
+}
+
+fn integration_id(text: &str) -> Result<IntegrationId, String> {
+    quoted(text)
+}
+
+fn connection_id(text: &str) -> Result<ConnectionId, String> {
+    ConnectionId::try_from(text).map_err(str::to_owned)
+}
+
+fn toolkit(text: &str) -> Result<Toolkit, String> {
+    quoted(text).map_err(|_| "outlook or teams".into())
+}
+
+fn cloud(text: &str) -> Result<Cloud, String> {
+    quoted(&text.replace('-', "_")).map_err(|_| "global, us-government-l4, us-government-l5 or china".into())
+}

@@ -1,0 +1,142 @@
+//! `atthene connection`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atthene_core::connections::{Progress, SignInId, SignInRequest, SignInView, Toolkit};
+use atthene_core::integrations::IntegrationId;
+use atthene_core::{Core, Error};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::args::ConnectionCommand;
+use crate::blocking;
+use crate::out::{Failure, Out, Outcome};
+use crate::time::minute;
+
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand) -> Outcome {
+    match command {
+        ConnectionCommand::Add { toolkit, integration, device_code, print_url } => {
+            let integration = integration.map_or_else(|| default(core), Ok)?;
+            let request = SignInRequest { toolkit, integration, again: None, switch_account: false };
+            if device_code {
+                by_code(core, out, request).await
+            } else {
+                in_browser(core, out, request, print_url).await
+            }
+        }
+        ConnectionCommand::List => {
+            let all = blocking(core, |core| core.connections.list()).await?;
+            out.result(&all, |to| {
+                let rows: Vec<_> = all
+                    .iter()
+                    .map(|view| {
+                        vec![
+                            view.id.as_str().to_owned(),
+                            view.account.clone(),
+                            word(&view.state),
+                            view.used_at.map_or("not used yet".into(), minute),
+                            view.problem.clone().unwrap_or_default(),
+                        ]
+                    })
+                    .collect();
+                out.table(to, &["ID", "ACCOUNT", "STATE", "LAST USED", "PROBLEM"], &rows)
+            })
+        }
+        ConnectionCommand::Test { id } => {
+            let steps = core.connections.probe(&id).await?;
+            out.result(&steps, |to| {
+                for step in &steps {
+                    writeln!(to, "{:7} {}: {}", if step.passed { "passed" } else { "failed" }, step.call, step.note)?;
+                }
+                Ok(())
+            })?;
+            if steps.iter().all(|step| step.passed) {
+                Ok(())
+            } else {
+                Err(Failure::Failed("The test did not pass.".into()))
+            }
+        }
+        ConnectionCommand::Token { id } => {
+            let fresh = core.connections.fresh(&id).await?;
+            core.connections.hand_over(&id, &fresh, "atthene connection token")?;
+            let shown = json!({
+                "access_token": fresh.token.expose_secret(),
+                "expires_at": fresh.expires_at.rfc3339(),
+                "scopes": fresh.scopes,
+            });
+            out.result(&shown, |to| writeln!(to, "{}", fresh.token.expose_secret()))
+        }
+        ConnectionCommand::Remove { id } => {
+            core.connections.disconnect(&id).await?;
+            out.say("It is signed out here. At Microsoft, the consent stays until it is withdrawn there.");
+            Ok(())
+        }
+    }
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn default(core: &Core) -> Result<IntegrationId, Failure> {
+    let all = core.integrations.list()?;
+    let usable = all.into_iter().find(|view| view.is_default && view.client_id.is_some());
+    let none = || Failure::NotFound("No integration is set up that people can sign in through; add one.".into());
+    Ok(usable.ok_or_else(none)?.id)
+}
+
+async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_url: bool) -> Outcome {
+    if !core.connections.returns_through_loopback(&request.integration)? {
+        let why = "This integration returns by a link to the window, which no command gets. Use --device-code, or connect in the window.";
+        return Err(Failure::Failed(why.into()));
+    }
+    let toolkit = request.toolkit;
+    let view = atthene_gateway::begin_sign_in(core, request).await?;
+    if print_url {
+        out.result(&json!({ "url": view.link }), |to| writeln!(to, "{}", view.link))?;
+    } else {
+        open::that_detached(&view.link).map_err(|error| Error::BrowserFailed(error.to_string()))?;
+        out.say("Your browser opens Microsoft's sign-in page.");
+    }
+    wait(core, out, &view, toolkit, print_url).await
+}
+
+async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest) -> Outcome {
+    let toolkit = request.toolkit;
+    let (view, begun) = core.connections.begin_device_sign_in(request).await?;
+    if let Some(device) = &view.device {
+        // On standard error: standard output is for the connection.
+        let text = format!("Open {} on any machine and enter the code {}", device.page, device.code);
+        if out.is_json() {
+            let asked = json!({ "page": device.page, "code": device.code });
+            std::io::Write::write_all(&mut std::io::stderr(), format!("{asked}\n").as_bytes())?;
+        } else {
+            out.say(text);
+        }
+    }
+    let finishing = core.clone();
+    tokio::spawn(async move { finishing.connections.finish_device_sign_in(begun).await });
+    wait(core, out, &view, toolkit, false).await
+}
+
+/// How often is looked how far a sign-in has come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+async fn wait(core: &Arc<Core>, out: &Out, begun: &SignInView, toolkit: Toolkit, printed: bool) -> Outcome {
+    let id: &SignInId = &begun.id;
+    loop {
+        let Some(view) = core.connections.sign_in(id) else { return Err(Error::UnknownSignIn.into()) };
+        match view.progress {
+            Progress::Waiting | Progress::Checking => tokio::time::sleep(LOOK_EVERY).await,
+            Progress::Failed { failure } => return Err(Error::Authority(failure).into()),
+            Progress::Done { connection, account } => {
+                out.say(format_args!("{account} is connected."));
+                let shown = json!({ "id": connection, "account": account, "toolkit": toolkit });
+                // The browser still fetches the page that says so.
+                tokio::time::sleep(if printed { Duration::from_secs(1) } else { Duration::from_millis(500) }).await;
+                return out.result(&shown, |to| writeln!(to, "{}", connection.as_str()));
+            }
+        }
+    }
+}

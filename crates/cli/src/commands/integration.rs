@@ -1,0 +1,136 @@
+//! `atthene integration`.
+
+use std::sync::Arc;
+
+use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, StepReport, WayBackDraft};
+use atthene_core::microsoft::Cloud;
+use atthene_core::{Core, SecretChange};
+use serde_json::json;
+
+use crate::args::{IntegrationCommand, IntegrationFields};
+use crate::blocking;
+use crate::out::{Failure, Out, Outcome, secret_from_stdin};
+
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand) -> Outcome {
+    match command {
+        IntegrationCommand::Add(fields) => {
+            if fields.name.is_none() || fields.client_id.is_none() || fields.scopes.is_none() {
+                return Err(Failure::Use("--name, --client-id and --scopes are needed.".into()));
+            }
+            let draft = core.integrations.fresh_draft();
+            save(core, out, draft, *fields).await
+        }
+        IntegrationCommand::Edit { id, fields } => {
+            let draft = blocking(core, move |core| core.integrations.draft(&id)).await?;
+            save(core, out, draft, *fields).await
+        }
+        IntegrationCommand::List => {
+            let all = blocking(core, |core| core.integrations.list()).await?;
+            out.result(&all, |to| {
+                let rows: Vec<_> = all.iter().map(row).collect();
+                out.table(to, &["ID", "NAME", "AUTHORITY", "HEALTH", "DEFAULT"], &rows)
+            })
+        }
+        IntegrationCommand::Check { id } => {
+            let draft = blocking(core, move |core| core.integrations.draft(&id)).await?;
+            let mut steps: Vec<StepReport> = Vec::new();
+            let passed = core.integrations.preflight(draft, SecretChange::Keep, &mut |step| steps.push(step)).await?;
+            let steps: Vec<_> =
+                steps.iter().filter_map(|step| serde_json::to_value(step).ok()).filter(is_final).collect();
+            out.result(&json!({ "passed": passed, "steps": steps }), |to| {
+                let text = |step: &serde_json::Value, field: &str| {
+                    step.pointer(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+                };
+                for step in &steps {
+                    let found = ["/state/failure/what", "/state/note", "/state/found"].map(|field| text(step, field));
+                    let found = found.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+                    writeln!(to, "{:14} {:8} {found}", text(step, "/step"), text(step, "/state/state"))?;
+                }
+                Ok(())
+            })?;
+            if passed { Ok(()) } else { Err(Failure::Failed("The check did not pass.".into())) }
+        }
+        IntegrationCommand::Default { id } => {
+            blocking(core, move |core| core.integrations.set_default(&id)).await?;
+            out.say("It is the default now.");
+            Ok(())
+        }
+        IntegrationCommand::Remove { id } => {
+            core.delete_integration(&id).await?;
+            out.say("It is deleted, and every connection through it is signed out.");
+            Ok(())
+        }
+    }
+}
+
+/// A step is told when it begins and when it ends.
+fn is_final(step: &serde_json::Value) -> bool {
+    step.pointer("/state/state").is_some_and(|state| state != "running")
+}
+
+fn row(view: &IntegrationView) -> Vec<String> {
+    vec![
+        view.id.as_str().to_owned(),
+        view.name.clone(),
+        view.authority.clone(),
+        word(&view.health),
+        if view.is_default { "default".into() } else { String::new() },
+    ]
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: IntegrationFields) -> Outcome {
+    let secret = if fields.secret_stdin {
+        SecretChange::Replace(secret_from_stdin()?)
+    } else if fields.remove_secret {
+        SecretChange::Remove
+    } else {
+        SecretChange::Keep
+    };
+    apply(&mut draft, fields);
+    let saved = core.integrations.save(draft, secret).await?;
+    out.result(&saved, |to| {
+        writeln!(to, "{}", saved.id.as_str())?;
+        Ok(())
+    })?;
+    let platform = match word(&saved.platform).as_str() {
+        "web" => "Web",
+        _ => "Mobile and desktop applications",
+    };
+    out.say(format_args!("Register this redirect URI in Azure, platform \"{platform}\":\n  {}", saved.redirect_uri));
+    out.say(format_args!("Then: atthene integration check {}", saved.id.as_str()));
+    Ok(())
+}
+
+fn apply(draft: &mut Draft, fields: IntegrationFields) {
+    if let Some(name) = fields.name {
+        draft.name = name;
+    }
+    if let Some(client_id) = fields.client_id {
+        draft.client_id = client_id;
+    }
+    if let Some(issuer) = fields.authority {
+        draft.authority = AuthorityDraft::Custom { issuer, graph: fields.graph.unwrap_or_default() };
+    } else if fields.tenant.is_some() || fields.cloud.is_some() {
+        let (cloud_before, tenant_before) = match &draft.authority {
+            AuthorityDraft::Entra { cloud, tenant } => (*cloud, tenant.clone()),
+            AuthorityDraft::Custom { .. } => (Cloud::Global, String::new()),
+        };
+        draft.authority = AuthorityDraft::Entra {
+            cloud: fields.cloud.unwrap_or(cloud_before),
+            tenant: fields.tenant.unwrap_or(tenant_before),
+        };
+    }
+    if let Some(scopes) = fields.scopes {
+        draft.scopes = scopes.split_whitespace().map(str::to_owned).collect();
+    }
+    match fields.way_back.as_deref() {
+        Some("loopback") => draft.way_back = WayBackDraft::Loopback,
+        Some("deep-link") => draft.way_back = WayBackDraft::DeepLink,
+        Some(url) => draft.way_back = WayBackDraft::Page { url: url.to_owned() },
+        None => {}
+    }
+}

@@ -1,0 +1,150 @@
+//! `atthene key`.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use atthene_core::activity::Span;
+use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
+use atthene_core::{Core, Format};
+use serde_json::json;
+
+use crate::args::{KeyCommand, Reason};
+use crate::blocking;
+use crate::out::{Failure, Out, Outcome};
+use crate::time::minute;
+
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Outcome {
+    match command {
+        KeyCommand::Create { name, expires } => create(core, out, name, expires).await,
+        KeyCommand::List => list(core, out).await,
+        KeyCommand::Revoke { yes, id, reason } => revoke(core, out, yes, id, reason).await,
+        KeyCommand::Usage { days, csv } => usage(core, out, days, csv).await,
+    }
+}
+
+async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
+    let keys = blocking(core, |core| core.keys.list()).await?;
+    Ok(keys.into_iter().next().filter(|key| key.ended_at.is_none()))
+}
+
+async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Outcome {
+    let live = live(core).await?;
+    let new = NewKey { name, expiry, replaces: live.as_ref().map(|live| live.id.clone()) };
+    let (key, text) = blocking(core, |core| core.keys.create(new)).await?;
+    if let Some(live) = live {
+        out.say(format_args!("\"{}\" has ended; applications that use it are refused.", live.name));
+    }
+    let ends = key.expires_at.map_or("does not expire".to_owned(), |at| format!("expires {}", minute(at)));
+    out.say(format_args!("\"{}\" {ends}. This is the only time that its text is shown:", key.name));
+    let shown = json!({ "id": key.id, "key": text.expose(), "name": key.name, "expires_at": rfc3339(key.expires_at) });
+    out.result(&shown, |out| writeln!(out, "{}", text.expose()))
+}
+
+fn rfc3339(at: Option<atthene_core::UnixMs>) -> Option<String> {
+    at.map(atthene_core::UnixMs::rfc3339)
+}
+
+async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
+    let keys = blocking(core, |core| core.keys.list()).await?;
+    let shown: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id,
+                "name": key.name,
+                "state": key.state,
+                "last_four": key.last_four,
+                "created_at": key.created_at.rfc3339(),
+                "expires_at": rfc3339(key.expires_at),
+                "ended_at": rfc3339(key.ended_at),
+                "last_used_at": rfc3339(key.last_used.as_ref().map(|used| used.at)),
+                "last_used_by": key.last_used.as_ref().map(|used| &used.by),
+                "requests": key.requests,
+            })
+        })
+        .collect();
+    out.result(&shown, |to| {
+        let rows: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                vec![
+                    key.id.0.to_string(),
+                    key.name.clone(),
+                    format!("{:?}", key.state).to_lowercase(),
+                    key.expires_at.map_or("never".into(), minute),
+                    key.last_used
+                        .as_ref()
+                        .map_or("not used yet".into(), |used| format!("{} by {}", minute(used.at), used.by)),
+                    key.requests.to_string(),
+                ]
+            })
+            .collect();
+        out.table(to, &["ID", "NAME", "STATE", "EXPIRES", "LAST USED", "CALLS"], &rows)
+    })
+}
+
+async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> Outcome {
+    let id = match id {
+        Some(id) => id,
+        None => live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?.id,
+    };
+    let asked = id.clone();
+    let callers = blocking(core, move |core| core.usage.recent_callers(&asked)).await?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::Use("Nobody is there to be asked; add --yes to revoke the key.".into()));
+        }
+        out.say("Every application that uses this key is refused from this moment.");
+        for caller in callers {
+            let name = if caller.program.is_empty() { caller.user_agent } else { caller.program };
+            out.say(format_args!("  {name}, {} calls in the last 30 days", caller.requests));
+        }
+        let mut err = std::io::stderr();
+        write!(err, "Revoke it? [y/N] ")?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Err(Failure::Failed("The key was not revoked.".into()));
+        }
+    }
+    let reason = reason.map(|reason| match reason {
+        Reason::Leaked => RevokeReason::Leaked,
+        Reason::Unused => RevokeReason::Unused,
+        Reason::Other => RevokeReason::Other,
+    });
+    let key = blocking(core, move |core| core.keys.revoke(&id, reason)).await?;
+    let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": rfc3339(key.ended_at) });
+    out.result(&shown, |to| writeln!(to, "\"{}\" is revoked.", key.name))
+}
+
+async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
+    if csv {
+        blocking(core, move |core| core.usage.export(span, Format::Csv, std::io::stdout().lock())).await?;
+        return Ok(());
+    }
+    let report = blocking(core, move |core| core.usage.report(span)).await?;
+    out.result(&report, |to| {
+        let total = report.total;
+        writeln!(to, "{} answered, {} failed, {} refused", total.answered, total.failed, total.refused)?;
+        if let Some(time) = report.gateway {
+            writeln!(to, "the gateway added {:.2} ms (p50), {:.2} ms (p99)", time.p50_us / 1e3, time.p99_us / 1e3)?;
+        }
+        let rows: Vec<_> = report
+            .programs
+            .iter()
+            .map(|program| {
+                let caller = &program.caller;
+                let name = if caller.program.is_empty() { &caller.user_agent } else { &caller.program };
+                let totals = program.totals;
+                vec![
+                    name.clone(),
+                    totals.answered.to_string(),
+                    totals.failed.to_string(),
+                    totals.refused.to_string(),
+                    minute(caller.last_at),
+                ]
+            })
+            .collect();
+        out.table(to, &["PROGRAM", "ANSWERED", "FAILED", "REFUSED", "LAST CALL"], &rows)
+    })
+}

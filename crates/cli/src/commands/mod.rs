@@ -1,0 +1,9 @@
+//! The commands, one module for each word of the product.
+
+pub(crate) mod activity;
+pub(crate) mod config;
+pub(crate) mod connection;
+pub(crate) mod health;
+pub(crate) mod integration;
+pub(crate) mod key;
+pub(crate) mod serve;

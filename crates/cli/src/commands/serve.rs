@@ -1,0 +1,157 @@
+//! `atthene serve`: the gateway on a server.
+
+use std::sync::Arc;
+
+use atthene_core::Core;
+use atthene_gateway::{Gateway, GatewayState, Limits, serve_metrics};
+use serde_json::json;
+
+use crate::args::ServeArguments;
+use crate::out::{Failure, Out, Outcome};
+
+pub(crate) async fn run(core: Arc<Core>, out: &Out, wanted: &ServeArguments) -> Outcome {
+    let settling = core.clone();
+    // May wait for the keychain, and nothing waits for it.
+    tokio::spawn(async move {
+        if let Err(error) = settling.settle_secrets().await {
+            tracing::warn!(%error, "secrets could not be compared with the database");
+        }
+    });
+    let gateway = Gateway::start_on(core.clone(), Limits::default(), wanted.port)?;
+    let outcome = until_told(&core, out, wanted, &gateway).await;
+    notify(&[Notice::Stopping]);
+    // Open calls go on for a moment; that blocks.
+    let stopped = tokio::task::spawn_blocking(move || gateway.stop()).await;
+    if stopped.is_err() {
+        tracing::warn!("stopping the gateway broke");
+    }
+    outcome
+}
+
+async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gateway: &Gateway) -> Outcome {
+    let mut signals = Signals::listen()?;
+    if let Some(port) = wanted.metrics_port {
+        let core = core.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve_metrics(core, port).await {
+                tracing::error!(%error, port, "no figures are served");
+            }
+        });
+    }
+    let mut states = gateway.watch();
+    let mut ready = false;
+    loop {
+        let state = states.borrow_and_update().clone();
+        match state {
+            GatewayState::Listening { url } | GatewayState::Refusing { url, .. } if !ready => {
+                ready = true;
+                notify(&[Notice::Ready]);
+                out.result(&json!({ "url": url }), |to| writeln!(to, "{url}"))?;
+            }
+            GatewayState::PortTaken { port, by, .. } if !ready => {
+                let by = by.unwrap_or_else(|| "another program".into());
+                return Err(Failure::Failed(format!(
+                    "Port {port} is taken by {by}. End it, or choose another one with --port."
+                )));
+            }
+            GatewayState::Failed { reason } => {
+                return Err(Failure::Failed(format!("The gateway can't listen: {reason}.")));
+            }
+            GatewayState::Off if !ready => {
+                let remedy = "atthene config set gateway_on true";
+                return Err(Failure::Failed(format!(
+                    "The gateway is turned off in the settings. Turn it on: {remedy}"
+                )));
+            }
+            _ => {}
+        }
+        tokio::select! {
+            changed = states.changed() => if changed.is_err() { return Ok(()) },
+            told = signals.next() => match told {
+                Told::End => return Ok(()),
+                Told::Reload => {
+                    notify(&[Notice::Reloading]);
+                    core.read_again()?;
+                    tracing::info!("everything was read again");
+                    notify(&[Notice::Ready]);
+                }
+            },
+        }
+    }
+}
+
+enum Told {
+    End,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
+    Reload,
+}
+
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Told {
+        let _ = tokio::signal::ctrl_c().await;
+        Told::End
+    }
+}
+
+enum Notice {
+    Ready,
+    Reloading,
+    Stopping,
+}
+
+/// Tells systemd (`Type=notify-reload`), where it started us.
+#[cfg(target_os = "linux")]
+fn notify(notices: &[Notice]) {
+    use sd_notify::NotifyState;
+    for notice in notices {
+        let told = match notice {
+            Notice::Ready => sd_notify::notify(&[NotifyState::Ready]),
+            Notice::Reloading => match NotifyState::monotonic_usec_now() {
+                Ok(now) => sd_notify::notify(&[NotifyState::Reloading, now]),
+                Err(error) => Err(error),
+            },
+            Notice::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, "the service manager could not be told");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn notify(_notices: &[Notice]) {}

@@ -1,0 +1,100 @@
+//! `atthene`: the same product from a terminal, in scripts and on a server without a desktop.
+//! No logic of its own: each command calls the core and prints what it says.
+
+mod args;
+mod commands;
+mod out;
+mod time;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use atthene_core::identity::Profile;
+use atthene_core::{Actor, Core, Error};
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use args::{Arguments, Command};
+use out::{Failure, Out, Outcome};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let out = Out::new(arguments.json, arguments.quiet);
+    begin_log(matches!(arguments.command, Command::Serve(_)), arguments.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.end(Err(error.into())),
+    };
+    let outcome = runtime.block_on(run(arguments, &out));
+    // What waits for a person at the keychain does not keep the command.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    out.end(outcome)
+}
+
+async fn run(arguments: Arguments, out: &Out) -> Outcome {
+    match &arguments.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut std::io::stdout());
+            return Ok(());
+        }
+        Command::Man => return Ok(clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?),
+        _ => {}
+    }
+    let core = open(&arguments)?;
+    match arguments.command {
+        Command::Key(command) => commands::key::run(&core, out, command).await,
+        Command::Integration(command) => commands::integration::run(&core, out, command).await,
+        Command::Connection(command) => commands::connection::run(&core, out, command).await,
+        Command::Activity(wanted) => commands::activity::run(&core, out, &wanted).await,
+        Command::Serve(wanted) => commands::serve::run(core, out, &wanted).await,
+        Command::Status => commands::health::status(&core, out).await,
+        Command::Doctor => commands::health::doctor(&core, out).await,
+        Command::Explain { request_id } => commands::health::explain(&core, out, &request_id),
+        Command::Config(command) => commands::config::run(&core, out, command).await,
+        Command::Stop => {
+            core.stop_everything()?;
+            out.say("Everything is stopped. `atthene resume` lets it go on.");
+            Ok(())
+        }
+        Command::Resume => {
+            core.resume()?;
+            out.say("The gateway goes on.");
+            Ok(())
+        }
+        Command::Completions { .. } | Command::Man => Ok(()),
+    }
+}
+
+fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
+    let profile = match &arguments.data_dir {
+        Some(dir) => Profile::at(dir),
+        None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into()))?,
+    };
+    Ok(Core::open(&profile, Actor::CommandLine)?)
+}
+
+/// A service writes what it does, to be read by people or machines; other commands only what
+/// goes wrong.
+fn begin_log(service: bool, json: bool) {
+    let default = if service { "warn,atthene=info,atthene_core=info,atthene_gateway=info" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if service && json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}
+
+/// Runs what blocks (SQLite, argon2) beside the runtime.
+async fn blocking<T: Send + 'static>(
+    core: &Arc<Core>,
+    work: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Failure> {
+    let core = core.clone();
+    match tokio::task::spawn_blocking(move || work(&core)).await {
+        Ok(done) => Ok(done?),
+        Err(error) => Err(Error::Internal(error.to_string()).into()),
+    }
+}

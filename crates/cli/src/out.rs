@@ -1,0 +1,157 @@
+//! What the command prints, and how it ends.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use atthene_core::{Code, Error};
+use serde::Serialize;
+
+/// How a command failed.
+pub(crate) enum Failure {
+    /// The core refused.
+    Core(Error),
+    /// It was used wrongly.
+    Use(String),
+    /// What it is about is not there.
+    NotFound(String),
+    /// It did what it could, and something is wrong all the same.
+    Failed(String),
+    /// Whoever reads the output is gone.
+    Output(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+pub(crate) type Outcome = Result<(), Failure>;
+
+impl Failure {
+    fn exit(&self) -> u8 {
+        let error = match self {
+            Self::Core(error) => error,
+            Self::Use(_) => return 2,
+            Self::NotFound(_) => return 3,
+            Self::Failed(_) | Self::Output(_) => return 1,
+        };
+        match error.code() {
+            Code::InvalidName | Code::InvalidExpiry | Code::InvalidSetting | Code::InvalidIntegration => 2,
+            Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound | Code::UnknownRequest => 3,
+            Code::FixedByPolicy
+            | Code::SecretMissing
+            | Code::KeychainMissing
+            | Code::KeychainLocked
+            | Code::KeychainRefused
+            | Code::KeychainTimeout
+            | Code::VaultPassphrase => 4,
+            _ => 1,
+        }
+    }
+}
+
+/// Where a command prints.
+pub(crate) struct Out {
+    json: bool,
+    quiet: bool,
+    colours: bool,
+}
+
+impl Out {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, quiet, colours: io::stdout().is_terminal() && !plain }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// What was asked for: as JSON, or the way `human` writes it.
+    pub(crate) fn result(
+        &self,
+        value: &impl Serialize,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Outcome {
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            human(&mut out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// A table on a terminal; the same columns with tabs between them elsewhere.
+    pub(crate) fn table(&self, out: &mut dyn Write, heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        if !io::stdout().is_terminal() {
+            for row in rows {
+                writeln!(out, "{}", row.join("\t"))?;
+            }
+            return Ok(());
+        }
+        let width = |at: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+            cells.chain([heads[at].len()]).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+        let line = |cells: &[String]| -> String {
+            let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+                let gap = width.saturating_sub(cell.chars().count());
+                format!("{cell}{}", " ".repeat(gap))
+            });
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+        let (dim, plain) = if self.colours { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
+        writeln!(out, "{dim}{}{plain}", line(&heads))?;
+        rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
+    }
+
+    /// What helps a person and no script: on standard error.
+    pub(crate) fn say(&self, text: impl Display) {
+        if !self.quiet && !self.json {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Says why it failed.
+    pub(crate) fn end(&self, outcome: Outcome) -> ExitCode {
+        let Err(failure) = outcome else { return ExitCode::SUCCESS };
+        let (code, message, remedy) = match &failure {
+            Failure::Core(error) => (serde_json::to_value(error.code()).ok(), error.to_string(), error.remedy()),
+            Failure::Use(message) => (Some("wrong_use".into()), message.clone(), "See --help."),
+            Failure::NotFound(message) => (Some("not_found".into()), message.clone(), ""),
+            Failure::Failed(message) => (Some("failed".into()), message.clone(), ""),
+            // A reader that has seen enough, such as `head`.
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Failure::Output(error) => (Some("failed".into()), error.to_string(), ""),
+        };
+        let mut err = io::stderr().lock();
+        let _ = if self.json {
+            let error = serde_json::json!({ "error": { "code": code, "message": message, "remedy": remedy } });
+            writeln!(err, "{error}")
+        } else {
+            writeln!(err, "{message}").and_then(|()| if remedy.is_empty() { Ok(()) } else { writeln!(err, "{remedy}") })
+        };
+        ExitCode::from(failure.exit())
+    }
+}
+
+/// A secret from standard input, without the end of its line.
+pub(crate) fn secret_from_stdin() -> Result<secrecy::SecretString, Failure> {
+    let mut text = String::new();
+    io::Read::read_to_string(&mut io::stdin().lock(), &mut text)?;
+    let secret = text.trim_end_matches(['\r', '\n']).to_owned().into();
+    text.clear();
+    Ok(secret)
+}

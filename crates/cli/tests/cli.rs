@@ -1,0 +1,179 @@
+//! Every command over the real binary: what people read, what scripts read, how it ends.
+#![allow(clippy::expect_used, missing_docs, reason = "tests")]
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use insta::assert_snapshot;
+
+/// A data folder of its own, without a keychain, a desktop or a passphrase.
+struct Shell(tempfile::TempDir);
+
+impl Shell {
+    fn new() -> Self {
+        let shell = Self(tempfile::tempdir().expect("a folder"));
+        // A port that nothing else on this machine has.
+        shell.run("config set gateway__port 8799");
+        shell
+    }
+
+    fn run(&self, line: &str) -> String {
+        self.run_with(line, "")
+    }
+
+    /// The exit code, standard output and standard error, with what differs each time replaced.
+    fn run_with(&self, line: &str, input: &str) -> String {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_atthene"))
+            .args(line.split(' ').map(|word| word.replace('_', " ")).map(|word| word.replace("  ", "_")))
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("ATTHENE_DATA_DIR", self.0.path().join("data"))
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        // One that needs no input may have ended.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let done = child.wait_with_output().expect("ends");
+        let mut told = format!("exit {}\n", done.status.code().expect("a code"));
+        for (name, bytes) in [("out", done.stdout), ("err", done.stderr)] {
+            for line in String::from_utf8(bytes).expect("text").lines() {
+                let _ = writeln!(told, "{name}: {line}");
+            }
+        }
+        told
+    }
+}
+
+/// Snapshots hold no key, not even one that opens nothing.
+fn steady<T>(check: impl FnOnce() -> T) -> T {
+    insta::with_settings!({
+        filters => vec![
+            (r"atk_[0-9A-Za-z]{10}_[0-9A-Za-z]{49}", "[KEY]"),
+            (r#""id": "[0-9A-Za-z]{10}""#, r#""id": "[ID]""#),
+            (r"\b[0-9A-Za-z]{10}\t", "[ID]\t"),
+            (r#""last_four": "[0-9A-Za-z]{4}""#, r#""last_four": "[FOUR]""#),
+            (r#""subject":"[0-9A-Za-z]{10}""#, r#""subject":"[ID]""#),
+            (r#""replaces":"[0-9A-Za-z]{10}""#, r#""replaces":"[ID]""#),
+            (r"microsoft-[a-z0-9]{6}", "microsoft-[ID]"),
+            (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[TIME]"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d", "[TIME]"),
+            (r"\b1[78]\d{11}\b", "[MS]"),
+        ],
+    }, { check() })
+}
+
+#[test]
+fn keys() {
+    let shell = Shell::new();
+    steady(|| {
+        assert_snapshot!("key_create", shell.run("key create --name Build_server --expires 30d"));
+        assert_snapshot!("key_create_json", shell.run("--json key create --name Next --expires never"));
+        assert_snapshot!("key_list", shell.run("key list"));
+        assert_snapshot!("key_list_json", shell.run("--json key list"));
+        assert_snapshot!("key_revoke_unasked", shell.run("key revoke"));
+        assert_snapshot!("key_revoke", shell.run("key revoke --yes --reason leaked"));
+        assert_snapshot!("key_revoke_none", shell.run("--json key revoke --yes"));
+        assert_snapshot!("key_usage", shell.run("key usage --days 7"));
+        assert_snapshot!("key_usage_csv", shell.run("key usage --csv"));
+    });
+    let json = shell.run("--json key usage");
+    assert!(json.starts_with("exit 0") && json.contains(r#""answered": 0"#), "{json}");
+}
+
+#[test]
+fn wrong_use_is_said_and_ends_with_2() {
+    let shell = Shell::new();
+    steady(|| {
+        assert_snapshot!("wrong_expiry", shell.run("key create --name x --expires soon"));
+        assert_snapshot!("wrong_name", shell.run("key create --name \u{202e} --expires 1d"));
+        assert_snapshot!("wrong_setting", shell.run("config set no__such 1"));
+        assert_snapshot!("wrong_value", shell.run("config set gateway__port 80"));
+        assert_snapshot!("wrong_type", shell.run("config set gateway__on maybe"));
+        assert_snapshot!("wrong_connection", shell.run("connection token nonsense"));
+    });
+}
+
+#[test]
+fn integrations() {
+    let shell = Shell::new();
+    let add = "integration add --name Contoso --client-id 11111111-2222-3333-4444-555555555555 --tenant contoso.com \
+               --scopes User.Read_Mail.Read";
+    steady(|| {
+        assert_snapshot!("integration_add", shell.run(add));
+        assert_snapshot!("integration_add_twice", shell.run(add));
+        assert_snapshot!("integration_add_bad", shell.run(&add.replace("11111111-", "")));
+        assert_snapshot!("integration_list", shell.run("integration list"));
+        assert_snapshot!("integration_list_json", shell.run("--json integration list"));
+        assert_snapshot!(
+            "integration_secret",
+            shell.run_with(&format!("{} --secret-stdin", add.replace("Contoso", "With")), "not~a~real~secret\n")
+        );
+    });
+    let listed = shell.run("integration list");
+    let id = listed.lines().find_map(|line| line.strip_prefix("out: microsoft-")).expect("an id");
+    let id = format!("microsoft-{}", &id[..6]);
+    steady(|| {
+        assert_snapshot!(
+            "integration_edit",
+            shell.run(&format!("integration edit {id} --name Fabrikam --way-back deep-link"))
+        );
+        assert_snapshot!("integration_default", shell.run(&format!("integration default {id}")));
+        assert_snapshot!("connection_add_link", shell.run(&format!("connection add outlook --integration {id}")));
+        assert_snapshot!("integration_remove", shell.run(&format!("integration remove {id}")));
+        assert_snapshot!("integration_gone", shell.run(&format!("integration check {id}")));
+    });
+}
+
+#[test]
+fn connections_without_any() {
+    let shell = Shell::new();
+    steady(|| {
+        assert_snapshot!("connection_list", shell.run("connection list"));
+        assert_snapshot!("connection_list_json", shell.run("--json connection list"));
+        assert_snapshot!("connection_add_none", shell.run("connection add teams"));
+        assert_snapshot!("connection_gone", shell.run("connection token outlook-aaaaaaaa"));
+        assert_snapshot!("connection_test_gone", shell.run("connection test outlook-aaaaaaaa"));
+        assert_snapshot!("connection_remove_gone", shell.run("--json connection remove outlook-aaaaaaaa"));
+    });
+}
+
+#[test]
+fn settings_the_record_and_health() {
+    let shell = Shell::new();
+    steady(|| {
+        assert_snapshot!("config_set", shell.run("config set clipboard__seconds 60"));
+        assert_snapshot!("config_get", shell.run("config get clipboard__seconds"));
+        assert_snapshot!("config_list", shell.run("config list"));
+        assert_snapshot!("config_list_json", shell.run("--json config list"));
+        assert_snapshot!("config_credential", shell.run("config set runtime__credential planted"));
+        assert_snapshot!("vault_without_passphrase", shell.run("config set vault file"));
+        assert_snapshot!("stop", shell.run("stop"));
+        assert_snapshot!("status", shell.run("status"));
+        assert_snapshot!("status_json", shell.run("--json status"));
+        assert_snapshot!("serve_off", {
+            shell.run("config set gateway__on false");
+            shell.run("serve")
+        });
+        assert_snapshot!("resume", shell.run("resume"));
+        assert_snapshot!("doctor_server", shell.run("doctor"));
+        assert_snapshot!("activity", shell.run("activity"));
+        assert_snapshot!("activity_json", shell.run("--json activity --since 1h"));
+        assert_snapshot!("activity_verify", shell.run("activity --verify"));
+        assert_snapshot!("explain_unknown", shell.run("explain nothing"));
+    });
+}
+
+#[test]
+fn completions_and_the_manual_name_every_command() {
+    let shell = Shell::new();
+    let (bash, man) = (shell.run("completions bash"), shell.run("man"));
+    for command in ["key", "integration", "connection", "activity", "serve", "status", "doctor", "config", "stop"] {
+        assert!(bash.contains(command), "{command} can't be completed");
+        assert!(man.contains(command), "{command} is not in the manual");
+    }
+}

@@ -1,0 +1,94 @@
+//! The `atthene` command on a machine of a test, without a display.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::output;
+use crate::window::Machine;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Printed {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Printed {
+    /// Standard output as JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.out).with_context(|| format!("{self:?}"))
+    }
+}
+
+impl Machine {
+    /// `atthene` with these arguments; nothing of a desktop is there.
+    pub fn atthene(&self, arguments: &[&str]) -> Result<Command> {
+        let program = std::env::var_os("ATTHENE_COMMAND")
+            .context("ATTHENE_COMMAND names no command; run `cargo xtask test --only e2e`")?;
+        let mut command = self.command(program);
+        command.args(arguments).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    /// Runs `atthene` to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Printed> {
+        self.run_with(arguments, "").await
+    }
+
+    /// Runs `atthene` to its end with this on its standard input.
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Result<Printed> {
+        let mut child = self.atthene(arguments)?.spawn()?;
+        let mut stdin = child.stdin.take().context("no standard input")?;
+        stdin.write_all(input.as_bytes()).await?;
+        drop(stdin);
+        let done = child.wait_with_output().await?;
+        Ok(Printed {
+            code: done.status.code().unwrap_or(-1),
+            out: String::from_utf8(done.stdout)?,
+            err: String::from_utf8(done.stderr)?,
+        })
+    }
+
+    /// Runs `atthene` to its end; anything but success is an error.
+    pub async fn done(&self, arguments: &[&str]) -> Result<Printed> {
+        let printed = self.run(arguments).await?;
+        ensure!(printed.code == 0, "{arguments:?}: {printed:?}");
+        Ok(printed)
+    }
+
+    /// Starts `atthene serve` and waits until it serves; tells its address.
+    pub async fn serve(&self, arguments: &[&str]) -> Result<(Child, String)> {
+        let mut child = self.atthene(&[&["serve"], arguments].concat())?.stderr(Stdio::inherit()).spawn()?;
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut address).await?;
+        ensure!(!address.is_empty(), "it ended before it served");
+        Ok((child, address.trim().to_owned()))
+    }
+
+    /// Signs this person in with `atthene connection add --print-url`, and pages in a shell.
+    pub async fn connect(&self, integration: &str, person: &str) -> Result<Value> {
+        let arguments = ["--json", "connection", "add", "outlook", "--integration", integration, "--print-url"];
+        let mut adding = self.atthene(&arguments)?.spawn()?;
+        let mut lines = BufReader::new(adding.stdout.take().context("no standard output")?);
+        let mut first = String::new();
+        while !first.contains('}') {
+            ensure!(lines.read_line(&mut first).await? > 0, "no address was printed: {first}");
+        }
+        let url: Value = serde_json::from_str(&first)?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/shell_browser.py");
+        output("python3", &[script, url["url"].as_str().context("an address")?, person]).await?;
+        let mut rest = String::new();
+        lines.read_to_string(&mut rest).await?;
+        ensure!(adding.wait().await?.success(), "{rest}");
+        Ok(serde_json::from_str(&rest)?)
+    }
+}

@@ -1,0 +1,207 @@
+//! The product from a shell: on a machine without a display, and beside the window.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use atthene_e2e::{Emulate, Machine, OpenIdProvider, Window, execute, execute_with, output, until};
+
+/// A server without a keychain: an encrypted file, chosen on purpose.
+async fn server() -> Result<Machine> {
+    let mut machine = Machine::new()?;
+    let passphrase = machine.home().join("passphrase");
+    std::fs::write(&passphrase, "not a real passphrase\n")?;
+    machine.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    machine.set("ATTHENE_VAULT_PASSPHRASE_FILE", &passphrase.display().to_string());
+    Ok(machine)
+}
+
+#[tokio::test]
+#[ignore = "needs the release build: cargo xtask test --only e2e"]
+async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
+    let machine = Machine::new()?;
+    machine.done(&["config", "set", "gateway_port", "8777"]).await?;
+    let (mut serving, url) = machine.serve(&[]).await?;
+    ensure!(url == "http://127.0.0.1:8777", "{url}");
+    let second = machine.run(&["serve"]).await?;
+    ensure!(second.code == 1 && second.err.contains("Port 8777 is taken by atthene"), "{second:?}");
+
+    let first = machine.done(&["key", "create", "--name", "CI", "--expires", "30d"]).await?.out.trim().to_owned();
+    ensure!(execute_with(&url, &first).await?.status == 200);
+    let created = machine.done(&["--json", "key", "create", "--name", "Next", "--expires", "never"]).await?.json()?;
+    let next = created["key"].as_str().context("a key")?.to_owned();
+    let refused = execute_with(&url, &first).await?;
+    ensure!(refused.code() == "replaced_key", "{refused:?}");
+    ensure!(execute_with(&url, &next).await?.status == 200);
+    let request_id = refused.body["request_id"].as_str().context("an id")?.to_owned();
+    let explained = until("the explanation", || async {
+        let printed = machine.run(&["explain", &request_id]).await?;
+        Ok((printed.code == 0).then_some(printed.out))
+    })
+    .await?;
+    ensure!(explained.contains("\"CI\" was replaced on"), "{explained}");
+
+    machine.done(&["stop"]).await?;
+    until("it to refuse", || async { Ok((execute_with(&url, &next).await?.code() == "stopped").then_some(())) })
+        .await?;
+    machine.done(&["resume"]).await?;
+    until("it to go on", || async { Ok((execute_with(&url, &next).await?.status == 200).then_some(())) }).await?;
+
+    let usage = until("the counters", || async {
+        let usage = machine.done(&["--json", "key", "usage"]).await?.json()?;
+        Ok((usage["total"]["answered"].as_u64() >= Some(3)).then_some(usage))
+    })
+    .await?;
+    ensure!(usage["programs"][0]["caller"]["program"] == "curl", "{usage}");
+
+    machine.done(&["key", "revoke", "--yes", "--reason", "unused"]).await?;
+    let revoked = Instant::now();
+    until("the gateway to hear of it", || async {
+        Ok((execute_with(&url, &next).await?.code() == "revoked_key").then_some(()))
+    })
+    .await?;
+    ensure!(revoked.elapsed() < Duration::from_secs(2), "it took {:?}", revoked.elapsed());
+    ensure!(machine.any_file_holds(&next[15..])?.is_none(), "the key's text lies in a file");
+
+    // A signal to read again, then one to end; what is open may end.
+    let pid = serving.id().context("it runs")?.to_string();
+    output("kill", &["-HUP", &pid]).await?;
+    ensure!(execute_with(&url, &next).await?.code() == "revoked_key");
+    output("kill", &["-TERM", &pid]).await?;
+    ensure!(serving.wait().await?.success(), "it did not end well");
+    machine.done(&["activity", "--verify"]).await?;
+    Ok(())
+}
+
+async fn add_integration(machine: &Machine, issuer: &str, graph: &str, secret: Option<&str>) -> Result<String> {
+    let mut arguments = vec![
+        "integration",
+        "add",
+        "--name",
+        "Contoso",
+        "--client-id",
+        Emulate::CLIENT_ID,
+        "--authority",
+        issuer,
+        "--graph",
+        graph,
+        "--scopes",
+        "User.Read Mail.Read",
+    ];
+    if secret.is_some() {
+        arguments.push("--secret-stdin");
+    }
+    let added = machine.run_with(&arguments, secret.unwrap_or_default()).await?;
+    ensure!(added.code == 0, "{added:?}");
+    ensure!(added.err.contains("/callback"), "it names the redirect URI: {added:?}");
+    Ok(added.out.trim().to_owned())
+}
+
+#[tokio::test]
+#[ignore = "needs the release build: cargo xtask test --only e2e"]
+async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> Result<()> {
+    let machine = server().await?;
+    let doctor = machine.run(&["--json", "doctor"]).await?;
+    ensure!(doctor.code == 1, "no keychain is a finding: {doctor:?}");
+    let keychain = doctor.json()?.as_array().context("findings")?.iter().find(|it| it["id"] == "keychain").cloned();
+    ensure!(keychain.is_some_and(|it| it["state"] == "bad" && it["remedy"].to_string().contains("vault file")));
+    machine.done(&["config", "set", "vault", "file"]).await?;
+
+    let emulate = Emulate::start(&machine).await?;
+    let id = add_integration(&machine, Emulate::ISSUER, Emulate::GRAPH, Some(Emulate::CLIENT_SECRET)).await?;
+    let checked = machine.run(&["integration", "check", &id]).await?;
+    ensure!(checked.code == 0, "{checked:?}");
+    ensure!(machine.any_file_holds(Emulate::CLIENT_SECRET)?.is_none(), "the secret lies open in a file");
+    emulate.stop().await?;
+
+    let emulate = Emulate::for_anybody(&machine).await?;
+    machine.done(&["integration", "edit", &id, "--remove-secret"]).await?;
+    let connection = machine.connect(&id, "ada@contoso.example").await?;
+    ensure!(connection["account"] == "ada@contoso.example", "{connection}");
+    let name = connection["id"].as_str().context("an id")?;
+    machine.done(&["connection", "test", name]).await?;
+    let token = machine.done(&["--json", "connection", "token", name]).await?.json()?;
+    let access = token["access_token"].as_str().context("a token")?;
+    ensure!(!access.is_empty() && machine.any_file_holds(access)?.is_none(), "the token lies in a file");
+
+    // The gateway hands it out, too, in a process of its own.
+    let (mut serving, url) = machine.serve(&["--port", "8778"]).await?;
+    let key = machine.done(&["key", "create", "--name", "CI", "--expires", "1d"]).await?.out.trim().to_owned();
+    let answer = execute_with(&url, &key).await?;
+    ensure!(answer.body["connections"][0]["account"] == "ada@contoso.example", "{answer:?}");
+    serving.kill().await?;
+
+    machine.done(&["connection", "remove", name]).await?;
+    ensure!(machine.run(&["connection", "token", name]).await?.code == 3);
+    machine.done(&["integration", "remove", &id]).await?;
+    emulate.stop().await
+}
+
+#[tokio::test]
+#[ignore = "needs the release build: cargo xtask test --only e2e"]
+async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
+    let machine = server().await?;
+    machine.done(&["config", "set", "vault", "file"]).await?;
+    let provider = OpenIdProvider::start(&machine).await?;
+    let id = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
+    let connection = machine.connect(&id, "ada").await?;
+    let name = connection["id"].as_str().context("an id")?;
+    // Each is a refresh, and each refresh brings another refresh token.
+    for _ in 0..3 {
+        machine.done(&["connection", "token", name]).await?;
+    }
+    let listed = machine.done(&["--json", "connection", "list"]).await?.json()?;
+    ensure!(listed[0]["state"] == "connected", "{listed}");
+    provider.stop().await?;
+    let away = machine.run(&["connection", "token", name]).await?;
+    ensure!(away.code == 1 && !away.err.is_empty(), "{away:?}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
+    let machine = Machine::new()?;
+    let window = Window::open(&machine).await?;
+    window.shows("main", "No API key yet").await?;
+    let key = machine.done(&["key", "create", "--name", "From the shell", "--expires", "30d"]).await?.out;
+    let key = key.trim();
+    window.shows("tbody", "From the shell").await?;
+    ensure!(execute(key).await?.status == 200);
+    let status = machine.done(&["--json", "status"]).await?.json()?;
+    ensure!(status["gateway"]["listening"] == true, "{status}");
+
+    machine.done(&["key", "revoke", "--yes"]).await?;
+    // What the command takes to end is not counted; the gateway looks twenty times a second.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    ensure!(execute(key).await?.code() == "revoked_key", "the window's gateway had not heard of it after 100 ms");
+    window.shows("main", "No key is live").await?;
+
+    window.create_key("From the window").await?;
+    window.copy_and_close().await?;
+    let listed = machine.done(&["--json", "key", "list"]).await?.json()?;
+    ensure!(listed[0]["name"] == "From the window", "{listed}");
+    window.press("Activity").await?;
+    window.shows("[data-kind=key_revoked]", "the command line").await?;
+    window.close().await
+}
+
+#[tokio::test]
+#[ignore = "needs the release build: cargo xtask test --only e2e"]
+async fn a_secret_stands_in_no_process_listing() -> Result<()> {
+    let machine = server().await?;
+    machine.done(&["config", "set", "vault", "file"]).await?;
+    let refused = machine.run(&["config", "set", "runtime_credential", "planted"]).await?;
+    ensure!(refused.code == 2, "an argument is refused: {refused:?}");
+    let mut setting = machine.atthene(&["config", "set", "runtime_credential"])?.spawn()?;
+    let pid = setting.id().context("it runs")?;
+    // It waits for its input now; nothing of it is known to others.
+    let shown = std::fs::read(format!("/proc/{pid}/cmdline"))?;
+    ensure!(String::from_utf8_lossy(&shown).replace('\0', " ").ends_with("config set runtime_credential "));
+    let mut stdin = setting.stdin.take().context("no standard input")?;
+    tokio::io::AsyncWriteExt::write_all(&mut stdin, b"planted-credential\n").await?;
+    drop(stdin);
+    ensure!(setting.wait().await?.success());
+    ensure!(machine.done(&["config", "get", "runtime_has_credential"]).await?.out.trim() == "true");
+    ensure!(machine.any_file_holds("planted-credential")?.is_none(), "it lies open in a file");
+    Ok(())
+}
