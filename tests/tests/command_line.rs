@@ -1,7 +1,5 @@
 //! The product from a shell: on a machine without a display, and beside the window.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 use atthene_e2e::{Emulate, Machine, OpenIdProvider, Window, execute, execute_with, output, until};
 
@@ -54,12 +52,8 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     ensure!(usage["programs"][0]["caller"]["program"] == "curl", "{usage}");
 
     machine.done(&["key", "revoke", "--yes", "--reason", "unused"]).await?;
-    let revoked = Instant::now();
-    until("the gateway to hear of it", || async {
-        Ok((execute_with(&url, &next).await?.code() == "revoked_key").then_some(()))
-    })
-    .await?;
-    ensure!(revoked.elapsed() < Duration::from_secs(2), "it took {:?}", revoked.elapsed());
+    // When the command ends, it holds in the gateway of the other process.
+    ensure!(execute_with(&url, &next).await?.code() == "revoked_key");
     ensure!(machine.any_file_holds(&next[15..])?.is_none(), "the key's text lies in a file");
 
     // A signal to read again, then one to end; what is open may end.
@@ -118,7 +112,9 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     let connection = machine.connect(&id, "ada@contoso.example").await?;
     ensure!(connection["account"] == "ada@contoso.example", "{connection}");
     let name = connection["id"].as_str().context("an id")?;
-    machine.done(&["connection", "test", name]).await?;
+    // emulate has a Graph with people and without mail.
+    let tested = machine.run(&["connection", "test", name]).await?;
+    ensure!(tested.code == 1 && tested.out.contains("passed  GET /me: Ada Lovelace"), "{tested:?}");
     let token = machine.done(&["--json", "connection", "token", name]).await?.json()?;
     let access = token["access_token"].as_str().context("a token")?;
     ensure!(!access.is_empty() && machine.any_file_holds(access)?.is_none(), "the token lies in a file");
@@ -171,9 +167,7 @@ async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
     ensure!(status["gateway"]["listening"] == true, "{status}");
 
     machine.done(&["key", "revoke", "--yes"]).await?;
-    // What the command takes to end is not counted; the gateway looks twenty times a second.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    ensure!(execute(key).await?.code() == "revoked_key", "the window's gateway had not heard of it after 100 ms");
+    ensure!(execute(key).await?.code() == "revoked_key", "the window's gateway had not heard of it");
     window.shows("main", "No key is live").await?;
 
     window.create_key("From the window").await?;
@@ -196,7 +190,8 @@ async fn a_secret_stands_in_no_process_listing() -> Result<()> {
     let pid = setting.id().context("it runs")?;
     // It waits for its input now; nothing of it is known to others.
     let shown = std::fs::read(format!("/proc/{pid}/cmdline"))?;
-    ensure!(String::from_utf8_lossy(&shown).replace('\0', " ").ends_with("config set runtime_credential "));
+    let shown = String::from_utf8_lossy(&shown).replace('\0', " ");
+    ensure!(shown.trim_end().ends_with("config set runtime_credential"), "{shown}");
     let mut stdin = setting.stdin.take().context("no standard input")?;
     tokio::io::AsyncWriteExt::write_all(&mut stdin, b"planted-credential\n").await?;
     drop(stdin);

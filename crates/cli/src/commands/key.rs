@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::activity::Span;
 use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
@@ -22,6 +23,9 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Out
     }
 }
 
+/// Every gateway on this data has heard of the change by then: when the command ends, it holds.
+const HEARD: Duration = Duration::from_millis(100);
+
 async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
     let keys = blocking(core, |core| core.keys.list()).await?;
     Ok(keys.into_iter().next().filter(|key| key.ended_at.is_none()))
@@ -31,6 +35,7 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Ou
     let live = live(core).await?;
     let new = NewKey { name, expiry, replaces: live.as_ref().map(|live| live.id.clone()) };
     let (key, text) = blocking(core, |core| core.keys.create(new)).await?;
+    tokio::time::sleep(HEARD).await;
     if let Some(live) = live {
         out.say(format_args!("\"{}\" has ended; applications that use it are refused.", live.name));
     }
@@ -113,6 +118,7 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
         Reason::Other => RevokeReason::Other,
     });
     let key = blocking(core, move |core| core.keys.revoke(&id, reason)).await?;
+    tokio::time::sleep(HEARD).await;
     let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": rfc3339(key.ended_at) });
     out.result(&shown, |to| writeln!(to, "\"{}\" is revoked.", key.name))
 }
