@@ -63,6 +63,8 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
     } else {
         tauri::webview::Color(255, 255, 255, 255)
     }))?;
+    #[cfg(target_os = "linux")]
+    window.with_webview(|view| crate::web_processes::without_gpu(&view.inner()))?;
     let handle = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => close_requested(&handle, api),

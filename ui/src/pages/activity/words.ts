@@ -41,5 +41,8 @@ export function subject(row: ActivityRow): string {
 }
 
 /** A detail as one line. */
-export const asText = (value: unknown): string =>
-  typeof value === 'string' ? value : value === null ? '–' : JSON.stringify(value)
+export function asText(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return value.map(asText).join(', ')
+  return value === null ? '–' : JSON.stringify(value)
+}

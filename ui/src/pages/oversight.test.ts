@@ -1,0 +1,150 @@
+import { render, screen, waitFor, within } from '@testing-library/svelte'
+import userEvent from '@testing-library/user-event'
+import { describe, expect, test, vi } from 'vitest'
+import App from '../App.svelte'
+import type { Attention } from '../lib/backend/backend'
+import { aKey, aReportOfUsage, anActivityRow, anError, fakeBackend } from '../lib/backend/fake'
+import { AppState } from '../lib/state.svelte'
+
+// A canvas is beyond jsdom; the tests in the real window see the chart.
+vi.mock('uplot', () => ({
+  default: class {
+    static paths = {}
+    setData() {}
+    setSize() {}
+    redraw() {}
+    destroy() {}
+  },
+}))
+
+function open(fake = fakeBackend()) {
+  render(App, { app: new AppState(fake.backend) })
+  return { ...fake, user: userEvent.setup() }
+}
+
+const needsKey: Attention = {
+  id: 'key expires A',
+  weight: 'warning',
+  title: 'The key “CI” expires in 3 days',
+  text: 'Create a new one.',
+  fix: { kind: 'create_key' },
+}
+
+describe('what needs attention', () => {
+  test('stands on top with the button that fixes it', async () => {
+    const fake = fakeBackend()
+    fake.state.attention = [needsKey, { ...needsKey, id: 'other', title: 'Another thing' }]
+    const { user } = open(fake)
+    expect(await screen.findByText('The key “CI” expires in 3 days.')).toBeVisible()
+    expect(screen.queryByText('Another thing.')).toBeNull()
+    await user.click(screen.getByRole('button', { name: '1 more' }))
+    expect(screen.getByText('Another thing.')).toBeVisible()
+    await user.keyboard('{Control>}4{/Control}')
+    const first = within(screen.getByLabelText('What needs attention')).getAllByRole('button')[0]
+    await user.click(first!)
+    expect(await screen.findByRole('dialog')).toHaveTextContent('New API key')
+  })
+})
+
+describe('usage', () => {
+  test('reads step by step with the keyboard, and as a table', async () => {
+    const answered = Array.from({ length: 24 }, (_, hour) => (hour === 23 ? 7 : 0))
+    const total = { answered: 7, failed: 0, refused: 0, bytes_in: 0, bytes_out: 0 }
+    const { user } = open(fakeBackend({ usageReport: async () => aReportOfUsage({ answered, total }) }))
+    await user.click(await screen.findByRole('tab', { name: 'Usage' }))
+    const chart = await screen.findByRole('slider')
+    chart.focus()
+    await user.keyboard('{End}')
+    expect(chart).toHaveAttribute('aria-valuetext', expect.stringContaining('7 answered'))
+    await user.keyboard('{ArrowLeft}')
+    expect(chart).toHaveAttribute('aria-valuetext', expect.stringContaining('0 answered'))
+    expect(screen.getByRole('table', { hidden: true })).toHaveTextContent('7')
+  })
+
+  test('says why nothing could be explained', async () => {
+    const { user } = open()
+    await user.click(await screen.findByRole('tab', { name: 'Usage' }))
+    await user.click(await screen.findByRole('button', { name: 'Explain a request id…' }))
+    await user.type(await screen.findByLabelText('Request id'), 'abc-1')
+    await user.click(screen.getByRole('button', { name: 'Explain' }))
+    expect(await screen.findByRole('alert')).toHaveTextContent('It failed: unknown_request.')
+  })
+})
+
+describe('the record', () => {
+  test('keeps a row in the page only while it is in sight, however many there are', async () => {
+    const rows = Array.from({ length: 5000 }, (_, at) => anActivityRow({ id: 5000 - at }))
+    const { user } = open(fakeBackend({ activityPage: async () => ({ rows, next: null }) }))
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}4{/Control}')
+    await screen.findAllByText('Key created')
+    expect(screen.getAllByText('Key created').length).toBeLessThan(60)
+  })
+
+  test('asks with the filter that was chosen', async () => {
+    const activityPage = vi.fn(async () => ({ rows: [], next: null }))
+    const { user } = open(fakeBackend({ activityPage }))
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}4{/Control}')
+    expect(await screen.findByText('Nothing here.')).toBeVisible()
+    await user.keyboard('/')
+    await user.keyboard('AADSTS50011')
+    await waitFor(() =>
+      expect(activityPage).toHaveBeenLastCalledWith(
+        expect.objectContaining({ search: 'AADSTS50011', kinds: [] }),
+        null,
+      ),
+    )
+  })
+
+  test('says where the chain breaks', async () => {
+    const { user } = open(
+      fakeBackend({ verifyActivity: async () => ({ state: 'broken', id: 42, at: 0, intact: 41 }) }),
+    )
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}4{/Control}')
+    await user.click(await screen.findByRole('button', { name: 'Verify' }))
+    expect(await screen.findByRole('alert')).toHaveTextContent('The chain breaks at row 42')
+  })
+})
+
+describe('preferences', () => {
+  test('what the administrator has set can not be changed', async () => {
+    open(fakeBackend({ fixedSettings: async () => ['gateway_port'] }))
+    await screen.findByText('No API key yet')
+    await userEvent.keyboard('{Control>}5{/Control}')
+    expect(await screen.findByLabelText('Port')).toBeDisabled()
+    expect(screen.getByText('Set by your administrator.')).toBeVisible()
+  })
+
+  test('a test of the runtime says what answered, or why not', async () => {
+    const { user } = open(fakeBackend({ testRuntime: () => Promise.reject(anError('runtime_unreachable')) }))
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}5{/Control}')
+    await user.type(await screen.findByLabelText('Base URL'), 'http://127.0.0.1:9')
+    await user.click(screen.getByRole('button', { name: 'Test' }))
+    expect(await screen.findByRole('alert')).toHaveTextContent('It failed: runtime_unreachable.')
+  })
+
+  test('stopping everything asks first, and the safe choice has the focus', async () => {
+    const stopEverything = vi.fn(async () => {})
+    const { user } = open(fakeBackend({ stopEverything }))
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}5{/Control}')
+    await user.click(await screen.findByRole('button', { name: 'Stop everything' }))
+    const asking = await screen.findByRole('alertdialog')
+    await waitFor(() => expect(within(asking).getByRole('button', { name: 'Keep it running' })).toHaveFocus())
+    await user.click(within(asking).getByRole('button', { name: 'Stop everything' }))
+    expect(stopEverything).toHaveBeenCalled()
+  })
+
+  test('the reason of a revocation is sent along', async () => {
+    const revokeKey = vi.fn(async (id: string) => aKey({ id, state: 'revoked' }))
+    const fake = fakeBackend({ revokeKey })
+    fake.state.keys = [aKey()]
+    const { user } = open(fake)
+    await user.click(await screen.findByRole('button', { name: 'Revoke Production' }))
+    await user.click(await screen.findByRole('button', { name: 'Revoke key' }))
+    expect(revokeKey).toHaveBeenCalledWith('AAAAAAAAAA', 'unused')
+  })
+})
