@@ -16,9 +16,15 @@ async fn server() -> Result<Machine> {
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
-    let machine = Machine::new()?;
+    let mut machine = Machine::new()?;
     machine.done(&["config", "set", "gateway_port", "8777"]).await?;
-    let (mut serving, url) = machine.serve(&[]).await?;
+    // Where a service manager listens.
+    let manager = machine.home().join("notify");
+    let notices = tokio::net::UnixDatagram::bind(&manager)?;
+    machine.set("NOTIFY_SOCKET", &manager.display().to_string());
+    let (mut serving, url) = machine.serve(&["--metrics-port", "8779"]).await?;
+    told(&notices, "READY=1").await?;
+    machine.set("NOTIFY_SOCKET", "/nowhere");
     ensure!(url == "http://127.0.0.1:8777", "{url}");
     let second = machine.run(&["serve"]).await?;
     ensure!(second.code == 1 && second.err.contains("Port 8777 is taken by atthene"), "{second:?}");
@@ -51,6 +57,12 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     .await?;
     ensure!(usage["programs"][0]["caller"]["program"] == "curl", "{usage}");
 
+    let metrics = output("curl", &["--silent", "http://127.0.0.1:8779/metrics"]).await?;
+    ensure!(metrics.contains("atthene_live_key 1"), "{metrics}");
+    ensure!(metrics.contains("atthene_calls_total{outcome=\"replaced_key\"} 1"), "{metrics}");
+    let page = output("curl", &["--silent", "--header", "Host: evil.example", "http://127.0.0.1:8779/metrics"]).await?;
+    ensure!(page.contains("forbidden_host"), "{page}");
+
     machine.done(&["key", "revoke", "--yes", "--reason", "unused"]).await?;
     // When the command ends, it holds in the gateway of the other process.
     ensure!(execute_with(&url, &next).await?.code() == "revoked_key");
@@ -59,10 +71,23 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     // A signal to read again, then one to end; what is open may end.
     let pid = serving.id().context("it runs")?.to_string();
     output("kill", &["-HUP", &pid]).await?;
+    told(&notices, "RELOADING=1").await?;
+    told(&notices, "READY=1").await?;
     ensure!(execute_with(&url, &next).await?.code() == "revoked_key");
     output("kill", &["-TERM", &pid]).await?;
+    told(&notices, "STOPPING=1").await?;
     ensure!(serving.wait().await?.success(), "it did not end well");
     machine.done(&["activity", "--verify"]).await?;
+    Ok(())
+}
+
+/// Waits until the service manager is told this.
+async fn told(notices: &tokio::net::UnixDatagram, what: &str) -> Result<()> {
+    let mut buffer = [0; 256];
+    let read = tokio::time::timeout(std::time::Duration::from_secs(10), notices.recv(&mut buffer)).await;
+    let length = read.with_context(|| format!("waited for {what}"))??;
+    let text = String::from_utf8_lossy(&buffer[..length]);
+    ensure!(text.contains(what), "told {text:?} instead of {what}");
     Ok(())
 }
 

@@ -188,3 +188,29 @@ fn completions_and_the_manual_name_every_command() {
         assert!(man.contains(command), "{command} is not in the manual");
     }
 }
+
+#[test]
+fn what_is_added_is_followed_line_by_line() {
+    use std::io::BufRead;
+    let shell = Shell::new();
+    let mut following = Command::new(env!("CARGO_BIN_EXE_atthene"))
+        .args(["--json", "activity", "--follow"])
+        .env("ATTHENE_DATA_DIR", shell.0.path().join("data"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let (tell, told) = std::sync::mpsc::channel();
+    let stdout = following.stdout.take().expect("a pipe");
+    std::thread::spawn(move || {
+        std::io::BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(tell.send(line)));
+    });
+    // It follows from the moment it is ready, which nobody is told: so something is done until it is heard.
+    let heard = (0..100).find_map(|n| {
+        shell.run(&format!("config set clipboard__seconds {}", 10 + n));
+        told.recv_timeout(std::time::Duration::from_millis(300)).ok()
+    });
+    following.kill().expect("ends");
+    following.wait().expect("ends");
+    let heard: serde_json::Value = serde_json::from_str(&heard.expect("a line")).expect("JSON");
+    assert_eq!(heard["kind"], "settings_changed");
+}

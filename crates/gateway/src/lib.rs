@@ -143,8 +143,9 @@ pub fn who_listens(port: u16) -> Option<String> {
     caller::listener_on(port)
 }
 
-/// How often counters are written.
-const FLUSH_EVERY: Duration = Duration::from_millis(250);
+/// How often counters are written. What a crash loses is no older than this and one commit: less
+/// than 250 ms together.
+const FLUSH_EVERY: Duration = Duration::from_millis(150);
 /// How often is looked whether access has to be renewed. After a sleep or a clock change the next
 /// look finds what has ended meanwhile.
 const RENEW_EVERY: Duration = Duration::from_mins(1);

@@ -78,22 +78,24 @@ export class AppState {
   async open(attempt: () => Promise<AppInfo>) {
     try {
       this.info = await attempt()
-      await this.#readAll()
+      await this.#readFirst()
       this.phase = { name: 'ready' }
+      this.#readRest()
     } catch (thrown) {
       this.phase = { name: 'failed', error: errorView(thrown) }
     }
   }
 
-  async #readAll() {
-    await Promise.all([
-      this.readKeys(),
-      this.#readGateway(),
-      this.#readSettings(),
-      this.readIntegrations(),
-      this.readConnections(),
-      this.#readAttention(),
-    ])
+  /** What the first page shows. */
+  async #readFirst() {
+    await Promise.all([this.readKeys(), this.#readGateway(), this.#readSettings()])
+  }
+
+  /** What the other pages show; the first one does not wait for it. */
+  #readRest() {
+    this.#attempt(() => this.readIntegrations())
+    this.#attempt(() => this.readConnections())
+    this.#attempt(() => this.#readAttention())
   }
 
   async readKeys() {

@@ -97,7 +97,7 @@ fn the_request_id_that_a_refused_caller_got_explains_the_refusal() {
 }
 
 const CHILD: &str = "ATTHENE_TEST_GATEWAY";
-/// How often counters are written, and what a loaded machine may add.
+/// The most that a crash may lose.
 const LOST: Duration = Duration::from_millis(250);
 
 fn open(dir: &std::path::Path) -> std::sync::Arc<Core> {
@@ -160,8 +160,7 @@ fn killed_fifty_times_under_load_it_loses_at_most_the_last_batch() {
         let kept = total - counted;
         counted = total;
         let sent = answered.len() as u64;
-        // A batch that was being written when the process died may be lost with the one after it.
-        let safe = answered.iter().filter(|at| killed.duration_since(**at) > LOST * 2).count() as u64;
+        let safe = answered.iter().filter(|at| killed.duration_since(**at) > LOST).count() as u64;
         assert!((safe..=sent).contains(&kept), "round {round}: {kept} of {sent} calls were kept, {safe} were safe");
         let chain = core.activity.verify().expect("walks");
         assert!(matches!(chain, Chain::Sound { .. }), "round {round}: {chain:?}");
