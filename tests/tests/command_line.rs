@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use atthene_e2e::{Emulate, Machine, OpenIdProvider, Window, execute, execute_with, output, until};
 
 /// A server without a keychain: an encrypted file, chosen on purpose.
-async fn server() -> Result<Machine> {
+fn server() -> Result<Machine> {
     let mut machine = Machine::new()?;
     let passphrase = machine.home().join("passphrase");
     std::fs::write(&passphrase, "not a real passphrase\n")?;
@@ -118,7 +118,7 @@ async fn add_integration(machine: &Machine, issuer: &str, graph: &str, secret: O
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> Result<()> {
-    let machine = server().await?;
+    let machine = server()?;
     let doctor = machine.run(&["--json", "doctor"]).await?;
     ensure!(doctor.code == 1, "no keychain is a finding: {doctor:?}");
     let keychain = doctor.json()?.as_array().context("findings")?.iter().find(|it| it["id"] == "keychain").cloned();
@@ -160,7 +160,7 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
-    let machine = server().await?;
+    let machine = server()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
     let provider = OpenIdProvider::start(&machine).await?;
     let id = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
@@ -207,7 +207,7 @@ async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_secret_stands_in_no_process_listing() -> Result<()> {
-    let machine = server().await?;
+    let machine = server()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
     let refused = machine.run(&["config", "set", "runtime_credential", "planted"]).await?;
     ensure!(refused.code == 2, "an argument is refused: {refused:?}");

@@ -284,25 +284,25 @@ impl Error {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
             Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
             Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
-            Code::KeyNotFound => "Look at the list again; it is up to date.",
+            Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound => {
+                "Look at the list again; it is up to date."
+            }
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",
-            Code::ExportFailed => "Choose another folder.",
+            Code::ExportFailed | Code::ReturnPageFailed => "Choose another folder.",
             Code::BackupFailed => "Choose another file; nothing was changed.",
             Code::UnknownRequest => {
                 "Copy the request_id from the answer that the application got; the latest 2,000 are remembered."
             }
             Code::RuntimeUnreachable => "Check that it runs, that its URL is right and that this machine may reach it.",
             Code::InvalidIntegration => "Correct this field; nothing was saved.",
-            Code::IntegrationNotFound => "Look at the list again; it is up to date.",
             Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",
             Code::SecretMissing => "Edit the integration and enter the secret again.",
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
             Code::AuthorityRefused => "Check the integration; its card says what is wrong.",
             Code::UnknownSignIn => "Start the sign-in again from the app.",
-            Code::ConnectionNotFound => "Look at the list again; it is up to date.",
             Code::NeedsSignIn => "Sign in again on the page Tools.",
             Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",
             Code::ConnectionWaiting => "Wait; the app tries again by itself.",
@@ -327,7 +327,6 @@ impl Error {
                 "Put the passphrase (12 characters or more) into a file that only you can read, and name that file in \
                  ATTHENE_VAULT_PASSPHRASE_FILE; under systemd, load it as the credential atthene-vault."
             }
-            Code::ReturnPageFailed => "Choose another folder.",
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
             Code::KeyTextGone => "Create a new key; it replaces this one.",

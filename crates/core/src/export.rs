@@ -27,7 +27,7 @@ pub(crate) struct Table<'a, W: Write> {
 }
 
 enum To<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Json(W),
 }
 
@@ -37,7 +37,7 @@ impl<'a, W: Write> Table<'a, W> {
             Format::Csv => {
                 let mut writer = csv::Writer::from_writer(to);
                 writer.write_record(names).map_err(|error| failed(&error))?;
-                To::Csv(writer)
+                To::Csv(Box::new(writer))
             }
             Format::Json => To::Json(to),
         };

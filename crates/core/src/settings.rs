@@ -19,6 +19,7 @@ use crate::vault::VaultKind;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
 #[ts(export)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Whether the gateway listens at all.
     pub gateway_on: bool,
@@ -296,7 +297,7 @@ impl SettingsStore {
     fn record_policy(&self) -> Result<(), Error> {
         let detail = json!({ "is": self.fixed });
         let before = self.store.read(|connection| activity::latest_detail(connection, Kind::PolicyApplied.as_str()))?;
-        if before.map_or(self.fixed.is_empty(), |before| before == detail.to_string()) {
+        if before.map_or(self.fixed.is_empty(), |before| *before == *detail.to_string()) {
             return Ok(());
         }
         self.store.write(|tx| {

@@ -30,7 +30,7 @@ use ts_rs::TS;
 
 pub use limits::Limits;
 pub use metrics::serve_metrics;
-pub use sign_in::begin_sign_in;
+pub use sign_in::{begin_sign_in, listen_for_sign_in};
 
 use forward::{MIB, Runtime};
 use problem::Problem;

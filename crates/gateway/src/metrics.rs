@@ -1,4 +1,4 @@
-//! Figures for Prometheus (OpenMetrics text), on a loopback port of their own.
+//! Figures for Prometheus (`OpenMetrics` text), on a loopback port of their own.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

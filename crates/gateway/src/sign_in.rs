@@ -38,7 +38,7 @@ pub async fn begin_sign_in(core: &Arc<Core>, request: SignInRequest) -> Result<S
 
 /// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
 /// Ends by itself once no sign-in waits any more; begin the sign-in within half a minute.
-async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
+pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = first.local_addr()?.port();
     // Some browsers try ::1 first for "localhost"; a machine without IPv6 has none that does.

@@ -162,16 +162,16 @@ impl Usage {
             let mut programs: HashMap<i64, (Totals, UnixMs, Vec<u64>)> = HashMap::new();
             rows::hours(connection, from, |row| {
                 let at = step_of(row.hour);
-                let line = match row.outcome.as_str() {
+                let line = match row.outcome {
                     ANSWERED => &mut answered,
                     FAILED => &mut failed,
                     _ => &mut refused,
                 };
                 line[at] += row.requests;
-                total.add(&row.outcome, row.requests, row.bytes_in, row.bytes_out);
+                total.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
                 let (theirs, last_at, in_steps) =
                     programs.entry(row.caller).or_insert_with(|| (Totals::default(), row.last_at, nothing.clone()));
-                theirs.add(&row.outcome, row.requests, row.bytes_in, row.bytes_out);
+                theirs.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
                 *last_at = (*last_at).max(row.last_at);
                 in_steps[at] += row.requests;
             })?;

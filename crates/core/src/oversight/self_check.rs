@@ -136,7 +136,7 @@ impl Core {
             Ok(answer) => {
                 let host = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
                 let reached = Finding::good(id, name, format!("{} answers.", host.unwrap_or_default()));
-                (reached, clock_check(clock, answer.headers(), (asked.0 + self.clock.now().0) / 2))
+                (reached, clock_check(clock, answer.headers(), i64::midpoint(asked.0, self.clock.now().0)))
             }
             Err(error) => {
                 let remedy = match &error {

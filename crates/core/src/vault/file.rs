@@ -57,17 +57,17 @@ impl FileVault {
 
     /// Changes the secrets; no other process comes between reading and writing.
     fn change(&mut self, work: impl FnOnce(&mut Secrets) -> bool) -> Result<(), VaultError> {
-        let lock = private(&self.folder.join(LOCK)).map_err(|error| refused(error))?;
-        lock.lock().map_err(|error| refused(error))?;
+        let lock = private(&self.folder.join(LOCK)).map_err(refused)?;
+        lock.lock().map_err(refused)?;
         let passphrase = passphrase()?;
         if !work(self.read()?) {
             return Ok(());
         }
         let sealed = encrypt(self.read()?, &passphrase)?;
         // Put in place whole: a crash leaves the old file or the new one.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|error| refused(error))?;
-        file.write_all(&sealed).and_then(|()| file.as_file().sync_all()).map_err(|error| refused(error))?;
-        file.persist(self.path()).map_err(|error| refused(error))?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(refused)?;
+        file.write_all(&sealed).and_then(|()| file.as_file().sync_all()).map_err(refused)?;
+        file.persist(self.path()).map_err(refused)?;
         let stamp = self.stamp();
         if let Some((known, _)) = &mut self.known {
             *known = stamp;
@@ -124,14 +124,14 @@ fn passphrase() -> Result<AgePassphrase, VaultError> {
 fn encrypt(secrets: &Secrets, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
     let plain: BTreeMap<&str, &str> =
         secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
-    let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(|error| refused(error))?);
+    let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(refused)?);
     let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
     recipient.set_work_factor(WORK_FACTOR);
-    age::encrypt(&recipient, &plain).map_err(|error| refused(error))
+    age::encrypt(&recipient, &plain).map_err(refused)
 }
 
 fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<Secrets, VaultError> {
-    let sealed = fs::read(path).map_err(|error| refused(error))?;
+    let sealed = fs::read(path).map_err(refused)?;
     let identity = age::scrypt::Identity::new(passphrase.clone());
     let plain = age::decrypt(&identity, &sealed).map_err(|error| match error {
         age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed => {
@@ -140,7 +140,7 @@ fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<Secrets, VaultErro
         error => refused(error),
     })?;
     let plain = zeroize::Zeroizing::new(plain);
-    serde_json::from_slice(&plain).map_err(|error| refused(error))
+    serde_json::from_slice(&plain).map_err(refused)
 }
 
 /// Opens a file that only its owner may read, making it where it is missing.

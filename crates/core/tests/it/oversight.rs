@@ -123,7 +123,7 @@ fn a_key_is_told_of_before_and_when_it_ends_and_each_time_once() {
         (2, "The key “CI” expires within a day"),
         (1, "The key “CI” has expired"),
     ] {
-        machine.step(days * UnixMs::DAY - if days == 24 { 1 } else { 0 });
+        machine.step(days * UnixMs::DAY - i64::from(days == 24));
         let expected: Vec<&str> = [title].into_iter().filter(|title| !title.is_empty()).collect();
         assert_eq!(due(), expected, "after {days} more days");
         assert_eq!(due(), [""; 0], "told once");
