@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use atthene_core::OnClose;
 use atthene_core::identity::PRODUCT_NAME;
-use atthene_core::{OnClose, Settings};
 use tauri::utils::config::WebviewUrl;
 use tauri::webview::NewWindowResponse;
 use tauri::{
@@ -93,13 +93,21 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
     }
 }
 
-/// Closes the window the way that the person chose; kept as a setting where they want it kept.
-pub(crate) fn close<R: Runtime>(app: &AppHandle<R>, settings: &Settings) {
-    if settings.on_close == OnClose::Quit {
-        return app.exit(0);
-    }
+/// Asks the window to close, as its frame does.
+pub(crate) fn close<R: Runtime>(app: &AppHandle<R>) {
     if let Some(window) = main_window(app) {
         let _ = window.close();
+    }
+}
+
+/// Closes the window the way that the person chose.
+pub(crate) fn close_as<R: Runtime>(app: &AppHandle<R>, chosen: OnClose) {
+    if chosen == OnClose::Quit {
+        return app.exit(0);
+    }
+    app.state::<AfterClose>().keep_running();
+    if let Some(window) = main_window(app) {
+        let _ = window.destroy();
     }
 }
 

@@ -153,6 +153,7 @@ fn settings_the_record_and_health() {
         assert_snapshot!("config_credential", shell.run("config set runtime__credential planted"));
         assert_snapshot!("vault_without_passphrase", shell.run("config set vault file"));
         assert_snapshot!("stop", shell.run("stop"));
+        assert_snapshot!("token_stopped", shell.run("connection token outlook-aaaaaaaa"));
         assert_snapshot!("status", shell.run("status"));
         assert_snapshot!("status_json", shell.run("--json status"));
         assert_snapshot!("serve_off", {

@@ -58,29 +58,28 @@ pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, St
 
 /// Closes the window although a new key was not copied.
 #[tauri::command]
-pub(crate) async fn close_anyway<R: Runtime>(
-    app: AppHandle<R>,
-    startup: State<'_, Startup>,
-    slot: State<'_, NewKeySlot>,
-) -> Answer<()> {
+pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, NewKeySlot>) -> Answer<()> {
     slot.dismiss();
-    let core = startup.core().await?;
-    crate::window::close(&app, &core.settings.current());
+    crate::window::close(&app);
     Ok(())
 }
 
-/// Closes the window after the person said what that is to do; the choice is kept.
+/// Closes the window after the person said what that is to do. The choice is kept, unless the
+/// administrator has fixed it; the window closes all the same.
 #[tauri::command]
 pub(crate) async fn close_window<R: Runtime>(
     app: AppHandle<R>,
     startup: State<'_, Startup>,
     on_close: OnClose,
 ) -> Answer<()> {
-    let settings = on_core(&startup, move |core| {
+    let kept = on_core(&startup, move |core| {
         core.settings.save(Settings { on_close, ..Settings::clone(&core.settings.current()) })
     })
-    .await?;
-    crate::window::close(&app, &settings);
+    .await;
+    if let Err(error) = kept {
+        tracing::warn!(code = ?error.code, "what closing the window does was not kept");
+    }
+    crate::window::close_as(&app, on_close);
     Ok(())
 }
 

@@ -78,24 +78,23 @@ export class AppState {
   async open(attempt: () => Promise<AppInfo>) {
     try {
       this.info = await attempt()
-      await this.#readFirst()
+      await this.#readAll()
       this.phase = { name: 'ready' }
-      this.#readRest()
+      // Looks at everything; the page does not wait for it.
+      this.#attempt(() => this.#readAttention())
     } catch (thrown) {
       this.phase = { name: 'failed', error: errorView(thrown) }
     }
   }
 
-  /** What the first page shows. */
-  async #readFirst() {
-    await Promise.all([this.readKeys(), this.#readGateway(), this.#readSettings()])
-  }
-
-  /** What the other pages show; the first one does not wait for it. */
-  #readRest() {
-    this.#attempt(() => this.readIntegrations())
-    this.#attempt(() => this.readConnections())
-    this.#attempt(() => this.#readAttention())
+  async #readAll() {
+    await Promise.all([
+      this.readKeys(),
+      this.#readGateway(),
+      this.#readSettings(),
+      this.readIntegrations(),
+      this.readConnections(),
+    ])
   }
 
   async readKeys() {

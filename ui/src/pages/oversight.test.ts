@@ -40,8 +40,8 @@ describe('what needs attention', () => {
     await user.click(screen.getByRole('button', { name: '1 more' }))
     expect(screen.getByText('Another thing.')).toBeVisible()
     await user.keyboard('{Control>}4{/Control}')
-    const first = within(screen.getByLabelText('What needs attention')).getAllByRole('button')[0]
-    await user.click(first!)
+    const [first] = within(screen.getByLabelText('What needs attention')).getAllByRole('button')
+    if (first) await user.click(first)
     expect(await screen.findByRole('dialog')).toHaveTextContent('New API key')
   })
 })

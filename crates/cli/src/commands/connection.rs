@@ -58,6 +58,10 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
             }
         }
         ConnectionCommand::Token { id } => {
+            if core.settings.stopped_at().is_some() {
+                let why = "Everything is stopped, so no access is handed out; `atthene resume` lets it go on.";
+                return Err(Failure::Failed(why.into()));
+            }
             let fresh = core.connections.fresh(&id).await?;
             core.connections.hand_over(&id, &fresh, "atthene connection token")?;
             let shown = json!({
