@@ -81,8 +81,11 @@ fn keys() {
         assert_snapshot!("key_usage", shell.run("key usage --days 7"));
         assert_snapshot!("key_usage_csv", shell.run("key usage --csv"));
     });
-    let json = shell.run("--json key usage");
-    assert!(json.starts_with("exit 0") && json.contains(r#""answered": 0"#), "{json}");
+    shell.run("key create --name Last --expires 1d");
+    steady(|| {
+        assert_snapshot!("key_revoke_json", shell.run("--json key revoke --yes"));
+        assert_snapshot!("key_usage_json", shell.run("--json key usage"));
+    });
 }
 
 #[test]
@@ -126,6 +129,7 @@ fn integrations() {
         assert_snapshot!("connection_add_link", shell.run(&format!("connection add outlook --integration {id}")));
         assert_snapshot!("integration_remove", shell.run(&format!("integration remove {id}")));
         assert_snapshot!("integration_gone", shell.run(&format!("integration check {id}")));
+        assert_snapshot!("integration_gone_json", shell.run(&format!("--json integration default {id}")));
     });
 }
 
@@ -176,6 +180,11 @@ fn settings_the_record_and_health() {
         assert_snapshot!("activity", shell.run("activity"));
         assert_snapshot!("activity_json", shell.run("--json activity --since 1h"));
         assert_snapshot!("activity_verify", shell.run("activity --verify"));
+        assert_snapshot!("activity_verify_json", shell.run("--json activity --verify"));
+        assert_snapshot!("config_get_json", shell.run("--json config get clipboard__seconds"));
+        assert_snapshot!("explain_unknown_json", shell.run("--json explain nothing"));
+        let doctor = shell.run("--json doctor");
+        assert_snapshot!("doctor_server_json", doctor.split(r#""id": "deep_link""#).next().unwrap_or_default());
         assert_snapshot!("explain_unknown", shell.run("explain nothing"));
     });
 }
