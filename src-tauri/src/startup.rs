@@ -83,8 +83,11 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
             Ok(core) => core,
             Err(error) => {
                 tracing::error!(code = ?error.code, "{}", error.message);
-                // Started without a window, a person would not hear of it.
-                return window::raise(&app);
+                if !window::is_open(&app) {
+                    // Started without a window, a person would not hear of it.
+                    window::raise(&app);
+                }
+                return;
             }
         };
         let changes = core.changes().listen();

@@ -27,15 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask: impl FnMut() -> F) -> Result<T> {
     let started = Instant::now();
     let mut last = None;
-    while started.elapsed() < PATIENCE {
-        match ask().await {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => {}
-            Err(error) => last = Some(error),
+    while let Some(left) = PATIENCE.checked_sub(started.elapsed()) {
+        match tokio::time::timeout(left, ask()).await {
+            Ok(Ok(Some(found))) => return Ok(found),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => last = Some(error),
+            Err(_) => last = last.or_else(|| Some(anyhow::anyhow!("no answer"))),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Err(last.unwrap_or_else(|| anyhow::anyhow!("it never happened"))).with_context(|| format!("waited for: {what}"))
+}
+
+/// The answer of a driver that has none of its own limits: a page that never calls back fails the
+/// test instead of stopping all that come after it.
+pub(crate) async fn answered<T, E>(what: &str, ask: impl Future<Output = Result<T, E>>) -> Result<T>
+where
+    anyhow::Error: From<E>,
+{
+    Ok(tokio::time::timeout(PATIENCE, ask).await.with_context(|| format!("no answer: {what}"))??)
 }
 
 /// Runs a program to its end and returns what it printed; a failure is an error.

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::{output, until};
+use crate::{answered, output, until};
 
 const DRIVER_PORT: u16 = 4466;
 
@@ -242,17 +242,17 @@ impl Window {
 
     /// Runs a script in the page.
     pub async fn script(&self, script: &str) -> Result<Value> {
-        Ok(self.client.execute(script, Vec::new()).await?)
+        answered(script, self.client.execute(script, Vec::new())).await
     }
 
     /// Runs a script that calls back with its result.
     pub async fn script_async(&self, script: &str) -> Result<Value> {
-        Ok(self.client.execute_async(script, Vec::new()).await?)
+        answered(script, self.client.execute_async(script, Vec::new())).await
     }
 
     /// Presses keys, as on the keyboard.
     pub async fn keys(&self, keys: &str) -> Result<()> {
-        self.client.active_element().await?.send_keys(keys).await?;
+        answered("the element in focus", self.client.active_element()).await?.send_keys(keys).await?;
         Ok(())
     }
 
@@ -288,7 +288,25 @@ impl Window {
             // What was changed last is painted in the next frame.
             self.script_async("requestAnimationFrame(() => requestAnimationFrame(arguments[arguments.length - 1]))")
                 .await?;
-            std::fs::write(Path::new(&folder).join(format!("{name}.png")), self.client.screenshot().await?)?;
+            // Without a graphics card the web view presents only what changes, and the driver waits
+            // for that: a dot that nobody sees changes until the picture is taken.
+            self.script(
+                "const dot = document.body.appendChild(document.createElement('i'));
+                 dot.id = 'picture-dot';
+                 dot.style.cssText = 'position:fixed;right:0;bottom:0;width:1px;height:1px';
+                 let on = false;
+                 dot.dataset.timer = setInterval(
+                   () => (dot.style.background = (on = !on) ? 'rgb(127 127 127 / 1%)' : 'none'), 20)",
+            )
+            .await?;
+            let picture = answered("screenshot", self.client.screenshot()).await?;
+            self.script(
+                "const dot = document.getElementById('picture-dot');
+                 clearInterval(Number(dot.dataset.timer));
+                 dot.remove()",
+            )
+            .await?;
+            std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture)?;
         }
         Ok(())
     }
