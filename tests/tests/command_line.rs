@@ -213,9 +213,14 @@ async fn a_secret_stands_in_no_process_listing() -> Result<()> {
     ensure!(refused.code == 2, "an argument is refused: {refused:?}");
     let mut setting = machine.atthene(&["config", "set", "runtime_credential"])?.spawn()?;
     let pid = setting.id().context("it runs")?;
-    // It waits for its input now; nothing of it is known to others.
-    let shown = std::fs::read(format!("/proc/{pid}/cmdline"))?;
-    let shown = String::from_utf8_lossy(&shown).replace('\0', " ");
+    // It waits for its input now; nothing of it is known to others. A program that is being loaded
+    // has no command line yet.
+    let shown = until("the program to be loaded", || async {
+        let shown = String::from_utf8(std::fs::read(format!("/proc/{pid}/cmdline"))?)?;
+        Ok((!shown.is_empty()).then_some(shown))
+    })
+    .await?
+    .replace('\0', " ");
     ensure!(shown.trim_end().ends_with("config set runtime_credential"), "{shown}");
     let mut stdin = setting.stdin.take().context("no standard input")?;
     tokio::io::AsyncWriteExt::write_all(&mut stdin, b"planted-credential\n").await?;

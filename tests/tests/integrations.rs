@@ -164,7 +164,7 @@ async fn without_a_keychain_the_error_names_it_and_what_was_typed_stays() -> Res
     window.shows("[role=alertdialog]", "no connection to localhost").await?;
     window.click("#save-anyway").await?;
     window.shows("form [role=alert]", "has no keychain that the app can reach").await?;
-    window.shows("form [role=alert]", "API keys work without one").await?;
+    window.shows("form [role=alert]", "API keys work without either").await?;
     let typed = window.find("#integration-name").await?.prop("value").await?;
     ensure!(typed.as_deref() == Some("Contoso"), "{typed:?}");
     // Without a secret it is saved.
