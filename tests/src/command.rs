@@ -22,6 +22,13 @@ pub struct Printed {
 }
 
 impl Printed {
+    /// Exit code and all lines, for a snapshot: what differs each time is replaced, as is `secret`.
+    pub fn shown(&self, secret: &str) -> String {
+        let lines = |name: &str, text: &str| text.lines().map(|line| format!("{name}: {line}\n")).collect::<String>();
+        let shown = format!("exit {}\n{}{}", self.code, lines("out", &self.out), lines("err", &self.err));
+        if secret.is_empty() { shown } else { shown.replace(secret, "[SECRET]") }
+    }
+
     /// Standard output as JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.out).with_context(|| format!("{self:?}"))

@@ -81,6 +81,16 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     Ok(())
 }
 
+/// Holds what a command printed against its snapshot.
+fn steady(name: &str, shown: &str) {
+    let replaced = [
+        (r"(outlook|microsoft)-[a-z0-9]{6,8}\b", "$1-[ID]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[0-9.]+Z)?", "[TIME]"),
+        (r"\b1[78]\d{11}\b", "[MS]"),
+    ];
+    insta::with_settings!({ filters => replaced.to_vec() }, { insta::assert_snapshot!(name, shown) });
+}
+
 /// Waits until the service manager is told this.
 async fn told(notices: &tokio::net::UnixDatagram, what: &str) -> Result<()> {
     let mut buffer = [0; 256];
@@ -127,8 +137,10 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
 
     let emulate = Emulate::start(&machine).await?;
     let id = add_integration(&machine, Emulate::ISSUER, Emulate::GRAPH, Some(Emulate::CLIENT_SECRET)).await?;
-    let checked = machine.run(&["integration", "check", &id]).await?;
-    ensure!(checked.code == 0, "{checked:?}");
+    let checked = machine.done(&["integration", "check", &id]).await?;
+    steady("integration_check", &checked.shown(Emulate::CLIENT_SECRET));
+    let checked = machine.done(&["--json", "integration", "check", &id]).await?;
+    steady("integration_check_json", &checked.shown(Emulate::CLIENT_SECRET));
     ensure!(machine.any_file_holds(Emulate::CLIENT_SECRET)?.is_none(), "the secret lies open in a file");
     emulate.stop().await?;
 
@@ -140,8 +152,17 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     // emulate has a Graph with people and without mail.
     let tested = machine.run(&["connection", "test", name]).await?;
     ensure!(tested.code == 1 && tested.out.contains("passed  GET /me: Ada Lovelace"), "{tested:?}");
-    let token = machine.done(&["--json", "connection", "token", name]).await?.json()?;
+    steady("connection_test", &tested.shown(""));
+    steady("connection_test_json", &machine.run(&["--json", "connection", "test", name]).await?.shown(""));
+    steady("connection_add_json", &serde_json::to_string_pretty(&connection)?);
+    steady("connection_list", &machine.done(&["connection", "list"]).await?.shown(""));
+    steady("connection_list_json", &machine.done(&["--json", "connection", "list"]).await?.shown(""));
+    let printed = machine.done(&["connection", "token", name]).await?;
+    steady("connection_token", &printed.shown(printed.out.trim()));
+    let printed = machine.done(&["--json", "connection", "token", name]).await?;
+    let token = printed.json()?;
     let access = token["access_token"].as_str().context("a token")?;
+    steady("connection_token_json", &printed.shown(access));
     ensure!(!access.is_empty() && machine.any_file_holds(access)?.is_none(), "the token lies in a file");
 
     // The gateway hands it out, too, in a process of its own.
@@ -151,7 +172,7 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     ensure!(answer.body["connections"][0]["account"] == "ada@contoso.example", "{answer:?}");
     serving.kill().await?;
 
-    machine.done(&["connection", "remove", name]).await?;
+    steady("connection_remove", &machine.done(&["connection", "remove", name]).await?.shown(""));
     ensure!(machine.run(&["connection", "token", name]).await?.code == 3);
     machine.done(&["integration", "remove", &id]).await?;
     emulate.stop().await

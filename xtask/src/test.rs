@@ -110,6 +110,8 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
     command
         // A window manager, so that closing and raising go the way they go on a desktop.
         .args(["sh", "-c", "openbox & exec \"$@\"", "sh"])
+        // A few minutes are enough; whatever hangs must not take the count of the rest with it.
+        .args(["timeout", "--kill-after=10", "1800"])
         .arg(cargo().get_program())
         // One window at a time: they share a display, a clipboard and the gateway's port.
         .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored", "--test-threads=1"])

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use atthene_core::identity::Profile;
 use atthene_core::{Actor, Core, Error};
 use clap::{CommandFactory, Parser};
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use args::{Arguments, Command};
@@ -54,13 +55,11 @@ async fn run(arguments: Arguments, out: &Out) -> Outcome {
         Command::Config(command) => commands::config::run(&core, out, command).await,
         Command::Stop => {
             core.stop_everything()?;
-            out.say("Everything is stopped. `atthene resume` lets it go on.");
-            Ok(())
+            out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` lets it go on.")
         }
         Command::Resume => {
             core.resume()?;
-            out.say("The gateway goes on.");
-            Ok(())
+            out.done(&json!({ "stopped": false }), "The gateway goes on.")
         }
         Command::Completions { .. } | Command::Man => Ok(()),
     }

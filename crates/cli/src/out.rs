@@ -91,6 +91,13 @@ impl Out {
         Ok(out.flush()?)
     }
 
+    /// What was done: `value` for scripts, `text` for people.
+    pub(crate) fn done(&self, value: &impl Serialize, text: impl Display) -> Outcome {
+        self.result(value, |_| Ok(()))?;
+        self.say(text);
+        Ok(())
+    }
+
     /// A table on a terminal; the same columns with tabs between them elsewhere.
     pub(crate) fn table(&self, out: &mut dyn Write, heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
         if !io::stdout().is_terminal() {

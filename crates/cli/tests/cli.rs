@@ -127,7 +127,16 @@ fn integrations() {
         );
         assert_snapshot!("integration_default", shell.run(&format!("integration default {id}")));
         assert_snapshot!("connection_add_link", shell.run(&format!("connection add outlook --integration {id}")));
+        assert_snapshot!(
+            "integration_edit_json",
+            shell.run(&format!("--json integration edit {id} --way-back loopback"))
+        );
+        assert_snapshot!("integration_default_json", shell.run(&format!("--json integration default {id}")));
+        assert_snapshot!("integration_add_json", shell.run(&format!("--json {}", add.replace("Contoso", "Third"))));
         assert_snapshot!("integration_remove", shell.run(&format!("integration remove {id}")));
+        let third = shell.run("integration list");
+        let third = third.lines().find(|line| line.contains("Third")).and_then(|line| line.get(5..21)).expect("an id");
+        assert_snapshot!("integration_remove_json", shell.run(&format!("--json integration remove {third}")));
         assert_snapshot!("integration_gone", shell.run(&format!("integration check {id}")));
         assert_snapshot!("integration_gone_json", shell.run(&format!("--json integration default {id}")));
     });
@@ -152,11 +161,13 @@ fn settings_the_record_and_health() {
     steady(|| {
         assert_snapshot!("config_set", shell.run("config set clipboard__seconds 60"));
         assert_snapshot!("config_get", shell.run("config get clipboard__seconds"));
+        assert_snapshot!("config_set_json", shell.run("--json config set clipboard__seconds 60"));
         assert_snapshot!("config_list", shell.run("config list"));
         assert_snapshot!("config_list_json", shell.run("--json config list"));
         assert_snapshot!("config_credential", shell.run("config set runtime__credential planted"));
         assert_snapshot!("vault_without_passphrase", shell.run("config set vault file"));
         assert_snapshot!("stop", shell.run("stop"));
+        assert_snapshot!("stop_json", shell.run("--json stop"));
         assert_snapshot!("token_stopped", shell.run("connection token outlook-aaaaaaaa"));
         assert_snapshot!("status", shell.run("status"));
         assert_snapshot!("status_json", shell.run("--json status"));
@@ -165,6 +176,7 @@ fn settings_the_record_and_health() {
             shell.run("serve")
         });
         assert_snapshot!("resume", shell.run("resume"));
+        assert_snapshot!("resume_json", shell.run("--json resume"));
         // What follows depends on the desktop of this machine.
         let doctor = shell.run("doctor");
         assert_snapshot!(

@@ -190,7 +190,7 @@ async fn send(
 ) -> Result<Response, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, request, largest, request_id.as_str(), meter).await;
+    let sent = shared.forwarder()?.forward(&graph, request, largest, request_id, meter).await;
     sent.map_err(|problem| match problem {
         Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
         Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use http_body::{Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -20,6 +20,7 @@ use tokio::time::Sleep;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::problem::Problem;
+use crate::server::RequestId;
 
 /// Where calls go.
 #[derive(Debug, Clone)]
@@ -44,14 +45,14 @@ impl Runtime {
     }
 
     fn target(&self, uri: &Uri) -> Result<Uri, http::Error> {
-        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let path = format!("{}{asked}", self.base.path().trim_end_matches('/'));
-        let authority = self.base.authority().map_or("", |authority| authority.as_str());
-        Uri::builder()
-            .scheme(self.base.scheme().cloned().unwrap_or(Scheme::HTTP))
-            .authority(authority)
-            .path_and_query(path)
-            .build()
+        let base = self.base.path().trim_end_matches('/');
+        let mut target = self.base.clone().into_parts();
+        target.path_and_query = match uri.path_and_query() {
+            // Below the root, what was asked for stays as it came.
+            Some(asked) if base.is_empty() => Some(asked.clone()),
+            asked => Some(format!("{base}{}", asked.map_or("/", PathAndQuery::as_str)).parse()?),
+        };
+        Ok(Uri::from_parts(target)?)
     }
 }
 
@@ -87,7 +88,7 @@ impl Forwarder {
         runtime: &Runtime,
         request: Request<Body>,
         largest_body: u64,
-        request_id: &str,
+        request_id: &RequestId,
         meter: &Meter,
     ) -> Result<Response, Problem> {
         let (mut parts, body) = request.into_parts();
@@ -103,9 +104,7 @@ impl Forwarder {
         if let Some(authorization) = &runtime.authorization {
             parts.headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            parts.headers.insert(REQUEST_ID, id);
-        }
+        parts.headers.insert(REQUEST_ID, request_id.header());
         let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
         let mut onward = Request::new(body);
         *onward.method_mut() = parts.method;

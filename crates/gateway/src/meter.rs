@@ -17,6 +17,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::caller::Connection;
 use crate::problem::Told;
+use crate::server::RequestId;
 
 /// What is known of a call so far. Cheap to clone: handlers and bodies write into one.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ struct State {
 /// What was called, kept until it is known whether it went well.
 #[derive(Clone)]
 pub(crate) struct Called {
-    pub(crate) request_id: Arc<str>,
+    pub(crate) request_id: RequestId,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
 }
@@ -60,7 +61,7 @@ impl Called {
         // Whoever puts a key into the path must not find it in a list later.
         let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
         Trouble {
-            request_id: self.request_id,
+            request_id: self.request_id.as_str().into(),
             method: self.method.to_string(),
             path: path.chars().take(LONGEST_PATH).collect(),
             code: told.code,

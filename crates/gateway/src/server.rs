@@ -97,7 +97,7 @@ impl Shared {
         request_id: &RequestId,
         meter: &Meter,
     ) -> Result<Response, Problem> {
-        let answer = self.forwarder()?.forward(runtime, request, largest_body, request_id.as_str(), meter).await;
+        let answer = self.forwarder()?.forward(runtime, request, largest_body, request_id, meter).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::RuntimeUnreachable(reason)) => {
@@ -137,17 +137,26 @@ impl Shared {
     }
 
     fn next_request_id(&self) -> RequestId {
-        RequestId(format!("{}-{}", self.run_id, self.calls.fetch_add(1, Ordering::Relaxed)).into())
+        RequestId::new(&self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// Names one call in the gateway's records.
+/// Names one call in the gateway's records. Kept as the header that tells it, twice a call.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestId(Arc<str>);
+pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
+    fn new(run: &str, call: u64) -> Self {
+        let text = bytes::Bytes::from(format!("{run}-{call}"));
+        Self(HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from(call)))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
     }
 }
 
@@ -224,8 +233,6 @@ async fn refuse(stream: TcpStream) {
     }
 }
 
-const LONGEST_USER_AGENT: usize = 120;
-
 async fn handle(
     request: Request<Incoming>,
     shared: Arc<Shared>,
@@ -233,17 +240,10 @@ async fn handle(
     connection: Arc<Connection>,
 ) -> Result<Response, Infallible> {
     let request_id = shared.next_request_id();
-    let user_agent: String = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .chars()
-        .take(LONGEST_USER_AGENT)
-        .collect();
-    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent.into());
+    let user_agent = connection.user_agent(request.headers().get(header::USER_AGENT));
+    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent);
     let called =
-        Called { request_id: request_id.0.clone(), method: request.method().clone(), uri: request.uri().clone() };
+        Called { request_id: request_id.clone(), method: request.method().clone(), uri: request.uri().clone() };
     let mut response = if let Err(problem) = guard::check(request.uri(), request.headers()) {
         problem.respond(request_id.as_str())
     } else {
@@ -255,9 +255,7 @@ async fn handle(
     if let Some(Untold(problem)) = response.extensions_mut().remove::<Untold>() {
         response = problem.respond(request_id.as_str());
     }
-    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    response.headers_mut().insert(REQUEST_ID, request_id.header());
     if meter.has_key() {
         connection.settle().await;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atthene_core::{Core, SecretChange, Settings};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::args::ConfigCommand;
 use crate::out::{Failure, Out, Outcome, secret_from_stdin};
@@ -37,7 +37,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConfigCommand) -> 
             }
             let secret = secret_from_stdin()?;
             core.save_settings(Settings::clone(&core.settings.current()), SecretChange::Replace(secret)).await?;
-            Ok(())
+            out.done(&json!({ "runtime_has_credential": true }), "It is kept.")
         }
         ConfigCommand::Set { name, value } => {
             let value = value.ok_or_else(|| Failure::Use("A value is missing.".into()))?;
@@ -77,6 +77,7 @@ async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: 
         _ if typed.is_empty() => Value::Null,
         _ => Value::String(typed.to_owned()),
     };
+    let done = json!({ &name: &value });
     values.insert(name.clone(), value);
     let new: Settings = serde_json::from_value(values.into())
         .map_err(|error| Failure::Use(format!("{typed:?} is no value for {name}: {error}")))?;
@@ -85,5 +86,5 @@ async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: 
         out.say("From now on secrets lie in an encrypted file. That is weaker than a keychain: whoever reads its passphrase reads every secret. Secrets that lie in the keychain stay there.");
         core.check_vault().await?;
     }
-    Ok(())
+    out.result(&done, |_| Ok(()))
 }

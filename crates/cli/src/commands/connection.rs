@@ -73,8 +73,8 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
         }
         ConnectionCommand::Remove { id } => {
             core.connections.disconnect(&id).await?;
-            out.say("It is signed out here. At Microsoft, the consent stays until it is withdrawn there.");
-            Ok(())
+            let done = json!({ "id": id, "removed": true });
+            out.done(&done, "It is signed out here. At Microsoft, the consent stays until it is withdrawn there.")
         }
     }
 }

@@ -51,14 +51,14 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand
             if passed { Ok(()) } else { Err(Failure::Failed("The check did not pass.".into())) }
         }
         IntegrationCommand::Default { id } => {
+            let done = json!({ "id": id, "is_default": true });
             blocking(core, move |core| core.integrations.set_default(&id)).await?;
-            out.say("It is the default now.");
-            Ok(())
+            out.done(&done, "It is the default now.")
         }
         IntegrationCommand::Remove { id } => {
             core.delete_integration(&id).await?;
-            out.say("It is deleted, and every connection through it is signed out.");
-            Ok(())
+            let done = json!({ "id": id, "removed": true });
+            out.done(&done, "It is deleted, and every connection through it is signed out.")
         }
     }
 }

@@ -147,7 +147,7 @@ impl Core {
                 };
                 let unknown =
                     Finding::not_set_up(clock.0, clock.1, "It can only be compared while the service answers.");
-                (Finding::bad(id, name, format!("{error}."), remedy), unknown)
+                (Finding::bad(id, name, format!("It can\u{2019}t be asked: {error}."), remedy), unknown)
             }
         })
     }

@@ -12,15 +12,18 @@ use procfs as platform;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use tokio::sync::watch;
 
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
+
+const LONGEST_USER_AGENT: usize = 120;
 
 /// The two ends of a connection, the caller's first.
 pub(crate) type Ends = (SocketAddr, SocketAddr);
@@ -30,6 +33,8 @@ pub(crate) struct Connection {
     ends: Ends,
     look_ups: LookUps,
     program: watch::Sender<LookUp>,
+    /// What the latest call said of itself: the calls of a connection say the same.
+    user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
 }
 
 enum LookUp {
@@ -40,7 +45,22 @@ enum LookUp {
 
 impl Connection {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, look_ups: LookUps) -> Self {
-        Self { ends: (peer, local), look_ups, program: watch::Sender::new(LookUp::NotAsked) }
+        Self {
+            ends: (peer, local),
+            look_ups,
+            program: watch::Sender::new(LookUp::NotAsked),
+            user_agent: Mutex::new((None, "".into())),
+        }
+    }
+
+    /// The user agent as it is counted.
+    pub(crate) fn user_agent(&self, header: Option<&HeaderValue>) -> Arc<str> {
+        let mut latest = self.user_agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.0.as_ref() != header {
+            let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+            *latest = (header.cloned(), text.chars().take(LONGEST_USER_AGENT).collect::<String>().into());
+        }
+        latest.1.clone()
     }
 
     /// Starts the look-up, once in the life of the connection.
