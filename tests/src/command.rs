@@ -1,5 +1,6 @@
 //! The `atthene` command on a machine of a test, without a display.
 
+use std::fmt::Write as _;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -24,8 +25,12 @@ pub struct Printed {
 impl Printed {
     /// Exit code and all lines, for a snapshot: what differs each time is replaced, as is `secret`.
     pub fn shown(&self, secret: &str) -> String {
-        let lines = |name: &str, text: &str| text.lines().map(|line| format!("{name}: {line}\n")).collect::<String>();
-        let shown = format!("exit {}\n{}{}", self.code, lines("out", &self.out), lines("err", &self.err));
+        let mut shown = format!("exit {}\n", self.code);
+        for (name, text) in [("out", &self.out), ("err", &self.err)] {
+            for line in text.lines() {
+                let _ = writeln!(shown, "{name}: {line}");
+            }
+        }
         if secret.is_empty() { shown } else { shown.replace(secret, "[SECRET]") }
     }
 
