@@ -31,6 +31,9 @@ pub(crate) async fn save(
             vault.set(ENTRY, secret).await?;
             new.runtime_has_credential = true;
             settings.save(new)?;
+            if keep {
+                settings.credential_replaced()?;
+            }
         }
         SecretChange::Keep | SecretChange::Remove => {
             new.runtime_has_credential = false;

@@ -141,9 +141,8 @@ impl Settings {
         if !(5..=600).contains(&self.clipboard_seconds) {
             return wrong("clipboard time", "must lie between 5 and 600 seconds");
         }
-        if let Some(url) = self.runtime_url.take_if(|url| !url.trim().is_empty()) {
-            self.runtime_url = Some(checked_runtime_url(&url)?);
-        }
+        let url = self.runtime_url.take().filter(|url| !url.trim().is_empty());
+        self.runtime_url = url.as_deref().map(checked_runtime_url).transpose()?;
         Ok(())
     }
 }
@@ -198,7 +197,7 @@ impl SettingsStore {
             let mut with = known.clone();
             // A name of a newer version, or a value that can't be, is left alone.
             if with.insert(name.clone(), value.clone()).is_some()
-                && serde_json::from_value::<Settings>(with.into()).is_ok()
+                && serde_json::from_value::<Settings>(with.into()).is_ok_and(|mut with| with.check().is_ok())
             {
                 fixed.insert(name.clone(), value.clone());
             } else {
@@ -251,6 +250,18 @@ impl SettingsStore {
         self.reload()?;
         self.changes.tell(Change::Settings);
         Ok(self.current())
+    }
+
+    /// Another credential has taken the place of the one that lay in the keychain: no setting
+    /// changed, and yet the gateway has to hear of it.
+    pub(crate) fn credential_replaced(&self) -> Result<(), Error> {
+        self.store.write(|tx| {
+            let detail = json!({ "is": { "runtime_credential": "replaced" } });
+            let entry = Entry { kind: Kind::SettingsChanged, subject: "settings", outcome: Came::Done, detail };
+            Ok(self.recorder.append(tx, &entry)?)
+        })?;
+        self.changes.tell(Change::Settings);
+        Ok(())
     }
 
     /// Stops everything, or lets it go on. Blocks on SQLite.

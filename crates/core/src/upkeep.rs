@@ -25,13 +25,15 @@ impl Core {
         self.append(Kind::BackedUp, json!({}))
     }
 
-    /// Puts a backup in the place of the database. A key that has ended since then stays ended.
-    /// Blocks on SQLite.
+    /// Puts a backup in the place of the database. A key that has ended since then stays ended, what
+    /// is stopped stays stopped, and the record goes on. Blocks on SQLite.
     pub fn restore(&self, from: &Path) -> Result<(), Error> {
         let now = self.clock.now();
         self.store.replace_with(from, |backup: &Connection, current: &Connection| {
             rows::end_keys_that_ended(backup, current, now)?;
             rows::forget_sign_ins(backup)?;
+            rows::keep_record(backup, current)?;
+            rows::keep_switch_and_credential(backup, current)?;
             rows::count_on_revisions(backup, current)
         })?;
         self.append(Kind::Restored, json!({}))?;

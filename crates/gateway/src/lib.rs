@@ -382,8 +382,9 @@ async fn look_for_runtime(core: Arc<Core>) {
     let host = host.trim_matches(['[', ']']).to_owned();
     let seen = match tokio::time::timeout(LOOK, tokio::net::TcpStream::connect((host.as_str(), port))).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!("{host}:{port}: {error}")),
-        Err(_) => Err(format!("{host}:{port} does not answer")),
+        // Without its address: diagnostics show this to others.
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("it does not answer".to_owned()),
     };
     core.signals.runtime_seen(seen);
 }

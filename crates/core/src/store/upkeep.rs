@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{Store, check, migration};
 use crate::clock::UnixMs;
@@ -66,6 +66,32 @@ pub(crate) fn end_keys_that_ended(backup: &Connection, current: &Connection, now
         params![now.0, live.map(|id| id.0.to_string())],
     )?;
     Ok(())
+}
+
+/// What was done since the backup was done all the same, and putting a backup in place is no way
+/// to make it undone: the record stays the one that is.
+pub(crate) fn keep_record(backup: &Connection, current: &Connection) -> rusqlite::Result<()> {
+    let path = current.path().unwrap_or_default();
+    backup.execute("ATTACH DATABASE ?1 AS present", [path])?;
+    backup.execute_batch(
+        "BEGIN;
+         DELETE FROM activity; INSERT INTO activity SELECT * FROM present.activity;
+         DELETE FROM activity_head; INSERT INTO activity_head SELECT * FROM present.activity_head;
+         COMMIT;
+         DETACH DATABASE present",
+    )
+}
+
+/// What is stopped stays stopped, and what is not goes on. The credential in the keychain is the
+/// one of the present runtime: sent to the runtime of the backup, it would be a leak.
+pub(crate) fn keep_switch_and_credential(backup: &Connection, current: &Connection) -> rusqlite::Result<()> {
+    let value = |connection: &Connection, name: &str| -> rusqlite::Result<Option<String>> {
+        connection.query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0)).optional()
+    };
+    super::settings::save(backup, "stopped_at", value(current, "stopped_at")?.as_deref())?;
+    let same_runtime = value(backup, "runtime_url")? == value(current, "runtime_url")?;
+    let credential = value(current, "runtime_has_credential")?.filter(|_| same_runtime);
+    super::settings::save(backup, "runtime_has_credential", credential.as_deref())
 }
 
 /// Their secrets and browsers are of another time.

@@ -98,3 +98,38 @@ fn what_was_stopped_stays_stopped_until_somebody_lets_it_go_on() {
     core.resume().expect("goes on");
     assert_eq!(machine.open().settings.stopped_at(), None);
 }
+
+#[tokio::test]
+async fn a_backup_makes_nothing_undone_and_sends_no_credential_elsewhere() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let at = |url: &str| Settings { runtime_url: Some(url.into()), ..Settings::default() };
+    let credential = || SecretChange::Replace("not-a-real-credential".into());
+    core.save_settings(at("http://127.0.0.1:1"), credential()).await.expect("saves");
+    let file = machine.dir.path().join("copy.backup");
+    core.back_up(&file).expect("backs up");
+
+    core.save_settings(at("http://127.0.0.1:2"), credential()).await.expect("saves");
+    core.stop_everything().expect("stops");
+    let acts = core.activity.newest().expect("reads");
+    core.restore(&file).expect("restores");
+    assert!(core.settings.stopped_at().is_some(), "only a person lets it go on");
+    assert_eq!(core.settings.current().runtime_url.as_deref(), Some("http://127.0.0.1:1"));
+    assert!(!core.settings.current().runtime_has_credential, "it was meant for another runtime");
+    assert_eq!(core.activity.newest().expect("reads"), acts + 1, "the record goes on");
+    assert!(matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }));
+}
+
+#[tokio::test]
+async fn another_credential_is_told_though_no_setting_changed() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let settings = Settings { runtime_url: Some("http://127.0.0.1:1".into()), ..Settings::default() };
+    let replace = || core.save_settings(settings.clone(), SecretChange::Replace("not-a-real-credential".into()));
+    replace().await.expect("saves");
+    let (mut heard, acts) = (core.changes().listen(), core.activity.newest().expect("reads"));
+    replace().await.expect("saves");
+    let told = std::iter::from_fn(|| heard.try_recv().ok()).any(|change| change == atthene_core::Change::Settings);
+    assert!(told, "the gateway goes on with the old one");
+    assert_eq!(core.activity.newest().expect("reads"), acts + 1);
+}
