@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use atthene_core::identity::PRODUCT_NAME;
-use atthene_core::oversight::Attention;
+use atthene_core::oversight::{Attention, Fix};
 use atthene_gateway::GatewayState;
 use tauri::menu::{Menu, MenuEvent, MenuItem, PredefinedMenuItem};
 use tauri::tray::TrayIconBuilder;
@@ -105,10 +105,15 @@ fn chosen<R: Runtime>(app: &AppHandle<R>, event: MenuEvent) {
         ATTENTION | OPEN => window::raise(app),
         QUIT => app.exit(0),
         COPY => {
-            let address = address(&app.state::<Startup>().gateway_state());
+            let state = app.state::<Startup>().gateway_state();
             let app = app.clone();
-            tauri::async_runtime::spawn_blocking(move || {
-                if let Err(error) = app.clipboard().write_text(address) {
+            tauri::async_runtime::spawn(async move {
+                let Ok(core) = app.state::<Startup>().core().await else { return };
+                let port = core.settings.current().gateway_port;
+                // Also while it does not listen: this is where it will.
+                let address = address(state).unwrap_or_else(|| format!("http://127.0.0.1:{port}"));
+                let copied = tauri::async_runtime::spawn_blocking(move || app.clipboard().write_text(address)).await;
+                if let Ok(Err(error)) = copied {
                     tracing::warn!(%error, "the address was not copied");
                 }
             });
@@ -117,12 +122,13 @@ fn chosen<R: Runtime>(app: &AppHandle<R>, event: MenuEvent) {
             let app = app.clone();
             tauri::async_runtime::spawn(async move {
                 let Ok(core) = app.state::<Startup>().core().await else { return };
-                let done = tauri::async_runtime::spawn_blocking(move || match core.settings.stopped_at() {
-                    Some(_) => core.resume(),
-                    None => core.stop_everything().map(drop),
+                let stopped = core.settings.stopped_at().is_some();
+                let done = tauri::async_runtime::spawn_blocking(move || {
+                    if stopped { core.resume() } else { core.stop_everything().map(drop) }
                 });
                 if let Ok(Err(error)) = done.await {
-                    notices::show(&app, "Nothing was stopped", &error.to_string());
+                    let title = if stopped { "Everything is still stopped" } else { "Nothing was stopped" };
+                    notices::show(&app, title, &error.to_string());
                 }
             });
         }
@@ -130,10 +136,10 @@ fn chosen<R: Runtime>(app: &AppHandle<R>, event: MenuEvent) {
     }
 }
 
-fn address(state: &GatewayState) -> String {
+fn address(state: GatewayState) -> Option<String> {
     match state {
-        GatewayState::Listening { url } | GatewayState::Refusing { url, .. } => url.clone(),
-        _ => String::new(),
+        GatewayState::Listening { url } | GatewayState::Refusing { url, .. } => Some(url),
+        _ => None,
     }
 }
 
@@ -143,7 +149,8 @@ pub(crate) fn show<R: Runtime>(app: &AppHandle<R>, attention: &[Attention]) {
     let tray = app.state::<Tray<R>>();
     let lines = tray.lines.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(lines) = &*lines else { return };
-    let stopped = matches!(state, GatewayState::Refusing { .. });
+    // Also where the gateway is turned off besides.
+    let stopped = attention.iter().any(|attention| attention.fix == Fix::Resume);
     let text = match attention.len() {
         0 => "Nothing needs attention".to_owned(),
         1 => attention[0].title.clone(),

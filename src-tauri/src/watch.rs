@@ -43,7 +43,7 @@ pub(crate) async fn run<R: Runtime>(app: AppHandle<R>, core: Arc<Core>) {
             apply(&app, in_force.as_ref(), &settings).await;
             in_force = Some(Settings::clone(&settings));
         }
-        stopped = tell_of_stop(&app, stopped);
+        stopped = tell_of_stop(&app, stopped, settings.notifications);
         tell(&app, &core, settings.notifications).await;
         tokio::select! {
             _ = tick.tick() => {}
@@ -67,10 +67,10 @@ async fn next(changes: &mut tokio::sync::broadcast::Receiver<Change>) -> bool {
 }
 
 /// The person may be far from the window when everything is stopped: says what was cut.
-fn tell_of_stop<R: Runtime>(app: &AppHandle<R>, before: bool) -> bool {
+fn tell_of_stop<R: Runtime>(app: &AppHandle<R>, before: bool, notify: bool) -> bool {
     let state = app.state::<Startup>().gateway_state();
     let stopped = matches!(state, GatewayState::Refusing { .. });
-    if stopped && !before && !crate::window::is_open(app) {
+    if notify && stopped && !before && !crate::window::is_open(app) {
         notices::show(app, &tray::in_words(&state), "Applications are refused until you let the gateway go on.");
     }
     stopped

@@ -53,6 +53,11 @@ export class AppState {
     return this.keys.find((key) => key.state === 'active' || key.state === 'expiring')
   }
 
+  /** Whether an administrator has stopped everything, also where the gateway is off besides. */
+  get stopped(): boolean {
+    return this.gateway.state === 'refusing' || this.attention.some(({ fix }) => fix.kind === 'resume')
+  }
+
   /** Where applications reach the gateway, also while it is not listening. */
   get gatewayUrl(): string {
     return this.gateway.state === 'listening'

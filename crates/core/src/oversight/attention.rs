@@ -40,6 +40,8 @@ pub enum Fix {
         /// This connection.
         id: ConnectionId,
     },
+    /// Let the gateway go on.
+    Resume,
     /// Look at the connections.
     ShowTools,
     /// Change a setting.
@@ -116,7 +118,7 @@ impl Core {
                 Weight::Urgent,
                 "Everything is stopped".into(),
                 "Applications are refused until you let the gateway go on.".into(),
-                Fix::ShowPreferences,
+                Fix::Resume,
             ));
         }
         let keys = self.keys.list()?;

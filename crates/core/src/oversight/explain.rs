@@ -96,6 +96,10 @@ fn broken_rung(code: &str, detail: &str) -> usize {
     }
 }
 
+/// The rungs that ask for the key: passed by a call that ended at the last one only where it
+/// held a key. What asks for none (an unknown path, say) came by them.
+const OF_THE_KEY: std::ops::RangeInclusive<usize> = 2..=6;
+
 impl Core {
     /// The latest calls that were refused or failed, the newest first. Blocks on SQLite.
     pub fn troubled_calls(&self, most: u32) -> Result<Vec<TroubledCall>, Error> {
@@ -114,6 +118,9 @@ impl Core {
         let key = key.map(|key| key.view(self.clock.now()));
         let rungs = RUNGS.iter().enumerate().map(|(at, name)| {
             let state = match at.cmp(&broken) {
+                std::cmp::Ordering::Less if broken == 7 && key.is_none() && OF_THE_KEY.contains(&at) => {
+                    RungState::NotReached
+                }
                 std::cmp::Ordering::Less => RungState::Passed,
                 std::cmp::Ordering::Equal => RungState::Failed,
                 std::cmp::Ordering::Greater => RungState::NotReached,

@@ -463,6 +463,7 @@ export const text = {
       sign_in_again: 'Sign in again',
       show_tools: 'Show',
       show_preferences: 'Preferences',
+      resume: 'Let it go on',
       show_usage: 'Show who',
       self_check: 'Check',
     },

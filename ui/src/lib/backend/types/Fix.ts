@@ -13,4 +13,4 @@ id: IntegrationId, } | { "kind": "sign_in_again",
 /**
  * This connection.
  */
-id: ConnectionId, } | { "kind": "show_tools" } | { "kind": "show_preferences" } | { "kind": "show_usage" } | { "kind": "self_check" };
+id: ConnectionId, } | { "kind": "resume" } | { "kind": "show_tools" } | { "kind": "show_preferences" } | { "kind": "show_usage" } | { "kind": "self_check" };
