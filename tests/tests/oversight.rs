@@ -40,6 +40,13 @@ async fn two_applications_show_in_chart_table_and_export_and_a_refusal_is_explai
     window.keys("\u{e010}").await?;
     let read = window.find("[role=slider]").await?.attr("aria-valuetext").await?.unwrap_or_default();
     ensure!(read.contains("5 answered, 0 failed, 0 refused"), "{read}");
+    window.script("document.querySelector('[name=split][value=program]').click()").await?;
+    window.find("[data-line='curl backup-job/2.1']").await?;
+    window.picture("usage-by-program").await?;
+    window.script("document.querySelector('[role=slider]').focus()").await?;
+    window.keys("\u{e010}").await?;
+    let read = window.find("[role=slider]").await?.attr("aria-valuetext").await?.unwrap_or_default();
+    ensure!(read.contains(": 3 curl curl/") && read.contains("2 curl backup-job/2.1"), "{read}");
 
     // A key that was replaced, and who still uses it.
     window.click("#tab-keys").await?;

@@ -133,7 +133,7 @@ pub struct UsageReport {
     pub refusals: Vec<RefusalView>,
     /// All of the span.
     pub total: Totals,
-    /// All of the span before, of the same length.
+    /// All of the span before, up to the same hour: what is still to come today has no match there.
     pub before: Totals,
     /// What this gateway itself added.
     pub gateway: Option<Latency>,
@@ -187,9 +187,9 @@ impl Usage {
                 })
                 .collect::<rusqlite::Result<_>>()?;
             let mut before = Totals::default();
-            for (outcome, requests, bytes_in, bytes_out) in
-                rows::totals(connection, from.plus(-span.days() * UnixMs::DAY), from)?
-            {
+            let earlier = -span.days() * UnixMs::DAY;
+            let end = now.hour().plus(UnixMs::HOUR + earlier);
+            for (outcome, requests, bytes_in, bytes_out) in rows::totals(connection, from.plus(earlier), end)? {
                 before.add(&outcome, requests, bytes_in, bytes_out);
             }
             Ok(UsageReport {

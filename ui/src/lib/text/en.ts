@@ -516,8 +516,10 @@ export const text = {
     notMeasured: 'nothing measured',
     summary: (span: string, answered: number, failed: number, refused: number) =>
       `Calls over ${span}: ${grouped(answered)} answered, ${grouped(failed)} failed, ${grouped(refused)} refused. Arrow keys read the steps.`,
-    step: (label: string, answered: number, failed: number, refused: number) =>
-      `${label}: ${grouped(answered)} answered, ${grouped(failed)} failed, ${grouped(refused)} refused`,
+    step: (label: string, parts: string[]) => `${label}: ${parts.join(', ') || 'no calls'}`,
+    split: 'What the chart is split by',
+    splits: { outcome: 'By outcome', program: 'By program' },
+    others: 'Others',
     asTable: 'As a table',
     from: 'From',
     programs: 'By program',

@@ -42,7 +42,7 @@ refusals: Array<RefusalView>,
  */
 total: Totals, 
 /**
- * All of the span before, of the same length.
+ * All of the span before, up to the same hour: what is still to come today has no match there.
  */
 before: Totals, 
 /**
