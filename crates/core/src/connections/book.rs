@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::answer::Outcome;
 use super::identity::{self, Expected};
 use super::sign_in::{Attempt, SignIns, Taken};
+use super::turn::Turns;
 use super::{
     Account, Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
     SignInRequest, SignInView, same_scope,
@@ -73,7 +74,7 @@ pub struct Connections {
     pub(super) ended: AtomicU64,
     live: Mutex<HashMap<ConnectionId, Live>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
-    turns: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
+    pub(super) turns: Turns,
     discovered: Mutex<HashMap<String, (UnixMs, Discovery)>>,
 }
 
@@ -81,6 +82,7 @@ impl Connections {
     pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>, network: Arc<Network>) -> Self {
         let Shared { store, secrets, recorder, clock, changes } = shared;
         Self {
+            turns: Turns::new(store.folder()),
             store,
             secrets,
             integrations,
@@ -91,7 +93,6 @@ impl Connections {
             sign_ins: SignIns::default(),
             ended: AtomicU64::new(0),
             live: Mutex::default(),
-            turns: Mutex::default(),
             discovered: Mutex::default(),
         }
     }
@@ -314,8 +315,7 @@ impl Connections {
             refreshed_at: now,
             used_at: None,
         };
-        let turn = self.turn(&row.id);
-        let _turn = turn.lock().await;
+        let _turn = self.turns.wait(&row.id).await;
         self.secrets
             .put(&row.id.token_entry(), refresh, |tx| Ok(rows::save(tx, &row)?))
             .await
@@ -365,8 +365,7 @@ impl Connections {
     /// Signs out here: the refresh token goes, the account at Microsoft stays.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), Error> {
         let row = self.row(id)?;
-        let turn = self.turn(id);
-        let _turn = turn.lock().await;
+        let _turn = self.turns.wait(id).await;
         self.live().remove(id);
         self.secrets
             .remove(&id.token_entry(), |tx| {
@@ -379,6 +378,7 @@ impl Connections {
             })
             .await?;
         self.live().remove(id);
+        self.turns.forget(id);
         self.changes.tell(Change::Connections);
         Ok(())
     }
@@ -438,10 +438,6 @@ impl Connections {
 
     pub(super) fn row(&self, id: &ConnectionId) -> Result<Connection, Error> {
         self.store.read(|db| rows::by_id(db, id))?.ok_or(Error::ConnectionNotFound)
-    }
-
-    pub(super) fn turn(&self, id: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone()
     }
 
     pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Live>> {

@@ -9,6 +9,7 @@ mod probe;
 mod renewal;
 mod return_page;
 mod sign_in;
+mod turn;
 
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};

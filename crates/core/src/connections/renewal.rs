@@ -52,8 +52,7 @@ impl Connections {
         if let Some(access) = self.at_hand(id, now.plus(EARLY)) {
             return Ok(access.into());
         }
-        let turn = self.turn(id);
-        let _turn = turn.lock().await;
+        let _turn = self.turns.wait(id).await;
         if let Some(access) = self.at_hand(id, self.clock.now().plus(EARLY)) {
             return Ok(access.into());
         }

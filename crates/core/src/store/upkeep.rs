@@ -36,7 +36,7 @@ impl Store {
         source.prepare("SELECT id, hash, ended_at FROM api_keys").map_err(none)?;
         check(&source).map_err(|error| Error::Backup(format!("The backup can't be used: {error}")))?;
         // Worked on as a copy: the backup itself stays as it is.
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let folder = self.folder();
         let copied = tempfile::NamedTempFile::new_in(folder)
             .map_err(|error| Error::Backup(format!("The backup was not put in place: {error}")))?;
         let mut copy = Connection::open(copied.path())?;
