@@ -62,7 +62,11 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page.
-    Man,
+    Man {
+        /// Write one page for each command into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -214,7 +218,7 @@ pub(crate) struct ActivityArguments {
     #[arg(long, conflicts_with_all = ["verify", "since"])]
     pub(crate) follow: bool,
     /// Walk the chain of hashes over every row.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "since")]
     pub(crate) verify: bool,
     /// Only what is younger, as in `7d` or `12h`.
     #[arg(long, value_parser = crate::time::span_ms, value_name = "SPAN")]
@@ -224,7 +228,7 @@ pub(crate) struct ActivityArguments {
 #[derive(Args)]
 pub(crate) struct ServeArguments {
     /// This port, instead of the configured one.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1024..))]
     pub(crate) port: Option<u16>,
     /// Serve figures for Prometheus on this loopback port.
     #[arg(long, value_name = "PORT")]

@@ -20,7 +20,15 @@ use args::{Arguments, Command};
 use out::{Failure, Out, Outcome};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version are no errors; a script reads wrong use as it reads everything else.
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            return Out::new(true, false)
+                .end(Err(Failure::Use(error.render().to_string().trim_start_matches("error: ").trim().to_owned())));
+        }
+        Err(error) => error.exit(),
+    };
     let out = Out::new(arguments.json, arguments.quiet);
     begin_log(matches!(arguments.command, Command::Serve(_)), arguments.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -39,7 +47,10 @@ async fn run(arguments: Arguments, out: &Out) -> Outcome {
             clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut std::io::stdout());
             return Ok(());
         }
-        Command::Man => return Ok(clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?),
+        Command::Man { dir: None } => {
+            return Ok(clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?);
+        }
+        Command::Man { dir: Some(dir) } => return Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         _ => {}
     }
     let core = open(&arguments)?;
@@ -61,7 +72,7 @@ async fn run(arguments: Arguments, out: &Out) -> Outcome {
             core.resume()?;
             out.done(&json!({ "stopped": false }), "The gateway goes on.")
         }
-        Command::Completions { .. } | Command::Man => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 

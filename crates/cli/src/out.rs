@@ -124,6 +124,13 @@ impl Out {
         rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
     }
 
+    /// What a person has to know for it to go on, also where the rest is quiet: on standard error.
+    pub(crate) fn tell(&self, text: impl Display) {
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
     /// What helps a person and no script: on standard error.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.quiet && !self.json {

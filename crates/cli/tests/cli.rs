@@ -97,6 +97,9 @@ fn wrong_use_is_said_and_ends_with_2() {
         assert_snapshot!("wrong_setting", shell.run("config set no__such 1"));
         assert_snapshot!("wrong_value", shell.run("config set gateway__port 80"));
         assert_snapshot!("wrong_type", shell.run("config set gateway__on maybe"));
+        assert_snapshot!("wrong_use_json", shell.run("--json key create --expires 1d"));
+        assert_snapshot!("wrong_formats", shell.run("--json key usage --csv"));
+        assert_snapshot!("wrong_port", shell.run("serve --port 80"));
         assert_snapshot!("wrong_connection", shell.run("connection token nonsense"));
     });
 }
@@ -209,6 +212,16 @@ fn completions_and_the_manual_name_every_command() {
         assert!(bash.contains(command), "{command} can't be completed");
         assert!(man.contains(command), "{command} is not in the manual");
     }
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let shell = Shell::new();
+    let dir = shell.0.path().join("man");
+    std::fs::create_dir(&dir).expect("a folder");
+    assert!(shell.run(&format!("man --dir {}", dir.display())).starts_with("exit 0"));
+    let page = std::fs::read_to_string(dir.join("atthene-key-create.1")).expect("a page");
+    assert!(page.contains("expires"), "{page}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Figures for Prometheus (`OpenMetrics` text), on a loopback port of their own.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use atthene_core::Core;
@@ -21,9 +20,8 @@ use tokio::net::TcpListener;
 use crate::guard;
 use crate::problem::Problem;
 
-/// Serves `/metrics` on this port until the task ends.
-pub async fn serve_metrics(core: Arc<Core>, port: u16) -> std::io::Result<()> {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+/// Serves `/metrics` on this port of loopback until the task ends.
+pub async fn serve_metrics(core: Arc<Core>, listener: TcpListener) -> std::io::Result<()> {
     let router = Router::new().route("/metrics", get(metrics)).with_state(core);
     axum::serve(listener, router).await
 }

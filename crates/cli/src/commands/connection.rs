@@ -95,18 +95,21 @@ async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_u
         let why = "This integration returns by a link to the window, which no command gets. Use --device-code, or connect in the window.";
         return Err(Failure::Failed(why.into()));
     }
+    // Before a person signs in for nothing.
+    core.check_vault().await?;
     let toolkit = request.toolkit;
     let view = atthene_gateway::begin_sign_in(core, request).await?;
     if print_url {
         out.result(&json!({ "url": view.link }), |to| writeln!(to, "{}", view.link))?;
     } else {
+        out.say(format_args!("Your browser opens the sign-in page. If it does not, open this:\n  {}", view.link));
         open::that_detached(&view.link).map_err(|error| Error::BrowserFailed(error.to_string()))?;
-        out.say("Your browser opens Microsoft's sign-in page.");
     }
     wait(core, out, &view, toolkit, print_url).await
 }
 
 async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest) -> Outcome {
+    core.check_vault().await?;
     let toolkit = request.toolkit;
     let (view, begun) = core.connections.begin_device_sign_in(request).await?;
     if let Some(device) = &view.device {
@@ -116,7 +119,7 @@ async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest) -> Outcome
             let asked = json!({ "page": device.page, "code": device.code });
             std::io::Write::write_all(&mut std::io::stderr(), format!("{asked}\n").as_bytes())?;
         } else {
-            out.say(text);
+            out.tell(text);
         }
     }
     let finishing = core.clone();

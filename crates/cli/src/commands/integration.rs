@@ -112,8 +112,16 @@ fn apply(draft: &mut Draft, fields: IntegrationFields) {
     if let Some(client_id) = fields.client_id {
         draft.client_id = client_id;
     }
+    let custom = match &draft.authority {
+        AuthorityDraft::Custom { issuer, graph } => Some((issuer.clone(), graph.clone())),
+        AuthorityDraft::Entra { .. } => None,
+    };
     if let Some(issuer) = fields.authority {
-        draft.authority = AuthorityDraft::Custom { issuer, graph: fields.graph.unwrap_or_default() };
+        // The Graph of the same authority stays.
+        let same = custom.filter(|(before, _)| *before == issuer).map(|(_, graph)| graph);
+        draft.authority = AuthorityDraft::Custom { issuer, graph: fields.graph.or(same).unwrap_or_default() };
+    } else if let (Some((issuer, _)), Some(graph)) = (custom, &fields.graph) {
+        draft.authority = AuthorityDraft::Custom { issuer, graph: graph.clone() };
     } else if fields.tenant.is_some() || fields.cloud.is_some() {
         let (cloud_before, tenant_before) = match &draft.authority {
             AuthorityDraft::Entra { cloud, tenant } => (*cloud, tenant.clone()),

@@ -42,7 +42,9 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Ou
     let ends = key.expires_at.map_or("does not expire".to_owned(), |at| format!("expires {}", minute(at)));
     out.say(format_args!("\"{}\" {ends}. This is the only time that its text is shown:", key.name));
     let shown = json!({ "id": key.id, "key": text.expose(), "name": key.name, "expires_at": rfc3339(key.expires_at) });
-    out.result(&shown, |out| writeln!(out, "{}", text.expose()))
+    out.result(&shown, |out| writeln!(out, "{}", text.expose())).map_err(|_| {
+        Failure::Failed("The key was created, but nobody read its text, which is gone now. Create another one.".into())
+    })
 }
 
 fn rfc3339(at: Option<atthene_core::UnixMs>) -> Option<String> {
@@ -124,6 +126,9 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
 }
 
 async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
+    if csv && out.is_json() {
+        return Err(Failure::Use("Choose one of --csv and --json.".into()));
+    }
     if csv {
         blocking(core, move |core| core.usage.export(span, Format::Csv, std::io::stdout().lock())).await?;
         return Ok(());

@@ -31,10 +31,14 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, wanted: &ServeArguments) -> 
 async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gateway: &Gateway) -> Outcome {
     let mut signals = Signals::listen()?;
     if let Some(port) = wanted.metrics_port {
+        // Before anybody is told that it is ready.
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+            Failure::Failed(format!("No figures can be served on port {port}: {error}. Choose another --metrics-port."))
+        })?;
         let core = core.clone();
         tokio::spawn(async move {
-            if let Err(error) = serve_metrics(core, port).await {
-                tracing::error!(%error, port, "no figures are served");
+            if let Err(error) = serve_metrics(core, listener).await {
+                tracing::error!(%error, port, "no figures are served any more");
             }
         });
     }
@@ -71,8 +75,11 @@ async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gatewa
                 Told::End => return Ok(()),
                 Told::Reload => {
                     notify(&[Notice::Reloading]);
-                    core.read_again()?;
-                    tracing::info!("everything was read again");
+                    // A database that is busy now is no reason to end: what was read before holds.
+                    match core.read_again() {
+                        Ok(()) => tracing::info!("everything was read again"),
+                        Err(error) => tracing::error!(%error, "not everything could be read again"),
+                    }
                     notify(&[Notice::Ready]);
                 }
             },
