@@ -4,6 +4,10 @@
 //! 127.0.0.1 sends its own name as `Host`, so only loopback names pass. A page of another
 //! site sends `Origin` (or `Sec-Fetch-Site`), which no program sends by itself, so any of
 //! these is refused. There is no CORS: no page can read an answer.
+//!
+//! `/auth/verify` takes any `Host`: Envoy's `ext_authz` passes on the one of the call that it checks
+//! and can't be told otherwise. It answers yes or no to a key that the caller must have already, so
+//! a page that gets this far learns nothing.
 
 use http::{HeaderMap, Uri, header, uri::Authority};
 
@@ -14,7 +18,8 @@ pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Problem::ForbiddenHost) };
     let host: Authority = host.as_bytes().try_into().map_err(|_| Problem::ForbiddenHost)?;
-    if !is_loopback(&host) || uri.authority().is_some_and(|authority| !is_loopback(authority)) {
+    let loopback = is_loopback(&host) && uri.authority().is_none_or(is_loopback);
+    if !loopback && !asks_for_another(uri.path()) {
         return Err(Problem::ForbiddenHost);
     }
     let cross_site = |value: &http::HeaderValue| !matches!(value.as_bytes(), b"none");
@@ -22,6 +27,11 @@ pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::ForbiddenOrigin);
     }
     Ok(())
+}
+
+/// A proxy asks about the key of a call that came to it.
+fn asks_for_another(path: &str) -> bool {
+    path.strip_prefix("/auth/verify").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Any port passes: a tunnel to this machine keeps its own.
@@ -72,6 +82,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, http::HeaderValue::from_static("localhost"));
         assert_eq!(check(&Uri::from_static("http://evil.example/"), &headers), Err(Problem::ForbiddenHost));
+    }
+
+    #[test]
+    fn a_proxy_may_pass_on_the_host_of_the_call_that_it_checks() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, http::HeaderValue::from_static("app.example"));
+        for (path, passes) in
+            [("/auth/verify", true), ("/auth/verify/orders/7", true), ("/auth/verifyx", false), ("/", false)]
+        {
+            assert_eq!(check(&Uri::from_static(path), &headers).is_ok(), passes, "{path}");
+        }
+        headers.insert(header::ORIGIN, http::HeaderValue::from_static("http://app.example"));
+        assert_eq!(check(&Uri::from_static("/auth/verify"), &headers), Err(Problem::ForbiddenOrigin));
     }
 
     #[test]

@@ -185,8 +185,8 @@ fn names_rebound_to_loopback_and_web_pages_are_refused() {
             .expect("sends");
         Answer::read(&mut stream).code()
     };
-    assert_eq!(raw("GET /auth/verify HTTP/1.1\r\nhost: evil.example:8765".into()), "forbidden_host");
-    assert_eq!(raw("GET http://evil.example/auth/verify HTTP/1.1\r\nhost: localhost".into()), "forbidden_host");
+    assert_eq!(raw("GET /healthz HTTP/1.1\r\nhost: evil.example:8765".into()), "forbidden_host");
+    assert_eq!(raw("GET http://evil.example/healthz HTTP/1.1\r\nhost: localhost".into()), "forbidden_host");
     assert_eq!(raw("GET /auth/verify HTTP/1.0".into()), "forbidden_host");
     for origin in ["https://evil.example", "null", "http://localhost"] {
         assert_eq!(
