@@ -88,19 +88,28 @@ impl Machine {
 
     /// Signs this person in with `atthene connection add --print-url`, and pages in a shell.
     pub async fn connect(&self, integration: &str, person: &str) -> Result<Value> {
-        let arguments = ["--json", "connection", "add", "outlook", "--integration", integration, "--print-url"];
-        let mut adding = self.atthene(&arguments)?.spawn()?;
+        self.sign_in(&["--json"], integration, person).await?.json()
+    }
+
+    /// The same; what was printed after the address.
+    pub async fn sign_in(&self, more: &[&str], integration: &str, person: &str) -> Result<Printed> {
+        let add = ["connection", "add", "outlook", "--integration", integration, "--print-url"];
+        let mut adding = self.atthene(&[more, &add].concat())?.spawn()?;
         let mut lines = BufReader::new(adding.stdout.take().context("no standard output")?);
         let mut first = String::new();
-        while !first.contains('}') {
+        while !first.ends_with("}\n") && !first.starts_with("http") {
             ensure!(lines.read_line(&mut first).await? > 0, "no address was printed: {first}");
         }
-        let url: Value = serde_json::from_str(&first)?;
+        let url = match serde_json::from_str::<Value>(&first) {
+            Ok(printed) => printed["url"].as_str().context("an address")?.to_owned(),
+            Err(_) => first.trim().to_owned(),
+        };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/shell_browser.py");
-        output("python3", &[script, url["url"].as_str().context("an address")?, person]).await?;
-        let mut rest = String::new();
-        lines.read_to_string(&mut rest).await?;
-        ensure!(adding.wait().await?.success(), "{rest}");
-        Ok(serde_json::from_str(&rest)?)
+        output("python3", &[script, &url, person]).await?;
+        let mut out = String::new();
+        lines.read_to_string(&mut out).await?;
+        let done = adding.wait_with_output().await?;
+        ensure!(done.status.success(), "{out}");
+        Ok(Printed { code: 0, out, err: String::from_utf8(done.stderr)? })
     }
 }

@@ -39,10 +39,12 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     let request_id = refused.body["request_id"].as_str().context("an id")?.to_owned();
     let explained = until("the explanation", || async {
         let printed = machine.run(&["explain", &request_id]).await?;
-        Ok((printed.code == 0).then_some(printed.out))
+        Ok((printed.code == 0).then_some(printed))
     })
     .await?;
-    ensure!(explained.contains("\"CI\" was replaced on"), "{explained}");
+    ensure!(explained.out.contains("\"CI\" was replaced on"), "{explained:?}");
+    steady("explain", &explained.shown(""));
+    steady("explain_json", &machine.done(&["--json", "explain", &request_id]).await?.shown(&request_id));
 
     machine.done(&["stop"]).await?;
     until("it to refuse", || async { Ok((execute_with(&url, &next).await?.code() == "stopped").then_some(())) })
@@ -87,6 +89,9 @@ fn steady(name: &str, shown: &str) {
         (r"(outlook|microsoft)-[a-z0-9]{6,8}\b", "$1-[ID]"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[0-9.]+Z)?", "[TIME]"),
         (r"\b1[78]\d{11}\b", "[MS]"),
+        (r"on \w+, \d+ \w+ \d{4}", "on [DAY]"),
+        (r#""key_id": "[0-9A-Za-z]{10}""#, r#""key_id": "[ID]""#),
+        (r"curl/[0-9.]+", "curl/[VERSION]"),
     ];
     insta::with_settings!({ filters => replaced.to_vec() }, { insta::assert_snapshot!(name, shown) });
 }
@@ -166,9 +171,11 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     ensure!(!access.is_empty() && machine.any_file_holds(access)?.is_none(), "the token lies in a file");
 
     // The gateway hands it out, too, in a process of its own.
-    let (mut serving, url) = machine.serve(&["--port", "8778"]).await?;
+    let (mut serving, told) = machine.serve(&["--json", "--port", "8778"]).await?;
+    steady("serve_json", &told);
+    let url = "http://127.0.0.1:8778";
     let key = machine.done(&["key", "create", "--name", "CI", "--expires", "1d"]).await?.out.trim().to_owned();
-    let answer = execute_with(&url, &key).await?;
+    let answer = execute_with(url, &key).await?;
     ensure!(answer.body["connections"][0]["account"] == "ada@contoso.example", "{answer:?}");
     serving.kill().await?;
 
@@ -185,8 +192,9 @@ async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
     machine.done(&["config", "set", "vault", "file"]).await?;
     let provider = OpenIdProvider::start(&machine).await?;
     let id = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
-    let connection = machine.connect(&id, "ada").await?;
-    let name = connection["id"].as_str().context("an id")?;
+    let connected = machine.sign_in(&[], &id, "ada").await?;
+    steady("connection_add", &connected.shown(""));
+    let name = connected.out.trim();
     // Each is a refresh, and each refresh brings another refresh token.
     for _ in 0..3 {
         machine.done(&["connection", "token", name]).await?;
@@ -196,6 +204,8 @@ async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
     provider.stop().await?;
     let away = machine.run(&["connection", "token", name]).await?;
     ensure!(away.code == 1 && !away.err.is_empty(), "{away:?}");
+    steady("connection_remove_json", &machine.done(&["--json", "connection", "remove", name]).await?.shown(""));
+    ensure!(machine.done(&["--json", "connection", "list"]).await?.json()? == serde_json::json!([]));
     Ok(())
 }
 
@@ -232,6 +242,8 @@ async fn a_secret_stands_in_no_process_listing() -> Result<()> {
     machine.done(&["config", "set", "vault", "file"]).await?;
     let refused = machine.run(&["config", "set", "runtime_credential", "planted"]).await?;
     ensure!(refused.code == 2, "an argument is refused: {refused:?}");
+    let added = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, Some("planted-secret")).await;
+    ensure!(added.is_ok() && machine.any_file_holds("planted-secret")?.is_none(), "it lies open in a file");
     let mut setting = machine.atthene(&["config", "set", "runtime_credential"])?.spawn()?;
     let pid = setting.id().context("it runs")?;
     // It waits for its input now; nothing of it is known to others. A program that is being loaded

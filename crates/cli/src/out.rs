@@ -91,6 +91,18 @@ impl Out {
         Ok(out.flush()?)
     }
 
+    /// The same in one line, for a command whose log goes on beside it.
+    pub(crate) fn line(&self, value: &impl Serialize, human: impl Display) -> Outcome {
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{human}")?;
+        }
+        Ok(out.flush()?)
+    }
+
     /// What was done: `value` for scripts, `text` for people.
     pub(crate) fn done(&self, value: &impl Serialize, text: impl Display) -> Outcome {
         self.result(value, |_| Ok(()))?;

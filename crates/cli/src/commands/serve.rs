@@ -50,7 +50,7 @@ async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gatewa
             GatewayState::Listening { url } | GatewayState::Refusing { url, .. } if !ready => {
                 ready = true;
                 notify(&[Notice::Ready]);
-                out.result(&json!({ "url": url }), |to| writeln!(to, "{url}"))?;
+                out.line(&json!({ "url": url }), &url)?;
             }
             GatewayState::PortTaken { port, by, .. } if !ready => {
                 let by = by.unwrap_or_else(|| "another program".into());
