@@ -46,7 +46,7 @@ use oversight::Signals;
 use secrets::Secrets;
 use store::{Store, Watch};
 pub use vault::SecretChange;
-use vault::{FileVault, Keychain, Vault};
+use vault::{FileVault, Keychain, Vault, VaultKind};
 
 /// What is outside of a profile, so that tests bring their own.
 pub struct Outside {
@@ -149,8 +149,19 @@ impl Core {
 
     /// Saves settings and, with them, what is to become of the agent runtime's credential.
     pub async fn save_settings(&self, new: Settings, credential: SecretChange) -> Result<Arc<Settings>, Error> {
-        runtime::save(&self.settings, &self.vault, new, credential).await?;
+        if new.vault == VaultKind::File && self.settings.current().vault != VaultKind::File {
+            // Tried before it is chosen: nobody should find out at the first sign-in. The way back
+            // to the keychain is always open.
+            self.vault.choose(VaultKind::File);
+            if let Err(error) = self.check_vault().await {
+                self.choose_vault();
+                return Err(error);
+            }
+        }
+        let saved = runtime::save(&self.settings, &self.vault, new, credential).await;
+        // Where that failed, the one before is in force.
         self.choose_vault();
+        saved?;
         Ok(self.settings.current())
     }
 

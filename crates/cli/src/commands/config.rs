@@ -83,8 +83,7 @@ async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: 
         .map_err(|error| Failure::Use(format!("{typed:?} is no value for {name}: {error}")))?;
     core.save_settings(new, SecretChange::Keep).await?;
     if name == "vault" && typed == "file" {
-        out.say("From now on secrets lie in an encrypted file. That is weaker than a keychain: whoever reads its passphrase reads every secret. Secrets that lie in the keychain stay there.");
-        core.check_vault().await?;
+        out.tell("From now on secrets lie in an encrypted file. That is weaker than a keychain: whoever reads its passphrase reads every secret. Secrets that lie in the keychain stay there.");
     }
     out.result(&done, |_| Ok(()))
 }
