@@ -10,10 +10,8 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use http_body::{Frame, SizeHint};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Sleep;
 
@@ -21,11 +19,14 @@ use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::server::RequestId;
+use crate::upstream::{Origin, Upstream};
 
 /// Where calls go.
 #[derive(Debug, Clone)]
 pub(crate) struct Runtime {
-    base: Uri,
+    origin: Origin,
+    /// What stands before each path; empty for a base without a path.
+    prefix: String,
     authorization: Option<HeaderValue>,
 }
 
@@ -41,25 +42,25 @@ impl Runtime {
                 Some(value)
             }
         };
-        Some(Self { base: url.parse().ok()?, authorization })
+        let base: Uri = url.parse().ok()?;
+        let prefix = base.path().trim_end_matches('/').to_owned();
+        Some(Self { origin: Origin::of(&base)?, prefix, authorization })
     }
 
+    /// The path that is asked for there.
     fn target(&self, uri: &Uri) -> Result<Uri, http::Error> {
-        let base = self.base.path().trim_end_matches('/');
-        let mut target = self.base.clone().into_parts();
-        target.path_and_query = match uri.path_and_query() {
+        let target = match uri.path_and_query() {
             // Below the root, what was asked for stays as it came.
-            Some(asked) if base.is_empty() => Some(asked.clone()),
-            asked => Some(format!("{base}{}", asked.map_or("/", PathAndQuery::as_str)).parse()?),
+            Some(asked) if self.prefix.is_empty() => asked.clone(),
+            asked => format!("{}{}", self.prefix, asked.map_or("/", PathAndQuery::as_str)).parse()?,
         };
-        Ok(Uri::from_parts(target)?)
+        Ok(target.into())
     }
 }
 
-/// The pooled client of the gateway. Follows no redirect.
-#[derive(Clone)]
+/// The client of the gateway. Follows no redirect.
 pub(crate) struct Forwarder {
-    client: Client<HttpsConnector<HttpConnector>, Limited>,
+    upstream: Upstream,
     limits: Limits,
 }
 
@@ -74,12 +75,12 @@ impl Forwarder {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            // Head and body of most calls fit into one small write; copying is cheaper than gathering.
-            .http1_writev(false)
-            .build(connector);
-        Ok(Self { client, limits })
+        Ok(Self { upstream: Upstream::new(connector), limits })
+    }
+
+    /// Lets go of connections that nobody uses.
+    pub(crate) fn tidy(&self) {
+        self.upstream.tidy();
     }
 
     /// Sends the call on and returns the answer as its head arrives.
@@ -99,7 +100,7 @@ impl Forwarder {
         drop_hop_by_hop(&mut parts.headers);
         // The caller's key ends here; the Host is the runtime's own.
         parts.headers.remove(header::AUTHORIZATION);
-        parts.headers.remove(header::HOST);
+        parts.headers.insert(header::HOST, runtime.origin.host());
         parts.headers.remove(header::EXPECT);
         if let Some(authorization) = &runtime.authorization {
             parts.headers.insert(header::AUTHORIZATION, authorization.clone());
@@ -112,9 +113,10 @@ impl Forwarder {
         *onward.headers_mut() = parts.headers;
 
         let asked = Instant::now();
-        let answered = tokio::time::timeout(self.limits.runtime_head_time, self.client.request(onward)).await;
+        let answered =
+            tokio::time::timeout(self.limits.runtime_head_time, self.upstream.send(&runtime.origin, onward)).await;
         meter.set_runtime_time(asked.elapsed());
-        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&error))?;
+        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
         let (mut parts, body) = answer.into_parts();
         drop_hop_by_hop(&mut parts.headers);
         parts.extensions.clear();
@@ -151,8 +153,8 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Finds the cause that a person can act on.
-fn why(error: &ClientError) -> Problem {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+fn why(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let mut source = Some(error);
     let mut deepest = String::new();
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<BodyError>() {
@@ -268,6 +270,8 @@ mod tests {
     fn a_call_keeps_its_path_below_the_base() {
         let runtime = Runtime::new("http://127.0.0.1:9000/base", None).expect("a runtime");
         let target = runtime.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target");
-        assert_eq!(target, "http://127.0.0.1:9000/base/api/amas/x?y=1");
+        assert_eq!(target, "/base/api/amas/x?y=1");
+        let root = Runtime::new("http://127.0.0.1:9000", None).expect("a runtime");
+        assert_eq!(root.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target"), "/api/amas/x?y=1");
     }
 }

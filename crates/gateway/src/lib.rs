@@ -15,6 +15,7 @@ mod problem;
 mod routes;
 mod server;
 mod sign_in;
+mod upstream;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -202,6 +203,7 @@ async fn run(
                     tokio::spawn(renew_connections(core.clone()));
                 }
                 tokio::spawn(look_for_runtime(core.clone()));
+                shared.tidy();
             }
             _ = roll_up.tick() => drop(tokio::task::spawn_blocking({
                 let core = core.clone();

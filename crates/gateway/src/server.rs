@@ -88,6 +88,13 @@ impl Shared {
         Ok(self.forwarder.get_or_init(|| made))
     }
 
+    /// Lets go of connections that nobody uses.
+    pub(crate) fn tidy(&self) {
+        if let Some(forwarder) = self.forwarder.get() {
+            forwarder.tidy();
+        }
+    }
+
     /// Sends a call on to the agent runtime, and remembers whether that could be reached.
     pub(crate) async fn forward(
         &self,
