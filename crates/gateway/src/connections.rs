@@ -18,7 +18,7 @@ use crate::auth::LiveKey;
 use crate::forward::Runtime;
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
-use crate::server::{RequestId, Shared};
+use crate::server::Shared;
 
 /// A connection, as toolkits see it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -142,7 +142,6 @@ pub(crate) async fn graph(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
     Extension(meter): Extension<Meter>,
-    Extension(request_id): Extension<RequestId>,
     Path((id, _)): Path<(String, String)>,
     mut request: Request,
 ) -> Result<Response, Problem> {
@@ -156,13 +155,13 @@ pub(crate) async fn graph(
     let method = request.method().clone();
 
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-    let mut answer = send(&shared, &fresh, request, &request_id, &meter).await?;
+    let mut answer = send(&shared, &fresh, request, &meter).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let challenge = claims_challenge(answer.headers());
         shared.core.connections.drop_access(&id, &fresh.token, challenge);
         if let Some(request) = again {
             let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-            answer = send(&shared, &fresh, request, &request_id, &meter).await?;
+            answer = send(&shared, &fresh, request, &meter).await?;
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
@@ -181,16 +180,10 @@ pub(crate) async fn graph(
     Ok(answer)
 }
 
-async fn send(
-    shared: &Shared,
-    fresh: &Fresh,
-    request: Request,
-    request_id: &RequestId,
-    meter: &Meter,
-) -> Result<Response, Problem> {
+async fn send(shared: &Shared, fresh: &Fresh, request: Request, meter: &Meter) -> Result<Response, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, request, largest, request_id, meter).await;
+    let sent = shared.forwarder()?.forward(&graph, request, largest, meter).await;
     sent.map_err(|problem| match problem {
         Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
         Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),

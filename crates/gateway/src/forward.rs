@@ -18,7 +18,6 @@ use tokio::time::Sleep;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::problem::Problem;
-use crate::server::RequestId;
 use crate::upstream::{Origin, Upstream};
 
 /// Where calls go.
@@ -89,7 +88,6 @@ impl Forwarder {
         runtime: &Runtime,
         request: Request<Body>,
         largest_body: u64,
-        request_id: &RequestId,
         meter: &Meter,
     ) -> Result<Response, Problem> {
         let (mut parts, body) = request.into_parts();
@@ -105,7 +103,7 @@ impl Forwarder {
         if let Some(authorization) = &runtime.authorization {
             parts.headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        parts.headers.insert(REQUEST_ID, request_id.header());
+        parts.headers.insert(REQUEST_ID, meter.request_id().header());
         let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
         let mut onward = Request::new(body);
         *onward.method_mut() = parts.method;

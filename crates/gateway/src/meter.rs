@@ -27,6 +27,7 @@ struct Reading {
     core: Arc<Core>,
     connection: Arc<Connection>,
     user_agent: Arc<str>,
+    request_id: RequestId,
     started: Instant,
     counted: AtomicBool,
     bytes_in: AtomicU64,
@@ -48,7 +49,6 @@ struct State {
 /// What was called, kept until it is known whether it went well.
 #[derive(Clone)]
 pub(crate) struct Called {
-    pub(crate) request_id: RequestId,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
 }
@@ -56,12 +56,12 @@ pub(crate) struct Called {
 const LONGEST_PATH: usize = 200;
 
 impl Called {
-    fn trouble(self, told: &Told) -> Trouble {
+    fn trouble(self, request_id: &RequestId, told: &Told) -> Trouble {
         let path = self.uri.path();
         // Whoever puts a key into the path must not find it in a list later.
         let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
         Trouble {
-            request_id: self.request_id.as_str().into(),
+            request_id: request_id.as_str().into(),
             method: self.method.to_string(),
             path: path.chars().take(LONGEST_PATH).collect(),
             code: told.code,
@@ -71,17 +71,28 @@ impl Called {
 }
 
 impl Meter {
-    pub(crate) fn start(core: Arc<Core>, connection: Arc<Connection>, user_agent: Arc<str>) -> Self {
+    pub(crate) fn start(
+        core: Arc<Core>,
+        connection: Arc<Connection>,
+        user_agent: Arc<str>,
+        request_id: RequestId,
+    ) -> Self {
         Self(Arc::new(Reading {
             core,
             connection,
             user_agent,
+            request_id,
             started: Instant::now(),
             counted: AtomicBool::new(true),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             state: Mutex::default(),
         }))
+    }
+
+    /// What the call is named.
+    pub(crate) fn request_id(&self) -> &RequestId {
+        &self.0.request_id
     }
 
     /// The caller proved to hold this key, live or ended.
@@ -121,7 +132,7 @@ impl Meter {
     }
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
-    pub(crate) fn finish(self, called: Called, response: Response) -> Response {
+    pub(crate) fn finish(self, called: Called, response: Response) -> http::Response<Measured> {
         let told = response.extensions().get::<Told>();
         {
             let mut state = self.state();
@@ -131,9 +142,9 @@ impl Meter {
                 Some(Told { code, refusal: true, .. }) => Outcome::Refused(code),
                 Some(_) => Outcome::Failed,
             });
-            state.trouble = told.map(|told| called.trouble(told));
+            state.trouble = told.map(|told| called.trouble(&self.0.request_id, told));
         }
-        response.map(|body| Body::new(Measured { body, meter: self }))
+        response.map(|body| Measured { body, meter: self })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -163,7 +174,7 @@ impl Drop for Reading {
 }
 
 /// A body whose bytes are counted on their way out.
-struct Measured {
+pub(crate) struct Measured {
     body: Body,
     meter: Meter,
 }

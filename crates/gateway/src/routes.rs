@@ -20,7 +20,7 @@ use crate::connections;
 use crate::forward::Limited;
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
-use crate::server::{RequestId, Shared};
+use crate::server::Shared;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,7 +52,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(healthz))
         .routes(routes!(openapi))
         .split_for_parts();
-    let description: Arc<str> = api.to_json().unwrap_or_default().into();
+    shared.describe(api.to_json().unwrap_or_default());
     router
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
@@ -62,12 +62,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/amas/{*rest}", any(amas))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(Extension(ApiDescription(description)))
         .with_state(shared)
 }
-
-#[derive(Clone)]
-struct ApiDescription(Arc<str>);
 
 /// Execute an agent.
 ///
@@ -91,18 +87,17 @@ async fn execute(
     State(shared): State<Arc<Shared>>,
     key: LiveKey,
     Extension(meter): Extension<Meter>,
-    Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
     let config = shared.config();
     if let Some(runtime) = &config.runtime {
         let runtime = runtime.as_ref().map_err(Clone::clone)?;
-        return shared.forward(runtime, request, config.largest_body, &request_id, &meter).await;
+        return shared.forward(runtime, request, config.largest_body, &meter).await;
     }
-    let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter);
+    let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter.clone());
     let body = body.collect().await.map_err(|error| Problem::from(&error))?;
     let answered = tokio::task::spawn_blocking(move || {
-        agent::answer(&shared.core, &key.0.0, &body.to_bytes(), request_id.as_str())
+        agent::answer(&shared.core, &key.0.0, &body.to_bytes(), meter.request_id().as_str())
     });
     Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
 }
@@ -112,12 +107,11 @@ async fn amas(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
     Extension(meter): Extension<Meter>,
-    Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
     let config = shared.config();
     let runtime = config.runtime.as_ref().ok_or(Problem::NoAgentRuntime)?.as_ref().map_err(Clone::clone)?;
-    shared.forward(runtime, request, config.largest_body, &request_id, &meter).await
+    shared.forward(runtime, request, config.largest_body, &meter).await
 }
 
 /// Check a key for a proxy.
@@ -145,7 +139,7 @@ async fn healthz(Extension(meter): Extension<Meter>) -> &'static str {
 
 /// This description.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
-async fn openapi(Extension(meter): Extension<Meter>, Extension(description): Extension<ApiDescription>) -> Response {
+async fn openapi(State(shared): State<Arc<Shared>>, Extension(meter): Extension<Meter>) -> Response {
     meter.leave_out();
-    ([(header::CONTENT_TYPE, "application/json")], Body::from(description.0.to_string())).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(shared.description().to_owned())).into_response()
 }

@@ -25,7 +25,7 @@ use crate::caller::{Connection, LookUps};
 use crate::forward::{Forwarder, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
-use crate::meter::{Called, Meter};
+use crate::meter::{Called, Measured, Meter};
 use crate::problem::{Problem, Untold};
 
 /// What calls are served with; replaced whole when settings change.
@@ -40,6 +40,8 @@ pub(crate) struct Config {
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     forwarder: OnceLock<Forwarder>,
+    /// What `/openapi.json` answers.
+    description: OnceLock<String>,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
     look_ups: LookUps,
@@ -58,6 +60,7 @@ impl Shared {
         Ok(Self {
             core,
             forwarder: OnceLock::new(),
+            description: OnceLock::new(),
             limits,
             config: RwLock::new(Arc::new(config)),
             look_ups: LookUps::start()?,
@@ -88,6 +91,15 @@ impl Shared {
         Ok(self.forwarder.get_or_init(|| made))
     }
 
+    /// Keeps the description of the API, which is made with the routes.
+    pub(crate) fn describe(&self, description: String) {
+        self.description.get_or_init(|| description);
+    }
+
+    pub(crate) fn description(&self) -> &str {
+        self.description.get().map_or("", String::as_str)
+    }
+
     /// Lets go of connections that nobody uses.
     pub(crate) fn tidy(&self) {
         if let Some(forwarder) = self.forwarder.get() {
@@ -101,10 +113,9 @@ impl Shared {
         runtime: &Runtime,
         request: Request<Body>,
         largest_body: u64,
-        request_id: &RequestId,
         meter: &Meter,
     ) -> Result<Response, Problem> {
-        let answer = self.forwarder()?.forward(runtime, request, largest_body, request_id, meter).await;
+        let answer = self.forwarder()?.forward(runtime, request, largest_body, meter).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::RuntimeUnreachable(reason)) => {
@@ -245,18 +256,16 @@ async fn handle(
     shared: Arc<Shared>,
     router: Router,
     connection: Arc<Connection>,
-) -> Result<Response, Infallible> {
+) -> Result<http::Response<Measured>, Infallible> {
     let request_id = shared.next_request_id();
     let user_agent = connection.user_agent(request.headers().get(header::USER_AGENT));
-    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent);
-    let called =
-        Called { request_id: request_id.clone(), method: request.method().clone(), uri: request.uri().clone() };
+    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent, request_id.clone());
+    let called = Called { method: request.method().clone(), uri: request.uri().clone() };
     let mut response = if let Err(problem) = guard::check(request.uri(), request.headers()) {
         problem.respond(request_id.as_str())
     } else {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(meter.clone());
-        request.extensions_mut().insert(request_id.clone());
         route(router, request).await
     };
     if let Some(Untold(problem)) = response.extensions_mut().remove::<Untold>() {
