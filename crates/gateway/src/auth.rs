@@ -19,26 +19,29 @@ impl FromRequestParts<Arc<Shared>> for LiveKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let presented = bearer(&parts.headers)?;
-        let meter = parts.extensions.get::<Meter>();
-        let verdict = shared.core.keys.verify(presented).await;
-        let (outcome, holder) = match verdict {
-            Verdict::Valid(id) => (Ok(Self(id.clone())), Some(id)),
-            Verdict::Refused(refusal, holder) => (Err(Problem::Key(refusal)), holder),
-        };
-        if let (Some(meter), Some(holder)) = (meter, holder) {
-            meter.set_key(holder);
-        }
-        let key = outcome?;
-        if shared.is_stopped() {
-            return Err(Problem::Stopped);
-        }
-        if let Some(meter) = meter {
-            meter.hold_open(shared.open_call());
-        }
-        Ok(key)
+        let meter = parts.extensions.get::<Meter>().ok_or(Problem::Internal)?;
+        check(&parts.headers, shared, meter).await
     }
 }
+
+/// Lets the call in if it carries the live key; the meter learns whose it is, live or ended.
+pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, meter: &Meter) -> Result<LiveKey, Problem> {
+    let (outcome, holder) = match shared.core.keys.verify(bearer(headers)?).await {
+        Verdict::Valid(id) => (Ok(LiveKey(id.clone())), Some(id)),
+        Verdict::Refused(refusal, holder) => (Err(Problem::Key(refusal)), holder),
+    };
+    if let Some(holder) = holder {
+        meter.set_key(holder);
+    }
+    let key = outcome?;
+    if shared.is_stopped() {
+        return Err(Problem::Stopped);
+    }
+    meter.hold_open(shared.open_call());
+    Ok(key)
+}
+
+const SCHEME: &[u8] = b"Bearer ";
 
 /// The one Bearer credential of the request (RFC 6750, 2.1; the scheme in any case, RFC 9110, 11.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -47,16 +50,18 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     if values.next().is_some() {
         return Err(Problem::MalformedAuthorization);
     }
-    // to_str refuses everything but visible ASCII, space and tab.
-    let value = value.to_str().map_err(|_| Problem::MalformedAuthorization)?;
-    let (scheme, key) = value.split_once(' ').ok_or(Problem::MalformedAuthorization)?;
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.contains([' ', '\t', ',']) {
+    let (scheme, key) = value.as_bytes().split_at_checked(SCHEME.len()).ok_or(Problem::MalformedAuthorization)?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
         return Err(Problem::MalformedAuthorization);
     }
-    if key.len() != KEY_LEN {
-        return Err(Problem::Key(Refusal::Malformed(Malformed::Shape)));
+    // What the characters of a key may be is known where keys are read.
+    if key.len() != KEY_LEN && (key.is_empty() || !key.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',')) {
+        return Err(Problem::MalformedAuthorization);
     }
-    Ok(key)
+    str::from_utf8(key)
+        .ok()
+        .filter(|key| key.len() == KEY_LEN)
+        .ok_or(Problem::Key(Refusal::Malformed(Malformed::Shape)))
 }
 
 #[cfg(test)]

@@ -8,14 +8,17 @@ use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, F
 use atthene_core::microsoft::claims_challenge;
 use atthene_core::{Code, Error};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri, header};
+use http_body_util::Either;
+use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::auth::LiveKey;
-use crate::forward::Runtime;
+use crate::forward::{Inbound, Runtime};
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
 use crate::server::Shared;
@@ -155,13 +158,13 @@ pub(crate) async fn graph(
     let method = request.method().clone();
 
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-    let mut answer = send(&shared, &fresh, request, &meter).await?;
+    let mut answer = send(&shared, &fresh, request.map(Either::Right), &meter).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let challenge = claims_challenge(answer.headers());
         shared.core.connections.drop_access(&id, &fresh.token, challenge);
         if let Some(request) = again {
             let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-            answer = send(&shared, &fresh, request, &meter).await?;
+            answer = send(&shared, &fresh, request.map(Either::Right), &meter).await?;
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
@@ -177,10 +180,15 @@ pub(crate) async fn graph(
         shared.core.connections.graph_called(&id, &call)
     })
     .await?;
-    Ok(answer)
+    Ok(answer.map(Body::new))
 }
 
-async fn send(shared: &Shared, fresh: &Fresh, request: Request, meter: &Meter) -> Result<Response, Problem> {
+async fn send(
+    shared: &Shared,
+    fresh: &Fresh,
+    request: Request<Inbound>,
+    meter: &Meter,
+) -> Result<http::Response<Incoming>, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
     let sent = shared.forwarder()?.forward(&graph, request, largest, meter).await;
@@ -193,7 +201,7 @@ async fn send(shared: &Shared, fresh: &Fresh, request: Request, meter: &Meter) -
 
 /// The same call without its body.
 fn bare(request: &Request) -> Request {
-    let mut copy = Request::new(axum::body::Body::empty());
+    let mut copy = Request::new(Body::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -5,15 +5,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version, header};
 use http_body::{Frame, SizeHint};
+use http_body_util::Either;
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Sleep;
+use tower::BoxError;
 
 use crate::limits::Limits;
 use crate::meter::Meter;
@@ -86,66 +88,71 @@ impl Forwarder {
     pub(crate) async fn forward(
         &self,
         runtime: &Runtime,
-        request: Request<Body>,
+        mut request: Request<Inbound>,
         largest_body: u64,
         meter: &Meter,
-    ) -> Result<Response, Problem> {
-        let (mut parts, body) = request.into_parts();
-        if http_body::Body::size_hint(&body).lower() > largest_body {
+    ) -> Result<Response<Incoming>, Problem> {
+        if http_body::Body::size_hint(request.body()).lower() > largest_body {
             return Err(Problem::BodyTooLarge(largest_body / MIB));
         }
-        let target = runtime.target(&parts.uri).map_err(|_| Problem::NotFound)?;
-        drop_hop_by_hop(&mut parts.headers);
+        *request.uri_mut() = runtime.target(request.uri()).map_err(|_| Problem::NotFound)?;
+        *request.version_mut() = Version::HTTP_11;
+        request.extensions_mut().clear();
+        let headers = request.headers_mut();
+        drop_hop_by_hop(headers);
         // The caller's key ends here; the Host is the runtime's own.
-        parts.headers.remove(header::AUTHORIZATION);
-        parts.headers.insert(header::HOST, runtime.origin.host());
-        parts.headers.remove(header::EXPECT);
+        headers.remove(header::AUTHORIZATION);
+        headers.insert(header::HOST, runtime.origin.host());
         if let Some(authorization) = &runtime.authorization {
-            parts.headers.insert(header::AUTHORIZATION, authorization.clone());
+            headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        parts.headers.insert(REQUEST_ID, meter.request_id().header());
-        let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
-        let mut onward = Request::new(body);
-        *onward.method_mut() = parts.method;
-        *onward.uri_mut() = target;
-        *onward.headers_mut() = parts.headers;
+        headers.insert(REQUEST_ID, meter.request_id().header());
+        let request = request.map(|body| Limited::new(body, largest_body, self.limits.body_pause, meter.clone()));
 
         let asked = Instant::now();
-        let answered =
-            tokio::time::timeout(self.limits.runtime_head_time, self.upstream.send(&runtime.origin, onward)).await;
+        let sent = self.upstream.send(&runtime.origin, asked, request);
+        let answered = meter.patience().wait(asked, self.limits.runtime_head_time, sent).await;
         meter.set_runtime_time(asked.elapsed());
-        let answer = answered.map_err(|_| Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
-        let (mut parts, body) = answer.into_parts();
-        drop_hop_by_hop(&mut parts.headers);
-        parts.extensions.clear();
-        Ok(Response::from_parts(parts, Body::new(body)))
+        let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
+        drop_hop_by_hop(answer.headers_mut());
+        answer.extensions_mut().clear();
+        Ok(answer)
     }
 }
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const MIB: u64 = 1024 * 1024;
 
-/// Headers that speak of one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
+/// The body of a call: as it arrives, or as a route passes it on.
+pub(crate) type Inbound = Either<Incoming, Body>;
+
+/// Headers that speak of one connection only (RFC 9110, 7.6.1). `Expect` is met here (10.1.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "expect"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Options of `Connection` that name no header.
+const PERSISTENCE: [&str; 2] = ["keep-alive", "close"];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = options.flat_map(|value| value.split(',')).map(str::trim);
+    let named = names.filter(|name| !PERSISTENCE.contains(name)).filter_map(|name| name.parse().ok());
+    // Looking at each header once is cheaper than looking up each of these names.
+    let present = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
+    let gone: Vec<HeaderName> = named.chain(present).collect();
+    for name in gone {
         headers.remove(name);
     }
 }
@@ -171,7 +178,7 @@ pub(crate) enum BodyError {
     #[error("the body stopped arriving")]
     Paused,
     #[error(transparent)]
-    Broken(axum::Error),
+    Broken(BoxError),
 }
 
 impl From<&BodyError> for Problem {
@@ -187,7 +194,7 @@ impl From<&BodyError> for Problem {
 /// A request's body on its way through: counted, limited in size and in the pause between
 /// two parts.
 pub(crate) struct Limited {
-    body: Body,
+    body: Inbound,
     largest: u64,
     left: u64,
     pause: Duration,
@@ -197,7 +204,7 @@ pub(crate) struct Limited {
 }
 
 impl Limited {
-    pub(crate) fn new(body: Body, largest: u64, pause: Duration, meter: Meter) -> Self {
+    pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, meter: Meter) -> Self {
         Self { body, largest, left: largest, pause, deadline: None, meter }
     }
 }

@@ -9,7 +9,7 @@
 //! and can't be told otherwise. It answers yes or no to a key that the caller must have already, so
 //! a page that gets this far learns nothing.
 
-use http::{HeaderMap, Uri, header, uri::Authority};
+use http::{HeaderMap, Uri, header};
 
 use crate::problem::Problem;
 
@@ -17,8 +17,8 @@ use crate::problem::Problem;
 pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Problem::ForbiddenHost) };
-    let host: Authority = host.as_bytes().try_into().map_err(|_| Problem::ForbiddenHost)?;
-    let loopback = is_loopback(&host) && uri.authority().is_none_or(is_loopback);
+    let loopback = is_loopback(host.as_bytes())
+        && uri.authority().is_none_or(|authority| is_loopback(authority.as_str().as_bytes()));
     if !loopback && !asks_for_another(uri.path()) {
         return Err(Problem::ForbiddenHost);
     }
@@ -35,10 +35,13 @@ fn asks_for_another(path: &str) -> bool {
 }
 
 /// Any port passes: a tunnel to this machine keeps its own.
-fn is_loopback(authority: &Authority) -> bool {
-    let host = authority.host();
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
-        && (authority.as_str() == host || authority.port_u16().is_some_and(|_| !authority.as_str().contains('@')))
+fn is_loopback(authority: &[u8]) -> bool {
+    ["127.0.0.1", "localhost", "[::1]"].iter().filter_map(|name| authority.strip_prefix(name.as_bytes())).any(|rest| {
+        rest.is_empty()
+            || rest
+                .strip_prefix(b":")
+                .is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))
+    })
 }
 
 #[cfg(test)]
@@ -74,6 +77,11 @@ mod tests {
             "[::]:8765",
             "",
             "127.0.0.1:port",
+            "127.0.0.1:",
+            "127.0.0.1:8765:1",
+            "127.0.0.1:@evil.example",
+            "localhost.",
+            "[::1]x",
         ] {
             assert_eq!(check_with(host, &[]), Err(Problem::ForbiddenHost), "{host}");
         }

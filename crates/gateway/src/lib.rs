@@ -11,6 +11,7 @@ mod guard;
 mod limits;
 mod meter;
 mod metrics;
+mod patience;
 mod problem;
 mod routes;
 mod server;

@@ -10,12 +10,15 @@ use atthene_core::Core;
 use atthene_core::activity::{Call, Caller, Outcome, Trouble};
 use atthene_core::keys::KeyId;
 use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::{Method, Response, Uri};
 use http_body::{Frame, SizeHint};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tower::BoxError;
 
 use crate::caller::Connection;
+use crate::patience::Patience;
 use crate::problem::Told;
 use crate::server::RequestId;
 
@@ -95,6 +98,11 @@ impl Meter {
         &self.0.request_id
     }
 
+    /// For waits of this call.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.0.connection.patience
+    }
+
     /// The caller proved to hold this key, live or ended.
     pub(crate) fn set_key(&self, key: KeyId) {
         self.0.connection.look_up();
@@ -132,7 +140,7 @@ impl Meter {
     }
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
-    pub(crate) fn finish(self, called: Called, response: Response) -> http::Response<Measured> {
+    pub(crate) fn finish(self, called: Called, response: Response<Outbound>) -> Response<Measured> {
         let told = response.extensions().get::<Told>();
         {
             let mut state = self.state();
@@ -173,20 +181,20 @@ impl Drop for Reading {
     }
 }
 
+/// The body of an answer: the agent runtime's as it arrives, or the gateway's own.
+pub(crate) type Outbound = Either<Incoming, Body>;
+
 /// A body whose bytes are counted on their way out.
 pub(crate) struct Measured {
-    body: Body,
+    body: Outbound,
     meter: Meter,
 }
 
 impl http_body::Body for Measured {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()

@@ -7,24 +7,24 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
-use http::{StatusCode, header};
-use http_body_util::BodyExt;
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt, Either};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::agent::{self, ExecuteRequest, StatusAnswer};
-use crate::auth::LiveKey;
+use crate::auth::{self, LiveKey};
 use crate::connections;
-use crate::forward::Limited;
-use crate::meter::Meter;
+use crate::forward::{Inbound, Limited};
+use crate::meter::{Meter, Outbound};
 use crate::problem::{Problem, ProblemBody};
 use crate::server::Shared;
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(connections::graph),
+    paths(execute, connections::graph),
     info(
         title = "ATTHENE gateway",
         description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code.",
@@ -45,7 +45,6 @@ impl utoipa::Modify for BearerKey {
 /// All routes, and their OpenAPI description as it is served.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let (router, api) = OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(execute))
         .routes(routes!(connections::list))
         .routes(routes!(connections::token))
         .routes(routes!(verify_get))
@@ -59,7 +58,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         // Envoy's ext_authz appends the path of that call.
         .route("/auth/verify/{*call}", any(verify_get))
         .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
-        .route("/api/amas/{*rest}", any(amas))
+        .route("/api/amas/{*rest}", any(through_router))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(shared)
@@ -84,34 +83,59 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     ),
 )]
 async fn execute(
-    State(shared): State<Arc<Shared>>,
+    shared: &Arc<Shared>,
     key: LiveKey,
-    Extension(meter): Extension<Meter>,
-    request: Request,
+    meter: &Meter,
+    largest_body: u64,
+    body: Inbound,
 ) -> Result<Response, Problem> {
-    let config = shared.config();
-    if let Some(runtime) = &config.runtime {
-        let runtime = runtime.as_ref().map_err(Clone::clone)?;
-        return shared.forward(runtime, request, config.largest_body, &meter).await;
-    }
-    let body = Limited::new(request.into_body(), config.largest_body, shared.limits.body_pause, meter.clone());
-    let body = body.collect().await.map_err(|error| Problem::from(&error))?;
-    let answered = tokio::task::spawn_blocking(move || {
-        agent::answer(&shared.core, &key.0.0, &body.to_bytes(), meter.request_id().as_str())
-    });
+    let body = Limited::new(body, largest_body, shared.limits.body_pause, meter.clone());
+    let body = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
+    let (shared, meter) = (shared.clone(), meter.clone());
+    let answered =
+        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0.0, &body, meter.request_id().as_str()));
     Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
 }
 
-/// Every other route of the agent API belongs to the agent runtime.
-async fn amas(
+const EXECUTE: &str = "/api/amas/conversations/execute";
+const CONNECTIONS: &str = "/api/amas/connections";
+
+/// Whether this path belongs to the agent API, and surely to no route of the gateway's own.
+pub(crate) fn is_for_agents(path: &str) -> bool {
+    path.strip_prefix("/api/amas/").is_some_and(|rest| !rest.is_empty()) && !path.starts_with(CONNECTIONS)
+}
+
+/// A call of the agent API. All but the gateway's own routes belong to the agent runtime.
+pub(crate) async fn agents(
+    shared: &Arc<Shared>,
+    meter: &Meter,
+    request: Request<Inbound>,
+) -> Result<http::Response<Outbound>, Problem> {
+    let execute_asked = request.uri().path() == EXECUTE;
+    if execute_asked && request.method() != Method::POST {
+        return Err(Problem::MethodNotAllowed);
+    }
+    let key = auth::check(request.headers(), shared, meter).await?;
+    let config = shared.config();
+    match &config.runtime {
+        Some(Ok(runtime)) => Ok(shared.forward(runtime, request, config.largest_body, meter).await?.map(Either::Left)),
+        Some(Err(problem)) => Err(problem.clone()),
+        None if execute_asked => {
+            // Apart from calls to the runtime, which are moved about while they are small.
+            let answered = Box::pin(execute(shared, key, meter, config.largest_body, request.into_body()));
+            Ok(answered.await?.map(Either::Right))
+        }
+        None => Err(Problem::NoAgentRuntime),
+    }
+}
+
+/// The same for a path beside those of connections.
+async fn through_router(
     State(shared): State<Arc<Shared>>,
-    _key: LiveKey,
     Extension(meter): Extension<Meter>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let config = shared.config();
-    let runtime = config.runtime.as_ref().ok_or(Problem::NoAgentRuntime)?.as_ref().map_err(Clone::clone)?;
-    shared.forward(runtime, request, config.largest_body, &meter).await
+    Ok(agents(&shared, &meter, request.map(Either::Right)).await?.map(Body::new))
 }
 
 /// Check a key for a proxy.

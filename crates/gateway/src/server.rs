@@ -1,7 +1,10 @@
 //! Accepts connections, guards every call and sees it to its end.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -9,24 +12,24 @@ use std::time::Duration;
 use atthene_core::Core;
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::caller::{Connection, LookUps};
-use crate::forward::{Forwarder, REQUEST_ID, Runtime};
+use crate::forward::{Forwarder, Inbound, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
-use crate::meter::{Called, Measured, Meter};
+use crate::meter::{Called, Measured, Meter, Outbound};
 use crate::problem::{Problem, Untold};
+use crate::routes;
 
 /// What calls are served with; replaced whole when settings change.
 #[derive(Debug, Clone)]
@@ -111,10 +114,10 @@ impl Shared {
     pub(crate) async fn forward(
         &self,
         runtime: &Runtime,
-        request: Request<Body>,
+        request: Request<Inbound>,
         largest_body: u64,
         meter: &Meter,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Response<Incoming>, Problem> {
         let answer = self.forwarder()?.forward(runtime, request, largest_body, meter).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
@@ -163,10 +166,17 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
+/// Eight digits of the run, a dash and the longest number, in bytes.
+const LONGEST_ID: usize = 8 + 1 + 20;
+
 impl RequestId {
     fn new(run: &str, call: u64) -> Self {
-        let text = bytes::Bytes::from(format!("{run}-{call}"));
-        Self(HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from(call)))
+        // Put together without the heap: the header's own copy is the only one.
+        let mut text = [0; LONGEST_ID];
+        let mut left = &mut text[..];
+        let written = write!(left, "{run}-{call}").map(|()| LONGEST_ID - left.len());
+        let id = written.ok().and_then(|len| HeaderValue::from_bytes(&text[..len]).ok());
+        Self(id.unwrap_or_else(|| HeaderValue::from(call)))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -185,8 +195,10 @@ pub(crate) async fn serve(
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(shared.limits.connections));
-    let open = GracefulShutdown::new();
+    let limits = shared.limits;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    // Tells connections to finish what is on them. Its end cuts them.
+    let mut finish = watch::Sender::new(());
     let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
     builder
@@ -196,36 +208,48 @@ pub(crate) async fn serve(
         .pipeline_flush(true);
     loop {
         let (stream, peer) = tokio::select! {
-            accepted = accept(&listeners) => accepted,
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
+            // Everything was stopped: what is open goes with whatever is on it.
+            _ = cut.changed() => {
+                finish = watch::Sender::new(());
+                continue;
+            }
+            accepted = accept(&listeners) => accepted,
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
             tokio::spawn(refuse(stream));
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
-        // What came before this connection does not cut it.
-        cut.mark_unchanged();
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(Connection::new(peer, local, shared.look_ups.clone()));
         let (shared, router) = (shared.clone(), router.clone());
         let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
-        let served = open.watch(builder.serve_connection(TokioIo::new(stream), service));
-        let mut cut = cut.clone();
+        let served = builder.serve_connection(TokioIo::new(stream), service);
+        let mut told = finish.subscribe();
         tokio::spawn(async move {
-            tokio::select! {
-                // Broken and timed-out connections are the caller's affair.
-                _ = served => {}
-                // Everything was stopped: the connection goes with whatever is on it.
-                _ = cut.changed() => {}
+            let mut served = pin!(served);
+            loop {
+                tokio::select! {
+                    biased;
+                    // Broken and timed-out connections are the caller's affair.
+                    _ = served.as_mut() => break,
+                    finish = told.changed() => match finish {
+                        Ok(()) => served.as_mut().graceful_shutdown(),
+                        Err(_) => break,
+                    }
+                }
             }
             drop(place);
         });
     }
     drop(listeners);
-    // Past the drain, what is still open is cut when the runtime goes.
-    let _ = tokio::time::timeout(shared.limits.drain, open.shutdown()).await;
+    finish.send_replace(());
+    // All places are free once every connection has ended. Past the drain, what is left is cut.
+    let every = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(limits.drain, places.acquire_many(every)).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
@@ -256,21 +280,16 @@ async fn handle(
     shared: Arc<Shared>,
     router: Router,
     connection: Arc<Connection>,
-) -> Result<http::Response<Measured>, Infallible> {
+) -> Result<Response<Measured>, Infallible> {
     let request_id = shared.next_request_id();
     let user_agent = connection.user_agent(request.headers().get(header::USER_AGENT));
     let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent, request_id.clone());
     let called = Called { method: request.method().clone(), uri: request.uri().clone() };
-    let mut response = if let Err(problem) = guard::check(request.uri(), request.headers()) {
-        problem.respond(request_id.as_str())
-    } else {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(meter.clone());
-        route(router, request).await
-    };
-    if let Some(Untold(problem)) = response.extensions_mut().remove::<Untold>() {
-        response = problem.respond(request_id.as_str());
-    }
+    // A panic while one call is served must not end the others.
+    let answered = AssertUnwindSafe(answer(request, &shared, router, &meter)).catch_unwind().await;
+    let mut response = answered
+        .unwrap_or(Err(Problem::Internal))
+        .unwrap_or_else(|problem| problem.respond(request_id.as_str()).map(Either::Right));
     response.headers_mut().insert(REQUEST_ID, request_id.header());
     if meter.has_key() {
         connection.settle().await;
@@ -278,12 +297,25 @@ async fn handle(
     Ok(meter.finish(called, response))
 }
 
-/// A panic while one call is served must not end the others.
-async fn route(router: Router, request: Request<Body>) -> Response {
-    use axum::response::IntoResponse;
-    match std::panic::AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(_) => Problem::Internal.into_response(),
+async fn answer(
+    request: Request<Incoming>,
+    shared: &Arc<Shared>,
+    router: Router,
+    meter: &Meter,
+) -> Result<Response<Outbound>, Problem> {
+    guard::check(request.uri(), request.headers())?;
+    // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
+    if routes::is_for_agents(request.uri().path()) {
+        return routes::agents(shared, meter, request.map(Either::Left)).await;
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(meter.clone());
+    let mut response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match response.extensions_mut().remove::<Untold>() {
+        Some(Untold(problem)) => Err(problem),
+        None => Ok(response.map(Either::Right)),
     }
 }

@@ -3,7 +3,7 @@
 //! hyper-util's client does the same for any number of hosts and versions, and costs the hot path a
 //! task and several allocations a call.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::uri::Scheme;
@@ -16,9 +16,12 @@ use tower::{BoxError, ServiceExt};
 
 use crate::forward::Limited;
 
-/// Who is called: scheme, host and port.
+/// Who is called: scheme, host and port. Cheap to clone, and to compare with its clones.
 #[derive(Debug, Clone)]
-pub(crate) struct Origin {
+pub(crate) struct Origin(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
     uri: Uri,
     /// What its `Host` header reads (RFC 9110, 7.2).
     host: HeaderValue,
@@ -34,17 +37,18 @@ impl Origin {
             _ => HeaderValue::try_from(authority.host()),
         };
         let uri = Uri::builder().scheme(scheme.clone()).authority(authority.clone()).path_and_query("/").build();
-        Some(Self { uri: uri.ok()?, host: host.ok()? })
+        Some(Self(Arc::new(Place { uri: uri.ok()?, host: host.ok()? })))
     }
 
     pub(crate) fn host(&self) -> HeaderValue {
-        self.host.clone()
+        self.0.host.clone()
     }
 }
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.uri.authority() == other.uri.authority() && self.uri.scheme() == other.uri.scheme()
+        let (one, another) = (&self.0.uri, &other.0.uri);
+        Arc::ptr_eq(&self.0, &other.0) || (one.authority() == another.authority() && one.scheme() == another.scheme())
     }
 }
 
@@ -73,21 +77,23 @@ impl Upstream {
         Self { connector, builder, kept: Mutex::default() }
     }
 
-    /// Sends the call, whose URI is a path, and returns the answer as its head arrives. A call that a
+    /// Sends the call, whose URI is a path, at the moment `asked_at`, and returns the answer as its head arrives. A call that a
     /// kept connection did not begin, since the other side had closed it, goes to the next one.
     pub(crate) async fn send(
         &self,
         origin: &Origin,
+        asked_at: Instant,
         mut request: Request<Limited>,
     ) -> Result<Response<Incoming>, BoxError> {
         loop {
             let (mut sender, reused) = match self.take(origin) {
                 Some(sender) => (sender, true),
-                None => (self.connect(origin).await?, false),
+                // Apart from the call, which is moved about while it is small.
+                None => (Box::pin(self.connect(origin)).await?, false),
             };
             match sender.try_send_request(request).await {
                 Ok(answer) => {
-                    self.keep(origin, sender);
+                    self.keep(Kept { origin: origin.clone(), sender, used_at: asked_at });
                     return Ok(answer);
                 }
                 Err(mut error) => match error.take_message() {
@@ -105,8 +111,7 @@ impl Upstream {
         Some(kept.remove(free).sender)
     }
 
-    fn keep(&self, origin: &Origin, sender: SendRequest<Limited>) {
-        let kept = Kept { origin: origin.clone(), sender, used_at: Instant::now() };
+    fn keep(&self, kept: Kept) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 
@@ -119,7 +124,7 @@ impl Upstream {
 
     async fn connect(&self, origin: &Origin) -> Result<SendRequest<Limited>, BoxError> {
         self.tidy();
-        let stream = self.connector.clone().oneshot(origin.uri.clone()).await?;
+        let stream = self.connector.clone().oneshot(origin.0.uri.clone()).await?;
         let (mut sender, connection) = self.builder.handshake(stream).await?;
         // A connection that breaks tells so to the call on it.
         tokio::spawn(connection);

@@ -34,6 +34,33 @@ impl Bucket {
     }
 }
 
+/// How many calls fell into each bucket.
+#[derive(Debug, Clone)]
+pub(super) struct Times([u64; LAST as usize + 1]);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self([0; LAST as usize + 1])
+    }
+}
+
+impl Times {
+    pub(super) fn record(&mut self, time: Duration) {
+        self.0[usize::from(Bucket::of(time).0)] += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+            *sum += more;
+        }
+    }
+
+    /// Those that are not empty, the shortest first.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (Bucket, u64)> {
+        (0..).map(Bucket).zip(self.0).filter(|(_, requests)| *requests > 0)
+    }
+}
+
 /// What most calls took, in microseconds, as exact as the buckets are (a third at most).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
 #[ts(export)]

@@ -6,6 +6,7 @@ mod record;
 mod report;
 mod usage;
 
+use latency::Times;
 pub use latency::{Bucket, Latency};
 pub use listing::{Activity, ActivityFilter, ActivityPage, ActivityRow, Chain};
 pub use record::{Actor, Came, Kind};

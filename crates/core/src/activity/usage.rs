@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Bucket, CallerView, Came, Entry, KeyHours, Kind, LastDay, Recorder, RefusalView};
+use super::{CallerView, Came, Entry, KeyHours, Kind, LastDay, Recorder, RefusalView, Times};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
@@ -106,12 +106,31 @@ struct Count {
     bytes_out: u64,
     first_at: UnixMs,
     last_at: UnixMs,
+    gateway_times: Times,
+    runtime_times: Times,
+}
+
+impl Count {
+    fn since(now: UnixMs) -> Self {
+        let (gateway_times, runtime_times) = (Times::default(), Times::default());
+        Self { requests: 0, bytes_in: 0, bytes_out: 0, first_at: now, last_at: now, gateway_times, runtime_times }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.first_at = self.first_at.min(other.first_at);
+        self.last_at = self.last_at.max(other.last_at);
+        self.gateway_times.add(&other.gateway_times);
+        self.runtime_times.add(&other.runtime_times);
+    }
 }
 
 #[derive(Default)]
 struct Pending {
-    counts: HashMap<Slot, Count>,
-    latencies: HashMap<(UnixMs, Option<KeyId>, &'static str, Bucket), u64>,
+    /// Few, and mostly one: looking through them is cheaper than hashing all that tells them apart.
+    counts: Vec<(Slot, Count)>,
     troubled: VecDeque<TroubledCall>,
     bursts: Vec<Burst>,
 }
@@ -184,25 +203,16 @@ impl Usage {
             let (key, caller) = (call.key.clone(), call.caller.clone());
             pending.troubled.push_back(TroubledCall { at: now, key, caller, trouble });
         }
-        for (part, time) in [("gateway", Some(call.gateway_time)), ("runtime", call.runtime_time)] {
-            let Some(time) = time else { continue };
-            *pending.latencies.entry((hour, call.key.clone(), part, Bucket::of(time))).or_default() += 1;
-        }
-        let mut slot = Slot { hour, key: call.key, caller: call.caller, outcome: call.outcome };
-        if pending.counts.len() >= MOST_SLOTS && !pending.counts.contains_key(&slot) {
-            slot.caller.user_agent = "".into();
-        }
-        let count = pending.counts.entry(slot).or_insert(Count {
-            requests: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            first_at: now,
-            last_at: now,
-        });
+        let slot = Slot { hour, key: call.key, caller: call.caller, outcome: call.outcome };
+        let count = pending.count(slot, now);
         count.requests += 1;
         count.bytes_in += call.bytes_in;
         count.bytes_out += call.bytes_out;
         count.last_at = count.last_at.max(now);
+        count.gateway_times.record(call.gateway_time);
+        if let Some(time) = call.runtime_time {
+            count.runtime_times.record(time);
+        }
     }
 
     /// Whether this refused call makes a burst that nobody was told of.
@@ -277,6 +287,20 @@ impl Usage {
 }
 
 impl Pending {
+    /// What is counted for this slot since the last batch.
+    fn count(&mut self, mut slot: Slot, now: UnixMs) -> &mut Count {
+        let mut found = self.counts.iter().position(|(known, _)| *known == slot);
+        if found.is_none() && self.counts.len() >= MOST_SLOTS {
+            slot.caller.user_agent = "".into();
+            found = self.counts.iter().position(|(known, _)| *known == slot);
+        }
+        let at = found.unwrap_or_else(|| {
+            self.counts.push((slot, Count::since(now)));
+            self.counts.len() - 1
+        });
+        &mut self.counts[at].1
+    }
+
     fn write(&self, connection: &rusqlite::Connection, recorder: &Recorder) -> rusqlite::Result<()> {
         for call in &self.troubled {
             troubled::add(connection, call.at, call.key.as_ref(), &call.caller, &call.trouble)?;
@@ -312,8 +336,10 @@ impl Pending {
                 keys::count(connection, key, count.requests, &first, &Use { at: count.last_at, by })?;
             }
         }
-        for ((hour, key, part, bucket), requests) in &self.latencies {
-            rows::add_latency(connection, *hour, key.as_ref().map_or("", |key| &key.0), part, bucket.0, *requests)?;
+        for ((hour, key, part), times) in self.times() {
+            for (bucket, requests) in times.counted() {
+                rows::add_latency(connection, hour, key, part, bucket.0, requests)?;
+            }
         }
         Ok(())
     }
@@ -323,21 +349,19 @@ impl Pending {
         self.troubled = older.troubled.split_off(older.troubled.len().saturating_sub(MOST_TROUBLED));
         self.bursts.append(&mut older.bursts);
         for (slot, old) in older.counts {
-            match self.counts.entry(slot) {
-                std::collections::hash_map::Entry::Vacant(slot) => {
-                    slot.insert(old);
-                }
-                std::collections::hash_map::Entry::Occupied(mut slot) => {
-                    let count = slot.get_mut();
-                    count.requests += old.requests;
-                    count.bytes_in += old.bytes_in;
-                    count.bytes_out += old.bytes_out;
-                    count.first_at = old.first_at;
-                }
+            self.count(slot, old.first_at).add(&old);
+        }
+    }
+
+    /// How long calls took, by what is written of that.
+    fn times(&self) -> HashMap<(UnixMs, &str, &'static str), Times> {
+        let mut all: HashMap<_, Times> = HashMap::new();
+        for (slot, count) in &self.counts {
+            let key = slot.key.as_ref().map_or("", |key| &*key.0);
+            for (part, times) in [("gateway", &count.gateway_times), ("runtime", &count.runtime_times)] {
+                all.entry((slot.hour, key, part)).or_default().add(times);
             }
         }
-        for (slot, old) in older.latencies {
-            *self.latencies.entry(slot).or_default() += old;
-        }
+        all
     }
 }

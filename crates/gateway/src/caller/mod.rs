@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::patience::Patience;
+
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
@@ -33,6 +35,7 @@ pub(crate) struct Connection {
     ends: Ends,
     look_ups: LookUps,
     program: watch::Sender<LookUp>,
+    pub(crate) patience: Patience,
     /// What the latest call said of itself: the calls of a connection say the same.
     user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
 }
@@ -49,6 +52,7 @@ impl Connection {
             ends: (peer, local),
             look_ups,
             program: watch::Sender::new(LookUp::NotAsked),
+            patience: Patience::default(),
             user_agent: Mutex::new((None, "".into())),
         }
     }
@@ -65,6 +69,9 @@ impl Connection {
 
     /// Starts the look-up, once in the life of the connection.
     pub(crate) fn look_up(self: &Arc<Self>) {
+        if !matches!(*self.program.borrow(), LookUp::NotAsked) {
+            return;
+        }
         let asked = self.program.send_if_modified(|program| {
             let first = matches!(program, LookUp::NotAsked);
             if first {
