@@ -146,10 +146,12 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 const PERSISTENCE: [&str; 2] = ["keep-alive", "close"];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let names = options.flat_map(|value| value.split(',')).map(str::trim);
     let named = names.filter(|name| !PERSISTENCE.contains(name)).filter_map(|name| name.parse().ok());
-    // Looking at each header once is cheaper than looking up each of these names.
     let present = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
     let gone: Vec<HeaderName> = named.chain(present).collect();
     for name in gone {

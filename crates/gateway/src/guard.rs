@@ -9,9 +9,11 @@
 //! and can't be told otherwise. It answers yes or no to a key that the caller must have already, so
 //! a page that gets this far learns nothing.
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 
 use crate::problem::Problem;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks the caller before anything else is looked at.
 pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
@@ -23,7 +25,7 @@ pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::ForbiddenHost);
     }
     let cross_site = |value: &http::HeaderValue| !matches!(value.as_bytes(), b"none");
-    if headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-site").is_some_and(cross_site) {
+    if headers.contains_key(header::ORIGIN) || headers.get(SEC_FETCH_SITE).is_some_and(cross_site) {
         return Err(Problem::ForbiddenOrigin);
     }
     Ok(())

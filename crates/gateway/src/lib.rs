@@ -11,6 +11,7 @@ mod guard;
 mod limits;
 mod meter;
 mod metrics;
+mod open;
 mod patience;
 mod problem;
 mod routes;

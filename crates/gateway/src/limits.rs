@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Limits that keep a slow, broken or hostile caller from taking the gateway away from others.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// From the first byte of a head, or the end of the call before, to the end of the head.
+    /// From the beginning of a connection, or the end of the call before, to the end of a head; what
+    /// takes longer is cut within half of this time again.
     pub head_time: Duration,
     /// All headers of a request, in bytes.
     pub head_bytes: usize,

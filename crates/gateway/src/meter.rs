@@ -80,6 +80,7 @@ impl Meter {
         user_agent: Arc<str>,
         request_id: RequestId,
     ) -> Self {
+        connection.link.call_began();
         Self(Arc::new(Reading {
             core,
             connection,
@@ -163,6 +164,7 @@ impl Meter {
 /// The last clone is gone: the answer was sent whole, or the caller hung up.
 impl Drop for Reading {
     fn drop(&mut self) {
+        self.connection.link.call_ended();
         if !*self.counted.get_mut() {
             return;
         }

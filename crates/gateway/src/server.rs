@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,9 +17,9 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::caller::{Connection, LookUps};
@@ -28,6 +27,7 @@ use crate::forward::{Forwarder, Inbound, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
 use crate::meter::{Called, Measured, Meter, Outbound};
+use crate::open::Open;
 use crate::problem::{Problem, Untold};
 use crate::routes;
 
@@ -196,60 +196,43 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = shared.limits;
-    let places = Arc::new(Semaphore::new(limits.connections));
-    // Tells connections to finish what is on them. Its end cuts them.
-    let mut finish = watch::Sender::new(());
+    let open = Open::new(limits.connections);
+    let mut looks = tokio::time::interval(limits.head_time / 2);
     let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.limits.head_time)
-        .max_buf_size(shared.limits.head_bytes)
-        .pipeline_flush(true);
+    // Heads that never end are found by the looks.
+    builder.header_read_timeout(None).max_buf_size(limits.head_bytes).pipeline_flush(true);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            // Everything was stopped: what is open goes with whatever is on it.
+            // Everything was stopped.
             _ = cut.changed() => {
-                finish = watch::Sender::new(());
+                open.cut();
+                continue;
+            }
+            _ = looks.tick() => {
+                open.look();
                 continue;
             }
             accepted = accept(&listeners) => accepted,
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = open.admit() else {
             tokio::spawn(refuse(stream));
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(Connection::new(peer, local, shared.look_ups.clone()));
+        let connection = Arc::new(Connection::new((peer, local), place.link(), shared.look_ups.clone()));
         let (shared, router) = (shared.clone(), router.clone());
         let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
-        let served = builder.serve_connection(TokioIo::new(stream), service);
-        let mut told = finish.subscribe();
-        tokio::spawn(async move {
-            let mut served = pin!(served);
-            loop {
-                tokio::select! {
-                    biased;
-                    // Broken and timed-out connections are the caller's affair.
-                    _ = served.as_mut() => break,
-                    finish = told.changed() => match finish {
-                        Ok(()) => served.as_mut().graceful_shutdown(),
-                        Err(_) => break,
-                    }
-                }
-            }
-            drop(place);
-        });
+        tokio::spawn(place.hold(builder.serve_connection(TokioIo::new(stream), service)));
     }
     drop(listeners);
-    finish.send_replace(());
-    // All places are free once every connection has ended. Past the drain, what is left is cut.
-    let every = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let _ = tokio::time::timeout(limits.drain, places.acquire_many(every)).await;
+    if tokio::time::timeout(limits.drain, open.finish()).await.is_err() {
+        open.cut();
+    }
 }
 
 async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {

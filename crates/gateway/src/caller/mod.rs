@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::open::Link;
 use crate::patience::Patience;
 
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
@@ -35,6 +36,7 @@ pub(crate) struct Connection {
     ends: Ends,
     look_ups: LookUps,
     program: watch::Sender<LookUp>,
+    pub(crate) link: Arc<Link>,
     pub(crate) patience: Patience,
     /// What the latest call said of itself: the calls of a connection say the same.
     user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
@@ -47,9 +49,10 @@ enum LookUp {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, look_ups: LookUps) -> Self {
+    pub(crate) fn new(ends: Ends, link: Arc<Link>, look_ups: LookUps) -> Self {
         Self {
-            ends: (peer, local),
+            ends,
+            link,
             look_ups,
             program: watch::Sender::new(LookUp::NotAsked),
             patience: Patience::default(),

@@ -1,0 +1,238 @@
+//! The open connections of one listener: how many there may be, which of them have gone quiet,
+//! and what they are told.
+//!
+//! They are looked at once in a while. A timer and a channel in each would cost every call more
+//! than the check of its key.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use futures_util::task::AtomicWaker;
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::sync::Notify;
+
+/// What a connection may be told. The later one stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Order {
+    /// Serve what has come, then end.
+    Finish = 1,
+    /// End now.
+    Cut = 2,
+}
+
+/// Between a connection and the loop that accepted it.
+#[derive(Default)]
+pub(crate) struct Link {
+    begun: AtomicU32,
+    ended: AtomicU32,
+    /// The latest [`Order`]; zero where there was none.
+    order: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Link {
+    /// A call has come.
+    pub(crate) fn call_began(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its answer has left, or nobody waits for it any more.
+    pub(crate) fn call_ended(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn calls(&self) -> (u32, u32) {
+        (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
+    }
+
+    fn tell(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    fn was_told(&self, order: Order) -> bool {
+        self.order.load(Ordering::Acquire) >= order as u8
+    }
+}
+
+/// An open connection, as it was at the latest look.
+struct Seen {
+    link: Arc<Link>,
+    /// Calls that had begun and ended; `None` before the first look.
+    calls: Option<(u32, u32)>,
+    /// Looks in a row that found no call under way, begun or ended.
+    quiet: u8,
+}
+
+/// Looks after which a quiet connection is cut.
+const QUIET_LOOKS: u8 = 2;
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, Seen>,
+}
+
+/// The open connections.
+pub(crate) struct Open {
+    most: usize,
+    table: Mutex<Table>,
+    none_left: Notify,
+}
+
+impl Open {
+    /// There may be `most` of them.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, table: Mutex::default(), none_left: Notify::new() })
+    }
+
+    /// A place for one more; `None` where all are taken.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Place> {
+        let mut table = self.table();
+        if table.open.len() >= self.most {
+            return None;
+        }
+        let number = table.next;
+        table.next += 1;
+        let link = Arc::<Link>::default();
+        table.open.insert(number, Seen { link: link.clone(), calls: None, quiet: 0 });
+        Some(Place { open: self.clone(), number, link })
+    }
+
+    /// Cuts those that have been quiet all the time between three looks: a head that never ends, or
+    /// nobody there.
+    pub(crate) fn look(&self) {
+        for seen in self.table().open.values_mut() {
+            let (begun, ended) = seen.link.calls();
+            let quiet = begun == ended && seen.calls == Some((begun, ended));
+            seen.quiet = if quiet { seen.quiet.saturating_add(1) } else { 0 };
+            seen.calls = Some((begun, ended));
+            if seen.quiet >= QUIET_LOOKS {
+                seen.link.tell(Order::Cut);
+            }
+        }
+    }
+
+    /// Ends all, with whatever is on them.
+    pub(crate) fn cut(&self) {
+        self.tell(Order::Cut);
+    }
+
+    /// Lets them finish what they have begun. Returns when all have ended.
+    pub(crate) async fn finish(&self) {
+        self.tell(Order::Finish);
+        let mut none_left = pin!(self.none_left.notified());
+        none_left.as_mut().enable();
+        if !self.table().open.is_empty() {
+            none_left.await;
+        }
+    }
+
+    fn tell(&self, order: Order) {
+        for seen in self.table().open.values() {
+            seen.link.tell(order);
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one open connection, given back when dropped.
+pub(crate) struct Place {
+    open: Arc<Open>,
+    number: u64,
+    link: Arc<Link>,
+}
+
+impl Place {
+    /// What the connection is told through.
+    pub(crate) fn link(&self) -> Arc<Link> {
+        self.link.clone()
+    }
+
+    /// Sees the connection to its end, or to the moment that it is cut.
+    pub(crate) async fn hold(self, served: impl GracefulConnection) {
+        let mut served = pin!(served);
+        poll_fn(|context| {
+            self.link.waker.register(context.waker());
+            if self.link.was_told(Order::Cut) {
+                return Poll::Ready(());
+            }
+            if self.link.was_told(Order::Finish) {
+                served.as_mut().graceful_shutdown();
+            }
+            // Broken connections are the caller's affair.
+            served.as_mut().poll(context).map(drop)
+        })
+        .await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.open.table();
+        table.open.remove(&self.number);
+        if table.open.is_empty() {
+            self.open.none_left.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(place: &Place) -> bool {
+        place.link.was_told(Order::Cut)
+    }
+
+    #[test]
+    fn a_connection_without_a_call_is_cut_at_the_third_look() {
+        let open = Open::new(3);
+        let (quiet, busy, waiting) = (open.admit(), open.admit(), open.admit());
+        let (quiet, busy, waiting) = (quiet.expect("a place"), busy.expect("a place"), waiting.expect("a place"));
+        assert!(open.admit().is_none());
+        waiting.link.call_began();
+        for _ in 0..5 {
+            assert!(!cut(&busy) && !cut(&waiting));
+            busy.link.call_began();
+            busy.link.call_ended();
+            open.look();
+        }
+        assert!(cut(&quiet));
+        // The call that took so long has ended: the whole time begins.
+        waiting.link.call_ended();
+        open.look();
+        open.look();
+        assert!(!cut(&waiting));
+        open.look();
+        assert!(cut(&waiting));
+        drop(quiet);
+        assert!(open.admit().is_some());
+    }
+
+    #[tokio::test]
+    async fn all_have_ended_when_they_have_finished() {
+        let open = Open::new(2);
+        open.finish().await;
+        let (one, other) = (open.admit().expect("a place"), open.admit().expect("a place"));
+        let finish = tokio::spawn({
+            let open = open.clone();
+            async move { open.finish().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(one.link.was_told(Order::Finish) && !cut(&one));
+        drop(one);
+        tokio::task::yield_now().await;
+        assert!(!finish.is_finished());
+        drop(other);
+        finish.await.expect("it ends");
+    }
+}
