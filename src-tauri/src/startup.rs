@@ -106,11 +106,13 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
         tauri::async_runtime::spawn(watching::run(app.clone(), core));
         if app.try_state::<RealDesktop>().is_some() {
             let handle = app.clone();
-            // They write files and ask the desktop's own tools.
-            tokio::task::spawn_blocking(move || {
-                tray::begin(&handle);
-                deep_link::register(&handle);
-            });
+            // It writes files and asks the desktop's own tools.
+            tokio::task::spawn_blocking(move || deep_link::register(&handle));
+            let handle = app.clone();
+            let follower = std::thread::Builder::new().name("tray".into()).spawn(move || tray::begin(&handle));
+            if let Err(error) = follower {
+                tracing::warn!(%error, "there is no tray icon");
+            }
         }
     });
 }

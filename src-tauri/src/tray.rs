@@ -47,11 +47,29 @@ impl<R: Runtime> Tray<R> {
     }
 }
 
-/// Puts the icon into the tray, where the desktop has one.
+/// Puts the icon into the tray, as soon as the desktop has one. Blocks for as long as the desktop may
+/// get one or lose it.
 pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
-    if !desktop_has_a_tray() {
-        return tracing::info!("this desktop has no tray");
+    let mut made = false;
+    let followed = desktop::follow_tray(|there| {
+        if there && !made {
+            made = true;
+            return put(app);
+        }
+        if !there {
+            tracing::info!("this desktop has no tray");
+        }
+        // An icon that was there once comes back by itself.
+        let tray = app.state::<Tray<R>>();
+        let has_icon = tray.lines.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        tray.there.store(there && has_icon, Ordering::Release);
+    });
+    if let Err(error) = followed {
+        tracing::info!(%error, "whether this desktop has a tray can't be told");
     }
+}
+
+fn put<R: Runtime>(app: &AppHandle<R>) {
     let handle = app.clone();
     let made = app.run_on_main_thread(move || {
         // The indicator library is loaded at run time, and its absence is a panic.
@@ -182,18 +200,32 @@ pub(crate) fn in_words(state: &GatewayState) -> String {
     }
 }
 
-/// Windows and macOS always have one; on Linux somebody has to watch for icons.
+/// On Linux somebody has to watch for icons: a program that may start after this one.
 #[cfg(target_os = "linux")]
-fn desktop_has_a_tray() -> bool {
-    let asked = || -> zbus::Result<bool> {
-        let bus = zbus::blocking::Connection::session()?;
-        let watcher = zbus::names::BusName::try_from("org.kde.StatusNotifierWatcher")?;
-        Ok(zbus::blocking::fdo::DBusProxy::new(&bus)?.name_has_owner(watcher)?)
-    };
-    asked().unwrap_or(false)
+mod desktop {
+    use zbus::blocking::{Connection, fdo::DBusProxy};
+    use zbus::names::BusName;
+
+    const WATCHER: &str = "org.kde.StatusNotifierWatcher";
+
+    /// Tells whether there is a tray now, and each time that this changes.
+    pub(super) fn follow_tray(mut tell: impl FnMut(bool)) -> zbus::Result<()> {
+        let bus = Connection::session()?;
+        let names = DBusProxy::new(&bus)?;
+        let changes = names.receive_name_owner_changed_with_args(&[(0, WATCHER)])?;
+        tell(names.name_has_owner(BusName::try_from(WATCHER)?)?);
+        for change in changes {
+            tell(change.args()?.new_owner().is_some());
+        }
+        Ok(())
+    }
 }
 
+/// Windows and macOS always have one.
 #[cfg(not(target_os = "linux"))]
-fn desktop_has_a_tray() -> bool {
-    true
+mod desktop {
+    pub(super) fn follow_tray(mut tell: impl FnMut(bool)) -> Result<(), std::convert::Infallible> {
+        tell(true);
+        Ok(())
+    }
 }

@@ -46,7 +46,7 @@ fn main() {
                 outcome,
                 bytes_in: 400,
                 bytes_out: 2_000,
-                gateway_time: Duration::from_micros(60),
+                gateway_time: Some(Duration::from_micros(60)),
                 runtime_time: Some(Duration::from_millis(40)),
                 trouble: None,
             };

@@ -109,6 +109,7 @@ pub(crate) async fn token(
     Extension(meter): Extension<Meter>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
+    meter.leave_times_out();
     let id = known(&id)?;
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
     let answer = TokenAnswer {
@@ -148,6 +149,7 @@ pub(crate) async fn graph(
     Path((id, _)): Path<(String, String)>,
     mut request: Request,
 ) -> Result<Response, Problem> {
+    meter.leave_times_out();
     let id = known(&id)?;
     *request.uri_mut() = graph_path(request.uri(), &id).ok_or(Problem::PathNotAllowed)?;
     request.headers_mut().remove(header::COOKIE);

@@ -43,6 +43,8 @@ struct State {
     key: Option<KeyId>,
     runtime_time: Option<Duration>,
     gateway_time: Option<Duration>,
+    /// The times are no measure of the gateway and the agent runtime.
+    untimed: bool,
     outcome: Option<Outcome>,
     trouble: Option<Trouble>,
     /// Held while the call is open, so that it counts as one.
@@ -125,6 +127,11 @@ impl Meter {
         self.state().runtime_time = Some(time);
     }
 
+    /// How long this call takes says nothing of the gateway or the agent runtime.
+    pub(crate) fn leave_times_out(&self) {
+        self.state().untimed = true;
+    }
+
     /// This call is no use of the key (liveness, the API's description).
     pub(crate) fn leave_out(&self) {
         self.0.counted.store(false, Ordering::Relaxed);
@@ -176,8 +183,8 @@ impl Drop for Reading {
             outcome: state.outcome.unwrap_or(Outcome::Failed),
             bytes_in: *self.bytes_in.get_mut(),
             bytes_out: *self.bytes_out.get_mut(),
-            gateway_time: state.gateway_time.unwrap_or_else(|| self.started.elapsed()),
-            runtime_time: state.runtime_time,
+            gateway_time: state.gateway_time.or_else(|| Some(self.started.elapsed())).filter(|_| !state.untimed),
+            runtime_time: state.runtime_time.filter(|_| !state.untimed),
             trouble: state.trouble,
         });
     }

@@ -32,6 +32,12 @@ export function endOfDay(date: string): number | null {
   return new Date(year, month - 1, dayOfMonth + 1).getTime() - 1
 }
 
+/** The first millisecond of that day. */
+export function startOfDay(date: string): number | null {
+  const end = endOfDay(date)
+  return end === null ? null : new Date(end).setHours(0, 0, 0, 0)
+}
+
 /** A local day as `<input type="date">` writes it. */
 export function dateInput(at: number): string {
   const date = new Date(at)

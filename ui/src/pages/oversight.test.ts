@@ -2,7 +2,7 @@ import { render, screen, waitFor, within } from '@testing-library/svelte'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test, vi } from 'vitest'
 import App from '../App.svelte'
-import type { Attention } from '../lib/backend/backend'
+import type { Attention, Settings } from '../lib/backend/backend'
 import { aKey, aReportOfUsage, anActivityRow, anError, fakeBackend } from '../lib/backend/fake'
 import { AppState } from '../lib/state.svelte'
 
@@ -124,6 +124,37 @@ describe('preferences', () => {
     await user.type(await screen.findByLabelText('Base URL'), 'http://127.0.0.1:9')
     await user.click(screen.getByRole('button', { name: 'Test' }))
     expect(await screen.findByRole('alert')).toHaveTextContent('It failed: runtime_unreachable.')
+  })
+
+  test('what was changed elsewhere meanwhile is not set back', async () => {
+    const saveSettings = vi.fn(async (settings: Settings) => settings)
+    const fake = fakeBackend({ saveSettings })
+    const { user } = open(fake)
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}5{/Control}')
+    const body = await screen.findByLabelText('Largest request body (MiB)')
+    await user.clear(body)
+    await user.type(body, '32')
+    fake.state.settings = { ...fake.state.settings, gateway_port: 9100, largest_body_mib: 64 }
+    fake.tell('settings')
+    await waitFor(() => expect(screen.getByLabelText('Port')).toHaveValue('9100'))
+    expect(body).toHaveValue('32')
+    await user.click(screen.getByRole('button', { name: 'Save changes' }))
+    const saved = expect.objectContaining({ gateway_port: 9100, largest_body_mib: 32 })
+    expect(saveSettings).toHaveBeenCalledWith(saved, { kind: 'keep' })
+  })
+
+  test('another runtime does not get the credential of the one before, and the page says so', async () => {
+    const fake = fakeBackend()
+    const runtime_url = 'https://agents.example.com'
+    fake.state.settings = { ...fake.state.settings, runtime_url, runtime_has_credential: true }
+    const { user } = open(fake)
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}5{/Control}')
+    expect(await screen.findByText('A credential lies in your keychain.', { exact: false })).toBeVisible()
+    await user.type(screen.getByLabelText('Base URL'), '/v2')
+    expect(screen.getByText('removed when you save', { exact: false })).toBeVisible()
+    expect(screen.getByLabelText('Credential')).toBeVisible()
   })
 
   test('stopping everything asks first, and the safe choice has the focus', async () => {

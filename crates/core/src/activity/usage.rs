@@ -68,8 +68,9 @@ pub struct Call {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
-    /// What this app added.
-    pub gateway_time: Duration,
+    /// What this app added; `None` where that can't be told apart: access was renewed on the way, or
+    /// Graph was called.
+    pub gateway_time: Option<Duration>,
     /// What the agent runtime took; `None` where it was not asked.
     pub runtime_time: Option<Duration>,
     /// What is needed to explain it later; `None` for one that went well.
@@ -209,9 +210,12 @@ impl Usage {
         count.bytes_in += call.bytes_in;
         count.bytes_out += call.bytes_out;
         count.last_at = count.last_at.max(now);
-        count.gateway_times.record(call.gateway_time);
-        if let Some(time) = call.runtime_time {
-            count.runtime_times.record(time);
+        for (times, time) in
+            [(&mut count.gateway_times, call.gateway_time), (&mut count.runtime_times, call.runtime_time)]
+        {
+            if let Some(time) = time {
+                times.record(time);
+            }
         }
     }
 

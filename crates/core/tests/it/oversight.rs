@@ -17,7 +17,7 @@ fn refused(key: Option<&KeyId>, request_id: &str, code: &'static str, detail: &s
         outcome: Outcome::Refused(code),
         bytes_in: 0,
         bytes_out: 0,
-        gateway_time: Duration::from_micros(50),
+        gateway_time: Some(Duration::from_micros(50)),
         runtime_time: None,
         trouble: Some(Trouble {
             request_id: request_id.into(),

@@ -15,7 +15,7 @@ fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call 
         outcome,
         bytes_in: 10,
         bytes_out: 20,
-        gateway_time: Duration::from_micros(80),
+        gateway_time: Some(Duration::from_micros(80)),
         runtime_time: None,
         trouble: None,
     }

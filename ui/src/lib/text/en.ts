@@ -131,6 +131,7 @@ export const text = {
   refusals: {
     title: 'Refused in the last 24 hours',
     none: 'Nothing was refused.',
+    ended: (day: string) => `, ended ${day}`,
     reasons: {
       missing_key: 'No key was sent',
       malformed_authorization: 'The Authorization header could not be read',
@@ -562,7 +563,17 @@ export const text = {
       settings: 'Settings and app',
     },
     outcomes: { all: 'Any outcome', done: 'Done', failed: 'Failed' },
-    since: { all: 'All time', 1: 'Last 24 hours', 7: 'Last 7 days', 30: 'Last 30 days', 90: 'Last 90 days' },
+    since: {
+      all: 'All time',
+      1: 'Last 24 hours',
+      7: 'Last 7 days',
+      30: 'Last 30 days',
+      90: 'Last 90 days',
+      days: 'Between two days',
+    },
+    from: 'From',
+    to: 'To',
+    backwards: 'This day lies before the first one.',
     about: 'Only what was done to',
     aboutAll: 'Show everything',
     onlyThis: 'Everything done to this',
@@ -666,6 +677,8 @@ export const text = {
     runtimeHint: 'Calls are forwarded here. Empty: only the built-in agent atthene-status answers.',
     credential: 'Credential',
     credentialHint: 'Sent as a Bearer token in place of the caller’s key. It lies in your keychain.',
+    credentialMoved:
+      'The stored credential belongs to the runtime before and is removed when you save. Enter the one of this runtime, if it needs one.',
     credentialStored: 'A credential lies in your keychain.',
     credentialReplace: 'Replace',
     credentialRemove: 'Remove',
