@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
 use crate::caller::{Connection, LookUps};
@@ -198,6 +200,8 @@ pub(crate) async fn serve(
     let limits = shared.limits;
     let open = Open::new(limits.connections);
     let mut looks = tokio::time::interval(limits.head_time / 2);
+    // Looks that were missed do not follow each other at once: each stands for its time.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
     // Heads that never end are found by the looks.
@@ -230,9 +234,18 @@ pub(crate) async fn serve(
         tokio::spawn(place.hold(builder.serve_connection(TokioIo::new(stream), service)));
     }
     drop(listeners);
-    if tokio::time::timeout(limits.drain, open.finish()).await.is_err() {
-        open.cut();
-    }
+    let rest = tokio::spawn(async move {
+        let mut finished = pin!(open.finish());
+        loop {
+            tokio::select! {
+                () = finished.as_mut() => break,
+                Ok(()) = cut.changed() => open.cut(),
+                _ = looks.tick() => open.look(),
+            }
+        }
+    });
+    // Past the drain, what is left goes on for as long as the gateway does, as on another port.
+    let _ = tokio::time::timeout(limits.drain, rest).await;
 }
 
 async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
