@@ -51,17 +51,14 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         return Err(Problem::MalformedAuthorization);
     }
     let (scheme, key) = value.as_bytes().split_at_checked(SCHEME.len()).ok_or(Problem::MalformedAuthorization)?;
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
+    let one_word = !key.is_empty() && key.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',');
+    if !scheme.eq_ignore_ascii_case(SCHEME) || !one_word {
         return Err(Problem::MalformedAuthorization);
     }
-    // What the characters of a key may be is known where keys are read.
-    if key.len() != KEY_LEN && (key.is_empty() || !key.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',')) {
-        return Err(Problem::MalformedAuthorization);
+    if key.len() != KEY_LEN {
+        return Err(Problem::Key(Refusal::Malformed(Malformed::Shape)));
     }
-    str::from_utf8(key)
-        .ok()
-        .filter(|key| key.len() == KEY_LEN)
-        .ok_or(Problem::Key(Refusal::Malformed(Malformed::Shape)))
+    str::from_utf8(key).map_err(|_| Problem::MalformedAuthorization)
 }
 
 #[cfg(test)]
@@ -95,6 +92,10 @@ mod tests {
             b"Bearer key ",
         ] {
             assert_eq!(refused(&[value]), Problem::MalformedAuthorization, "{}", String::from_utf8_lossy(value));
+        }
+        for odd in [' ', '\t', ','] {
+            let value = format!("Bearer {}{odd}{}", "k".repeat(30), "k".repeat(KEY_LEN - 31));
+            assert_eq!(refused(&[value.as_bytes()]), Problem::MalformedAuthorization, "{value:?}");
         }
         assert_eq!(refused(&[b"Bearer a", b"Bearer b"]), Problem::MalformedAuthorization);
         for value in

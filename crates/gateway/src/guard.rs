@@ -38,12 +38,13 @@ fn asks_for_another(path: &str) -> bool {
 
 /// Any port passes: a tunnel to this machine keeps its own.
 fn is_loopback(authority: &[u8]) -> bool {
-    ["127.0.0.1", "localhost", "[::1]"].iter().filter_map(|name| authority.strip_prefix(name.as_bytes())).any(|rest| {
-        rest.is_empty()
-            || rest
-                .strip_prefix(b":")
-                .is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))
-    })
+    let is_port = |port: &[u8]| {
+        port.iter().all(u8::is_ascii_digit) && str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok())
+    };
+    ["127.0.0.1", "localhost", "[::1]"]
+        .iter()
+        .filter_map(|name| authority.strip_prefix(name.as_bytes()))
+        .any(|rest| rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
 
 #[cfg(test)]
@@ -80,6 +81,8 @@ mod tests {
             "",
             "127.0.0.1:port",
             "127.0.0.1:",
+            "127.0.0.1:65536",
+            "127.0.0.1:+80",
             "127.0.0.1:8765:1",
             "127.0.0.1:@evil.example",
             "localhost.",
