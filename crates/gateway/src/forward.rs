@@ -142,19 +142,18 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Options of `Connection` that name no header.
+/// Options of `Connection` that name no header. They come alone, nearly always.
 const PERSISTENCE: [&str; 2] = ["keep-alive", "close"];
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
+    let options =
+        headers.get_all(header::CONNECTION).iter().filter(|value| !PERSISTENCE.iter().any(|alone| value == alone));
+    let names = options.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
+    for name in named {
+        headers.remove(name);
     }
-    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = options.flat_map(|value| value.split(',')).map(str::trim);
-    let named = names.filter(|name| !PERSISTENCE.contains(name)).filter_map(|name| name.parse().ok());
-    let present = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
-    let gone: Vec<HeaderName> = named.chain(present).collect();
-    for name in gone {
+    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
         headers.remove(name);
     }
 }

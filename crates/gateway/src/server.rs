@@ -1,7 +1,6 @@
 //! Accepts connections, guards every call and sees it to its end.
 
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -50,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
     look_ups: LookUps,
-    run_id: String,
+    run_id: [u8; RUN_LEN],
     calls: AtomicU64,
     stopped: AtomicBool,
     runtime_trouble: AtomicBool,
@@ -69,10 +68,7 @@ impl Shared {
             limits,
             config: RwLock::new(Arc::new(config)),
             look_ups: LookUps::start()?,
-            run_id: format!(
-                "{:08x}",
-                std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff
-            ),
+            run_id: random_run(),
             calls: AtomicU64::new(1),
             stopped: AtomicBool::new(false),
             runtime_trouble: AtomicBool::new(false),
@@ -160,7 +156,7 @@ impl Shared {
     }
 
     fn next_request_id(&self) -> RequestId {
-        RequestId::new(&self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
+        RequestId::new(self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -168,17 +164,37 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
-/// Eight digits of the run, a dash and the longest number, in bytes.
-const LONGEST_ID: usize = 8 + 1 + 20;
+/// Digits that tell one run of the gateway from another.
+const RUN_LEN: usize = 8;
+/// Those of the run, a dash and the longest number, in bytes.
+const LONGEST_ID: usize = RUN_LEN + 1 + 20;
+
+fn random_run() -> [u8; RUN_LEN] {
+    let mut random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    std::array::from_fn(|_| {
+        let digit = b"0123456789abcdef"[(random % 16) as usize];
+        random /= 16;
+        digit
+    })
+}
 
 impl RequestId {
-    fn new(run: &str, call: u64) -> Self {
-        // Put together without the heap: the header's own copy is the only one.
-        let mut text = [0; LONGEST_ID];
-        let mut left = &mut text[..];
-        let written = write!(left, "{run}-{call}").map(|()| LONGEST_ID - left.len());
-        let id = written.ok().and_then(|len| HeaderValue::from_bytes(&text[..len]).ok());
-        Self(id.unwrap_or_else(|| HeaderValue::from(call)))
+    fn new(run: [u8; RUN_LEN], call: u64) -> Self {
+        // From its end, and not through a formatter: every call gets one.
+        let mut text = [b'-'; LONGEST_ID];
+        let mut at = LONGEST_ID;
+        let mut left = call;
+        loop {
+            at -= 1;
+            text[at] = b"0123456789"[(left % 10) as usize];
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        let dash = at - 1;
+        text[dash - RUN_LEN..dash].copy_from_slice(&run);
+        Self(HeaderValue::from_bytes(&text[dash - RUN_LEN..]).unwrap_or_else(|_| HeaderValue::from(call)))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -127,15 +127,14 @@ impl Verifier {
 
     /// What `presented` is worth at this moment. The caller has run [`Self::expire`].
     pub(super) async fn verify(&self, presented: &str, clock: &Clock) -> Verdict {
-        let id = match text::parse(presented) {
-            Ok(id) => id,
-            Err(malformed) => return Verdict::Refused(Refusal::Malformed(malformed), None),
-        };
         let digest = self.digest(presented);
         if let Some(verdict) = self.known(&digest) {
             return verdict;
         }
-        let id = KeyId(id.into());
+        let id = match text::parse(presented) {
+            Ok(id) => KeyId(id.into()),
+            Err(malformed) => return Verdict::Refused(Refusal::Malformed(malformed), None),
+        };
         let Some(phc) = self.phc_of(&id) else { return Verdict::Refused(Refusal::Unknown, None) };
         match self.hash_once(digest, presented, phc).await {
             Err(Busy) => Verdict::Refused(Refusal::Busy, None),

@@ -12,12 +12,14 @@ use procfs as platform;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::open::Link;
 use crate::patience::Patience;
@@ -35,17 +37,14 @@ pub(crate) type Ends = (SocketAddr, SocketAddr);
 pub(crate) struct Connection {
     ends: Ends,
     look_ups: LookUps,
-    program: watch::Sender<LookUp>,
+    asked: AtomicBool,
+    /// Its name once it was looked up; empty where that could not be told.
+    program: OnceLock<Arc<str>>,
+    looked_up: Notify,
     pub(crate) link: Arc<Link>,
     pub(crate) patience: Patience,
     /// What the latest call said of itself: the calls of a connection say the same.
     user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
-}
-
-enum LookUp {
-    NotAsked,
-    UnderWay,
-    Done(Arc<str>),
 }
 
 impl Connection {
@@ -54,7 +53,9 @@ impl Connection {
             ends,
             link,
             look_ups,
-            program: watch::Sender::new(LookUp::NotAsked),
+            asked: AtomicBool::new(false),
+            program: OnceLock::new(),
+            looked_up: Notify::new(),
             patience: Patience::default(),
             user_agent: Mutex::new((None, "".into())),
         }
@@ -72,38 +73,33 @@ impl Connection {
 
     /// Starts the look-up, once in the life of the connection.
     pub(crate) fn look_up(self: &Arc<Self>) {
-        if !matches!(*self.program.borrow(), LookUp::NotAsked) {
-            return;
+        let first = !self.asked.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed);
+        if first && !self.look_ups.ask(self.clone()) {
+            self.found("".into());
         }
-        let asked = self.program.send_if_modified(|program| {
-            let first = matches!(program, LookUp::NotAsked);
-            if first {
-                *program = LookUp::UnderWay;
-            }
-            first
-        });
-        if asked && !self.look_ups.ask(self.clone()) {
-            self.program.send_replace(LookUp::Done("".into()));
-        }
+    }
+
+    fn found(&self, program: Arc<str>) {
+        self.program.get_or_init(|| program);
+        self.looked_up.notify_waiters();
     }
 
     /// Waits a moment for a look-up that is under way.
     pub(crate) async fn settle(&self) {
-        if !matches!(*self.program.borrow(), LookUp::UnderWay) {
+        if !self.asked.load(Ordering::Relaxed) || self.program.get().is_some() {
             return;
         }
-        let mut program = self.program.subscribe();
-        let done = program.wait_for(|program| matches!(program, LookUp::Done(_)));
-        // Past the hold the call is counted under its user agent alone.
-        let _ = tokio::time::timeout(HOLD, done).await;
+        let mut looked_up = pin!(self.looked_up.notified());
+        looked_up.as_mut().enable();
+        if self.program.get().is_none() {
+            // Past the hold the call is counted under its user agent alone.
+            let _ = tokio::time::timeout(HOLD, looked_up).await;
+        }
     }
 
     /// The program as far as it is known by now; empty where it is not.
     pub(crate) fn program(&self) -> Arc<str> {
-        match &*self.program.borrow() {
-            LookUp::Done(name) => name.clone(),
-            LookUp::NotAsked | LookUp::UnderWay => "".into(),
-        }
+        self.program.get().cloned().unwrap_or_default()
     }
 }
 
@@ -131,7 +127,7 @@ impl LookUps {
             let started = Instant::now();
             let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
             for (connection, name) in waiting.iter().zip(platform::programs_of(&ends)) {
-                connection.program.send_replace(LookUp::Done(name.unwrap_or_default().into()));
+                connection.found(name.unwrap_or_default().into());
             }
             // A flood of connections must not turn into a flood of these: half the time at most.
             std::thread::sleep(started.elapsed());
