@@ -1,11 +1,14 @@
 //! What the command prints, and how it ends.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read as _, Write};
 use std::process::ExitCode;
 
-use atthene_core::{Code, Error};
+use atthene_core::{Code, Error, UnixMs};
+use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 /// How a command failed.
 pub(crate) enum Failure {
@@ -83,7 +86,7 @@ impl Out {
     ) -> Outcome {
         let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+            serde_json::to_writer_pretty(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
             writeln!(out)?;
         } else {
             human(&mut out)?;
@@ -95,7 +98,7 @@ impl Out {
     pub(crate) fn line(&self, value: &impl Serialize, human: impl Display) -> Outcome {
         let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
             writeln!(out)?;
         } else {
             writeln!(out, "{human}")?;
@@ -173,11 +176,70 @@ impl Out {
     }
 }
 
-/// A secret from standard input, without the end of its line.
-pub(crate) fn secret_from_stdin() -> Result<secrecy::SecretString, Failure> {
-    let mut text = String::new();
-    io::Read::read_to_string(&mut io::stdin().lock(), &mut text)?;
-    let secret = text.trim_end_matches(['\r', '\n']).to_owned().into();
-    text.clear();
-    Ok(secret)
+/// As JSON, with every moment as RFC 3339 writes it: the window counts milliseconds, a script's reader
+/// does not.
+fn for_scripts(value: &impl Serialize) -> io::Result<Value> {
+    let mut value = serde_json::to_value(value)?;
+    write_moments(&mut value);
+    Ok(value)
+}
+
+fn write_moments(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(write_moments),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if names_a_moment(name) { moment(value) } else { write_moments(value) }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn names_a_moment(name: &str) -> bool {
+    matches!(name, "at" | "from" | "since" | "until" | "steps") || name.ends_with("_at") || name.ends_with("_until")
+}
+
+/// One moment, or many.
+fn moment(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(moment),
+        Value::Number(ms) => {
+            if let Some(ms) = ms.as_i64() {
+                *value = UnixMs(ms).rfc3339().into();
+            }
+        }
+        _ => write_moments(value),
+    }
+}
+
+/// A secret from standard input, without the end of its line. On a terminal it is asked for, and what
+/// is typed stays unseen.
+pub(crate) fn secret_from_stdin() -> Result<SecretString, Failure> {
+    if io::stdin().is_terminal() {
+        return Ok(rpassword::prompt_password("Secret: ")?.into());
+    }
+    let mut text = Zeroizing::new(String::new());
+    io::stdin().lock().read_to_string(&mut text)?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_text_wherever_they_stand() {
+        let value = json!({
+            "keys": [{ "created_at": 1_790_000_000_000_i64, "ended_at": null, "requests": 1_790_000_000_000_i64 }],
+            "steps": [0, 3_600_000],
+        });
+        let written = json!({
+            "keys": [{ "created_at": "2026-09-21T14:13:20Z", "ended_at": null, "requests": 1_790_000_000_000_i64 }],
+            "steps": ["1970-01-01T00:00:00Z", "1970-01-01T01:00:00Z"],
+        });
+        assert_eq!(for_scripts(&value).expect("JSON"), written);
+    }
 }

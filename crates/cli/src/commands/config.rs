@@ -48,7 +48,10 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConfigCommand) -> 
 
 fn values(core: &Core) -> Result<Map<String, Value>, Failure> {
     match serde_json::to_value(&*core.settings.current()) {
-        Ok(Value::Object(values)) => Ok(values),
+        Ok(Value::Object(mut values)) => {
+            values.sort_keys();
+            Ok(values)
+        }
         _ => Err(Failure::Failed("The settings can't be shown.".into())),
     }
 }

@@ -66,7 +66,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
             core.connections.hand_over(&id, &fresh, "atthene connection token")?;
             let shown = json!({
                 "access_token": fresh.token.expose_secret(),
-                "expires_at": fresh.expires_at.rfc3339(),
+                "expires_at": fresh.expires_at,
                 "scopes": fresh.scopes,
             });
             out.result(&shown, |to| writeln!(to, "{}", fresh.token.expose_secret()))

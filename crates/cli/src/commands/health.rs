@@ -38,11 +38,11 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
             "port": port,
             "listening": owner.as_deref().is_some_and(is_ours),
             "owner": owner,
-            "stopped_at": stopped.map(atthene_core::UnixMs::rfc3339),
+            "stopped_at": stopped,
         },
         "key": key.map(|key| json!({
             "id": key.id, "name": key.name, "state": key.state,
-            "expires_at": key.expires_at.map(atthene_core::UnixMs::rfc3339), "requests": key.requests,
+            "expires_at": key.expires_at, "requests": key.requests,
         })),
         "connections": connections.len(),
         "attention": attention,

@@ -41,14 +41,10 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Ou
     }
     let ends = key.expires_at.map_or("does not expire".to_owned(), |at| format!("expires {}", minute(at)));
     out.say(format_args!("\"{}\" {ends}. This is the only time that its text is shown:", key.name));
-    let shown = json!({ "id": key.id, "key": text.expose(), "name": key.name, "expires_at": rfc3339(key.expires_at) });
+    let shown = json!({ "id": key.id, "key": text.expose(), "name": key.name, "expires_at": key.expires_at });
     out.result(&shown, |out| writeln!(out, "{}", text.expose())).map_err(|_| {
         Failure::Failed("The key was created, but nobody read its text, which is gone now. Create another one.".into())
     })
-}
-
-fn rfc3339(at: Option<atthene_core::UnixMs>) -> Option<String> {
-    at.map(atthene_core::UnixMs::rfc3339)
 }
 
 async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
@@ -61,10 +57,10 @@ async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
                 "name": key.name,
                 "state": key.state,
                 "last_four": key.last_four,
-                "created_at": key.created_at.rfc3339(),
-                "expires_at": rfc3339(key.expires_at),
-                "ended_at": rfc3339(key.ended_at),
-                "last_used_at": rfc3339(key.last_used.as_ref().map(|used| used.at)),
+                "created_at": key.created_at,
+                "expires_at": key.expires_at,
+                "ended_at": key.ended_at,
+                "last_used_at": key.last_used.as_ref().map(|used| used.at),
                 "last_used_by": key.last_used.as_ref().map(|used| &used.by),
                 "requests": key.requests,
             })
@@ -121,7 +117,7 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
     });
     let key = blocking(core, move |core| core.keys.revoke(&id, reason)).await?;
     tokio::time::sleep(HEARD).await;
-    let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": rfc3339(key.ended_at) });
+    let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": key.ended_at });
     out.result(&shown, |to| writeln!(to, "\"{}\" is revoked.", key.name))
 }
 

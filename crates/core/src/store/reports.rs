@@ -134,5 +134,10 @@ pub(crate) fn roll_up(connection: &Connection, hours_until: UnixMs, days_until: 
     connection.execute("DELETE FROM latency_hours WHERE hour < ?1", [hours_until.0])?;
     connection.execute("DELETE FROM usage_days WHERE day < ?1", [days_until.0])?;
     connection.execute("DELETE FROM latency_days WHERE day < ?1", [days_until.0])?;
+    // A caller chooses its user agent freely: those that nothing speaks of any more would pile up.
+    connection.execute(
+        "DELETE FROM callers WHERE id NOT IN (SELECT caller_id FROM usage_hours UNION SELECT caller_id FROM usage_days)",
+        [],
+    )?;
     Ok(())
 }

@@ -146,7 +146,9 @@ fn hours_become_days_and_days_go_after_two_years() {
     assert_eq!(count("SELECT count(*) FROM usage_hours"), 0);
     assert_eq!(count("SELECT sum(requests) FROM usage_days"), 3);
     assert_eq!(count("SELECT sum(requests) FROM latency_days"), 3);
+    assert_eq!(count("SELECT count(*) FROM callers"), 1);
     machine.step(700 * UnixMs::DAY);
     core.usage.roll_up().expect("rolls up");
     assert_eq!(count("SELECT count(*) FROM usage_days"), 0);
+    assert_eq!(count("SELECT count(*) FROM callers"), 0);
 }
