@@ -3,10 +3,10 @@
 
 mod args;
 mod commands;
+mod log;
 mod out;
 mod time;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use atthene_core::identity::Profile;
 use atthene_core::{Actor, Core, Error};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 use args::{Arguments, Command};
+use log::Log;
 use out::{Failure, Out, Outcome};
 
 fn main() -> ExitCode {
@@ -30,18 +30,18 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let out = Out::new(arguments.json, arguments.quiet);
-    begin_log(matches!(arguments.command, Command::Serve(_)), arguments.json);
+    let log = Log::begin(matches!(arguments.command, Command::Serve(_)), arguments.json, arguments.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return out.end(Err(error.into())),
     };
-    let outcome = runtime.block_on(run(arguments, &out));
+    let outcome = runtime.block_on(run(arguments, &out, &log));
     // What waits for a person at the keychain does not keep the command.
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     out.end(outcome)
 }
 
-async fn run(arguments: Arguments, out: &Out) -> Outcome {
+async fn run(arguments: Arguments, out: &Out, log: &Log) -> Outcome {
     match &arguments.command {
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut std::io::stdout());
@@ -59,7 +59,7 @@ async fn run(arguments: Arguments, out: &Out) -> Outcome {
         Command::Integration(command) => commands::integration::run(&core, out, command).await,
         Command::Connection(command) => commands::connection::run(&core, out, command).await,
         Command::Activity(wanted) => commands::activity::run(&core, out, &wanted).await,
-        Command::Serve(wanted) => commands::serve::run(core, out, &wanted).await,
+        Command::Serve(wanted) => commands::serve::run(core, out, log, &wanted).await,
         Command::Status => commands::health::status(&core, out).await,
         Command::Doctor => commands::health::doctor(&core, out).await,
         Command::Explain { request_id } => commands::health::explain(&core, out, &request_id),
@@ -82,19 +82,6 @@ fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
         None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into()))?,
     };
     Ok(Core::open(&profile, Actor::CommandLine)?)
-}
-
-/// A service writes what it does, to be read by people or machines; other commands only what
-/// goes wrong.
-fn begin_log(service: bool, json: bool) {
-    let default = if service { "warn,atthene=info,atthene_core=info,atthene_gateway=info" } else { "error" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if service && json {
-        builder.json().init();
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).init();
-    }
 }
 
 /// Runs what blocks (SQLite, argon2) beside the runtime.

@@ -49,7 +49,7 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
     });
     out.result(&shown, |to| {
         match &owner {
-            None => writeln!(to, "gateway      not running (port {port})")?,
+            None => writeln!(to, "gateway      nobody listens on port {port}")?,
             Some(owner) => writeln!(to, "gateway      port {port}, {owner}")?,
         }
         if stopped.is_some() {

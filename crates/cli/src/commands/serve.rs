@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use atthene_core::Core;
+use atthene_core::{Change, Core};
 use atthene_gateway::{Gateway, GatewayState, Limits, serve_metrics};
 use serde_json::json;
 
 use crate::args::ServeArguments;
+use crate::log::Log;
 use crate::out::{Failure, Out, Outcome};
 
-pub(crate) async fn run(core: Arc<Core>, out: &Out, wanted: &ServeArguments) -> Outcome {
+pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments) -> Outcome {
     let settling = core.clone();
     // May wait for the keychain, and nothing waits for it.
     tokio::spawn(async move {
@@ -18,7 +19,7 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, wanted: &ServeArguments) -> 
         }
     });
     let gateway = Gateway::start_on(core.clone(), Limits::default(), wanted.port)?;
-    let outcome = until_told(&core, out, wanted, &gateway).await;
+    let outcome = until_told(&core, out, log, wanted, &gateway).await;
     notify(&[Notice::Stopping]);
     // Open calls go on for a moment; that blocks.
     let stopped = tokio::task::spawn_blocking(move || gateway.stop()).await;
@@ -28,8 +29,10 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, wanted: &ServeArguments) -> 
     outcome
 }
 
-async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gateway: &Gateway) -> Outcome {
+async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments, gateway: &Gateway) -> Outcome {
     let mut signals = Signals::listen()?;
+    let mut changes = core.changes().listen();
+    log.set(core.settings.current().log_level);
     if let Some(port) = wanted.metrics_port {
         // Before anybody is told that it is ready.
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
@@ -71,6 +74,10 @@ async fn until_told(core: &Arc<Core>, out: &Out, wanted: &ServeArguments, gatewa
         }
         tokio::select! {
             changed = states.changed() => if changed.is_err() { return Ok(()) },
+            // Whoever lagged behind reads everything again.
+            change = changes.recv() => if matches!(change, Ok(Change::Settings) | Err(_)) {
+                log.set(core.settings.current().log_level);
+            },
             told = signals.next() => match told {
                 Told::End => return Ok(()),
                 Told::Reload => {
