@@ -207,6 +207,18 @@ impl Window {
         Ok(option.click().await?)
     }
 
+    /// Picks a day, as a calendar does: WebKit's own can't be driven.
+    pub async fn pick_day(&self, selector: &str, day: &str) -> Result<()> {
+        self.find(selector).await?;
+        self.script(&format!(
+            "const field = document.querySelector('{selector}');
+             field.value = '{day}';
+             field.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+        ))
+        .await?;
+        Ok(())
+    }
+
     /// Asks the app as the page does, and returns its whole answer.
     pub async fn invoke(&self, command: &str, arguments: &str) -> Result<Value> {
         self.script_async(&format!(

@@ -8,6 +8,7 @@ fn server() -> Result<Machine> {
     let mut machine = Machine::new()?;
     let passphrase = machine.home().join("passphrase");
     std::fs::write(&passphrase, "not a real passphrase\n")?;
+    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     machine.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
     machine.set("ATTHENE_VAULT_PASSPHRASE_FILE", &passphrase.display().to_string());
     Ok(machine)

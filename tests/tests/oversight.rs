@@ -89,6 +89,21 @@ async fn two_applications_show_in_chart_table_and_export_and_a_refusal_is_explai
     // The record has it all, and its chain holds.
     window.press("Activity").await?;
     window.shows("[data-kind=key_created]", "Second").await?;
+    // Of the days that were chosen, both included.
+    window.choose("#activity-since", "Between two days").await?;
+    for (from, to, any) in [("2020-01-01", "2020-01-02", false), ("2020-01-01", "2100-01-01", true)] {
+        window.pick_day("#activity-from", from).await?;
+        window.pick_day("#activity-to", to).await?;
+        if any {
+            window.shows("[data-kind=key_created]", "Second").await?;
+        } else {
+            window.gone("[data-kind=key_created]").await?;
+        }
+    }
+    window.pick_day("#activity-from", "2100-01-02").await?;
+    window.shows("#activity-to-hint", "This day lies before the first one.").await?;
+    window.picture("activity-days").await?;
+    window.choose("#activity-since", "All time").await?;
     window.press("Verify").await?;
     window.find("[data-chain=sound]").await?;
     window.picture("activity").await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::{build_app, must, root};
+use crate::app::{build_app, must, target};
 use crate::desktop;
 use crate::steps::say;
 
@@ -52,7 +52,7 @@ fn inside(app: &Path) -> Result<()> {
 fn picture() -> Result<()> {
     // The window is shown before the gateway starts; a moment later it is painted too.
     std::thread::sleep(Duration::from_millis(700));
-    let path = root().join("target/window.png");
+    let path = target().join("window.png");
     must(Command::new("import").args(["-window", "root"]).arg(&path))?;
     say(&format!("a picture of the window: {}", path.display()));
     Ok(())

@@ -176,6 +176,16 @@ pub(crate) struct IntegrationFields {
     pub(crate) way_back: Option<String>,
 }
 
+impl IntegrationFields {
+    /// Whether none was named.
+    pub(crate) fn are_empty(&self) -> bool {
+        let Self { name, client_id, tenant, cloud, authority, graph, secret_stdin, remove_secret, scopes, way_back } =
+            self;
+        let texts = [name, client_id, tenant, authority, graph, scopes, way_back];
+        texts.iter().all(|text| text.is_none()) && cloud.is_none() && !secret_stdin && !remove_secret
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum ConnectionCommand {
     /// Sign an account in.

@@ -64,10 +64,7 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> Outcome {
         Command::Doctor => commands::health::doctor(&core, out).await,
         Command::Explain { request_id } => commands::health::explain(&core, out, &request_id),
         Command::Config(command) => commands::config::run(&core, out, command).await,
-        Command::Stop => {
-            core.stop_everything()?;
-            out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` lets it go on.")
-        }
+        Command::Stop => commands::health::stop(&core, out).await,
         Command::Resume => {
             core.resume()?;
             out.done(&json!({ "stopped": false }), "The gateway goes on.")

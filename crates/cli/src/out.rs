@@ -178,7 +178,7 @@ impl Out {
 
 /// As JSON, with every moment as RFC 3339 writes it: the window counts milliseconds, a script's reader
 /// does not.
-fn for_scripts(value: &impl Serialize) -> io::Result<Value> {
+pub(crate) fn for_scripts(value: &impl Serialize) -> io::Result<Value> {
     let mut value = serde_json::to_value(value)?;
     write_moments(&mut value);
     Ok(value)
@@ -237,8 +237,8 @@ mod tests {
             "steps": [0, 3_600_000],
         });
         let written = json!({
-            "keys": [{ "created_at": "2026-09-21T14:13:20Z", "ended_at": null, "requests": 1_790_000_000_000_i64 }],
-            "steps": ["1970-01-01T00:00:00Z", "1970-01-01T01:00:00Z"],
+            "keys": [{ "created_at": "2026-09-21T14:13:20.000Z", "ended_at": null, "requests": 1_790_000_000_000_i64 }],
+            "steps": ["1970-01-01T00:00:00.000Z", "1970-01-01T01:00:00.000Z"],
         });
         assert_eq!(for_scripts(&value).expect("JSON"), written);
     }

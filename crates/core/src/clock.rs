@@ -36,9 +36,9 @@ impl UnixMs {
         zoned.map_or_else(|_| self.0.to_string(), |at| at.strftime("%A, %-d %B %Y").to_string())
     }
 
-    /// The moment as RFC 3339 writes it.
+    /// The moment as RFC 3339 writes it, with three digits for milliseconds: so it sorts as text.
     pub fn rfc3339(self) -> String {
-        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |at| at.to_string())
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |at| format!("{at:.3}"))
     }
 }
 

@@ -44,16 +44,26 @@ impl Profile {
         &self.data_dir
     }
 
+    /// Tells this data folder apart from others, however its path was written. It must exist.
+    pub fn folder_id(&self) -> String {
+        let path = self.data_dir.canonicalize();
+        format!("{:016x}", fixed_hash(path.as_ref().unwrap_or(&self.data_dir)))
+    }
+
     /// The service name under which this profile's secrets lie in the keychain.
     pub fn keychain_service(&self) -> String {
         if !self.overridden {
             return IDENTIFIER.to_owned();
         }
-        // DefaultHasher::new() has fixed keys; the value only tells folders apart.
-        let mut hasher = DefaultHasher::new();
-        self.data_dir.hash(&mut hasher);
-        format!("{IDENTIFIER} ({:08x})", hasher.finish() & 0xffff_ffff)
+        format!("{IDENTIFIER} ({:08x})", fixed_hash(&self.data_dir) & 0xffff_ffff)
     }
+}
+
+/// `DefaultHasher::new()` has fixed keys; the value only tells folders apart.
+fn fixed_hash(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ pub struct Core {
     pub activity: Activity,
     /// What this process has seen lately and no row holds.
     pub signals: Signals,
+    folder_id: String,
     store: Arc<Store>,
     recorder: Recorder,
     network: Arc<Network>,
@@ -127,6 +128,7 @@ impl Core {
             integrations,
             activity: Activity::new(store.clone()),
             signals: Signals::new(clock.clone(), changes.clone()),
+            folder_id: profile.folder_id(),
             store,
             recorder,
             network,
@@ -145,6 +147,11 @@ impl Core {
     /// The broadcast that tells what changed.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// Tells the data folder of this process apart from others.
+    pub fn folder_id(&self) -> &str {
+        &self.folder_id
     }
 
     /// Saves settings and, with them, what is to become of the agent runtime's credential.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atthene_core::oversight::FOLDER_HEADER;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -155,10 +156,14 @@ async fn verify_get(_key: LiveKey) -> StatusCode {
 }
 
 /// Liveness.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The gateway serves", body = String)))]
-async fn healthz(Extension(meter): Extension<Meter>) -> &'static str {
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses((status = 200, description = "The gateway serves; `x-atthene-folder` tells its data folder apart from others", body = String)),
+)]
+async fn healthz(State(shared): State<Arc<Shared>>, Extension(meter): Extension<Meter>) -> Response {
     meter.leave_out();
-    "ok"
+    ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response()
 }
 
 /// This description.

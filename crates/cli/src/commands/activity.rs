@@ -1,6 +1,6 @@
 //! `atthene activity`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use atthene_core::{Change, Clock, Core};
 
 use crate::args::ActivityArguments;
 use crate::blocking;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{Failure, Out, Outcome, for_scripts};
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments) -> Outcome {
@@ -38,15 +38,25 @@ fn print(out: &Out, rows: &[ActivityRow]) -> Outcome {
     let mut to = std::io::stdout().lock();
     for row in rows {
         if out.is_json() {
-            serde_json::to_writer(&mut to, row).map_err(std::io::Error::from)?;
+            serde_json::to_writer(&mut to, &for_scripts(row)?).map_err(std::io::Error::from)?;
             writeln!(to)?;
         } else {
-            let name = ["name", "account", "program"].into_iter().find_map(|field| row.detail[field].as_str());
-            let (at, name) = (minute(row.at), name.unwrap_or(&row.subject));
-            writeln!(to, "{at}  {:6}  {:20}  {:12}  {name}", row.outcome, row.kind, row.actor)?;
+            let (at, about) = (minute(row.at), about(row));
+            if to.is_terminal() {
+                writeln!(to, "{at}  {:6}  {:20}  {:12}  {about}", row.outcome, row.kind, row.actor)?;
+            } else {
+                writeln!(to, "{at}\t{}\t{}\t{}\t{about}", row.outcome, row.kind, row.actor)?;
+            }
         }
     }
     Ok(to.flush()?)
+}
+
+/// What it was done to, as people call it.
+fn about(row: &ActivityRow) -> String {
+    let name = ["name", "account", "program"].into_iter().find_map(|field| row.detail[field].as_str());
+    let settings = || Some(row.detail["is"].as_object()?.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+    name.map(str::to_owned).or_else(settings).unwrap_or_else(|| row.subject.clone())
 }
 
 async fn follow(core: &Arc<Core>, out: &Out) -> Outcome {

@@ -68,6 +68,15 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// What kind of value it has to be; what stands there now is of that kind.
+fn wanted(now: &Value, error: &serde_json::Error) -> String {
+    match now {
+        Value::Bool(_) => "it is true or false".into(),
+        Value::Number(_) => "it is a whole number, and not a large one".into(),
+        _ => error.to_string(),
+    }
+}
+
 async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: String, typed: &str) -> Outcome {
     let before = values.get(&name).ok_or_else(|| unknown(&name))?;
     // Whether a credential is there follows from `runtime_credential` alone.
@@ -80,13 +89,21 @@ async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: 
         _ if typed.is_empty() => Value::Null,
         _ => Value::String(typed.to_owned()),
     };
-    let done = json!({ &name: &value });
+    let (done, kind) = (json!({ &name: &value }), before.clone());
     values.insert(name.clone(), value);
     let new: Settings = serde_json::from_value(values.into())
-        .map_err(|error| Failure::Use(format!("{typed:?} is no value for {name}: {error}")))?;
+        .map_err(|error| Failure::Use(format!("{typed:?} is no value for {name}: {}.", wanted(&kind, &error))))?;
     core.save_settings(new, SecretChange::Keep).await?;
-    if name == "vault" && typed == "file" {
-        out.tell("From now on secrets lie in an encrypted file. That is weaker than a keychain: whoever reads its passphrase reads every secret. Secrets that lie in the keychain stay there.");
+    match (name.as_str(), typed) {
+        ("vault", "file") => out.tell(
+            "From now on secrets lie in an encrypted file. That is weaker than a keychain: whoever reads its passphrase \
+             reads every secret. Secrets that lie in the keychain stay there.",
+        ),
+        ("vault", "keychain") => out.tell(
+            "From now on secrets lie in the keychain. Those in the encrypted file stay there: enter them anew, and sign in \
+             again.",
+        ),
+        _ => {}
     }
     out.result(&done, |_| Ok(()))
 }

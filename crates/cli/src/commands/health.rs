@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atthene_core::oversight::{Finding, FindingState, RungState, desktop_checks};
+use atthene_core::oversight::{Finding, FindingState, RungState, Served, desktop_checks};
 use atthene_core::{Core, Error};
 use serde_json::json;
 
@@ -10,23 +10,50 @@ use crate::blocking;
 use crate::out::{Failure, Out, Outcome};
 use crate::time::minute;
 
-/// Who has the gateway's port; `None`: nobody.
-async fn port_owner(core: &Core) -> Option<String> {
-    let port = core.settings.current().gateway_port;
-    if tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
-        return None;
-    }
-    let who = tokio::task::spawn_blocking(move || atthene_gateway::who_listens(port)).await.ok().flatten();
-    Some(who.unwrap_or_else(|| "an unknown program".into()))
+/// Who has the gateway's port, with the name of the program.
+enum Port {
+    Free,
+    Ours(String),
+    /// A gateway on other data.
+    Elsewhere(String),
+    Others(String),
 }
 
-/// Our own programs, as they are called on this machine.
-fn is_ours(program: &str) -> bool {
-    ["atthene", "atthene-settings"].contains(&program.trim_end_matches(".exe"))
+impl Port {
+    async fn of(core: &Core) -> Self {
+        let port = core.settings.current().gateway_port;
+        if tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return Self::Free;
+        }
+        let who = tokio::task::spawn_blocking(move || atthene_gateway::who_listens(port)).await.ok().flatten();
+        let who = who.unwrap_or_else(|| "an unknown program".into());
+        match core.served_on(port).await {
+            Served::Here => Self::Ours(who),
+            Served::Elsewhere => Self::Elsewhere(who),
+            Served::ByNone => Self::Others(who),
+        }
+    }
+
+    fn owner(&self) -> Option<&str> {
+        match self {
+            Self::Free => None,
+            Self::Ours(who) | Self::Elsewhere(who) | Self::Others(who) => Some(who),
+        }
+    }
+}
+
+/// Stops everything, and says so where that is not what answers on the port.
+pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> Outcome {
+    blocking(core, Core::stop_everything).await?;
+    if let Port::Elsewhere(who) = Port::of(core).await {
+        let port = core.settings.current().gateway_port;
+        out.tell(format_args!("On port {port} {who} serves the data of another folder or account, and goes on."));
+    }
+    out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` lets it go on.")
 }
 
 pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
-    let owner = port_owner(core).await;
+    let owner = Port::of(core).await;
     let port = core.settings.current().gateway_port;
     let keys = blocking(core, |core| core.keys.list()).await?;
     let key = keys.first().filter(|key| key.ended_at.is_none());
@@ -36,8 +63,8 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
     let shown = json!({
         "gateway": {
             "port": port,
-            "listening": owner.as_deref().is_some_and(is_ours),
-            "owner": owner,
+            "listening": matches!(owner, Port::Ours(_)),
+            "owner": owner.owner(),
             "stopped_at": stopped,
         },
         "key": key.map(|key| json!({
@@ -49,8 +76,12 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
     });
     out.result(&shown, |to| {
         match &owner {
-            None => writeln!(to, "gateway      nobody listens on port {port}")?,
-            Some(owner) => writeln!(to, "gateway      port {port}, {owner}")?,
+            Port::Free => writeln!(to, "gateway      nobody listens on port {port}")?,
+            Port::Ours(who) => writeln!(to, "gateway      {who} listens on port {port}")?,
+            Port::Elsewhere(who) => {
+                writeln!(to, "gateway      port {port} is taken by {who}, for the data of another folder")?;
+            }
+            Port::Others(who) => writeln!(to, "gateway      port {port} is taken by {who}")?,
         }
         if stopped.is_some() {
             writeln!(to, "             everything is stopped; `atthene resume` lets it go on")?;
@@ -59,7 +90,7 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
             None => writeln!(to, "key          none is live")?,
             Some(key) => {
                 let ends = key.expires_at.map_or("never expires".into(), |at| format!("expires {}", minute(at)));
-                writeln!(to, "key          {} ({}), {ends}, {} calls", key.name, key.id.0, key.requests)?;
+                writeln!(to, "key          {} ({}), {ends}, calls: {}", key.name, key.id.0, key.requests)?;
             }
         }
         writeln!(to, "connections  {}", connections.len())?;
@@ -98,15 +129,18 @@ pub(crate) async fn doctor(core: &Arc<Core>, out: &Out) -> Outcome {
 async fn about_port(core: &Core) -> Finding {
     let (id, name) = ("gateway", "Gateway");
     let port = core.settings.current().gateway_port;
-    match port_owner(core).await {
-        None => Finding::good(id, name, format!("Port {port} is free for it.")),
-        Some(owner) if is_ours(&owner) => Finding::good(id, name, format!("{owner} serves on port {port}.")),
-        Some(owner) => Finding::bad(
-            id,
-            name,
-            format!("Port {port} is taken by {owner}."),
-            "End that program, or choose another port: atthene config set gateway_port PORT.",
-        ),
+    let taken = |by: String| {
+        let remedy = "End that program, or choose another port: atthene config set gateway_port PORT.";
+        Finding::bad(id, name, format!("Port {port} is taken by {by}."), remedy)
+    };
+    match Port::of(core).await {
+        Port::Elsewhere(who) => taken(format!("{who}, for the data of another folder or account")),
+        Port::Others(who) => taken(who),
+        _ if core.settings.stopped_at().is_some() => {
+            Finding::warning(id, name, "Everything is stopped; applications are refused.", "Run: atthene resume.")
+        }
+        Port::Free => Finding::good(id, name, format!("Port {port} is free for it.")),
+        Port::Ours(who) => Finding::good(id, name, format!("{who} serves on port {port}.")),
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand
             let draft = core.integrations.fresh_draft();
             save(core, out, draft, *fields).await
         }
+        IntegrationCommand::Edit { fields, .. } if fields.are_empty() => {
+            Err(Failure::Use("Nothing is named that is to be changed.".into()))
+        }
         IntegrationCommand::Edit { id, fields } => {
             let draft = blocking(core, move |core| core.integrations.draft(&id)).await?;
             save(core, out, draft, *fields).await

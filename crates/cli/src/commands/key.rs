@@ -36,12 +36,15 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Ou
     let new = NewKey { name, expiry, replaces: live.as_ref().map(|live| live.id.clone()) };
     let (key, text) = blocking(core, |core| core.keys.create(new)).await?;
     tokio::time::sleep(HEARD).await;
-    if let Some(live) = live {
-        out.say(format_args!("\"{}\" has ended; applications that use it are refused.", live.name));
+    if let Some(live) = &live {
+        out.tell(format_args!("\"{}\" has ended; applications that use it are refused.", live.name));
     }
     let ends = key.expires_at.map_or("does not expire".to_owned(), |at| format!("expires {}", minute(at)));
     out.say(format_args!("\"{}\" {ends}. This is the only time that its text is shown:", key.name));
-    let shown = json!({ "id": key.id, "key": text.expose(), "name": key.name, "expires_at": key.expires_at });
+    let replaced = live.map(|live| json!({ "id": live.id, "name": live.name }));
+    let shown = json!({
+        "id": key.id, "key": text.expose(), "name": key.name, "expires_at": key.expires_at, "replaced": replaced,
+    });
     out.result(&shown, |out| writeln!(out, "{}", text.expose())).map_err(|_| {
         Failure::Failed("The key was created, but nobody read its text, which is gone now. Create another one.".into())
     })
@@ -97,7 +100,7 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
         if !std::io::stdin().is_terminal() {
             return Err(Failure::Use("Nobody is there to be asked; add --yes to revoke the key.".into()));
         }
-        out.say("Every application that uses this key is refused from this moment.");
+        out.tell(format_args!("Every application that uses the key {} is refused from this moment.", id.0));
         for caller in callers {
             let name = if caller.program.is_empty() { caller.user_agent } else { caller.program };
             out.say(format_args!("  {name}, {} calls in the last 30 days", caller.requests));

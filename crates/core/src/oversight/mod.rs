@@ -6,10 +6,12 @@ mod desktop;
 mod diagnostics;
 mod explain;
 mod self_check;
+mod served;
 mod signals;
 
 pub use attention::{Attention, Fix, Weight};
 pub use desktop::desktop_checks;
 pub use explain::{Explanation, Rung, RungState, TroubledCall};
 pub use self_check::{Finding, FindingState};
+pub use served::{FOLDER_HEADER, Served};
 pub use signals::Signals;

@@ -113,9 +113,19 @@ impl Core {
             Ok(_) => Finding::good(id, name, "It is open."),
             Err(error) => {
                 let error = Error::from(error);
-                Finding::bad(id, name, error.to_string(), error.remedy())
+                // Keys lie in no keychain: a server may do without one.
+                let make = if self.needs_secrets() { Finding::bad } else { Finding::warning };
+                make(id, name, error.to_string(), error.remedy())
             }
         }
+    }
+
+    /// Whether anything that is set up has a secret.
+    fn needs_secrets(&self) -> bool {
+        let none = |expected: Result<Vec<String>, Error>| expected.is_ok_and(|expected| expected.is_empty());
+        self.settings.current().runtime_has_credential
+            || !none(self.integrations.expected_secrets())
+            || !none(self.connections.expected_secrets())
     }
 
     /// Whether secrets can be had at all.

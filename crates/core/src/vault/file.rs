@@ -111,7 +111,10 @@ fn passphrase() -> Result<AgePassphrase, VaultError> {
     let path = named.or_else(|| given().filter(|path| path.exists()));
     let path = path.ok_or_else(|| VaultError::Passphrase("none is given".into()))?;
     let mut text = String::new();
-    let read = File::open(&path).and_then(|mut file| file.read_to_string(&mut text));
+    let read = File::open(&path).and_then(|mut file| {
+        is_private(&file)?;
+        file.read_to_string(&mut text)
+    });
     read.map_err(|error| VaultError::Passphrase(format!("{}: {error}", path.display())))?;
     let passphrase = AgePassphrase::from(text.trim_end_matches(['\r', '\n']).to_owned());
     zeroize::Zeroize::zeroize(&mut text);
@@ -119,6 +122,24 @@ fn passphrase() -> Result<AgePassphrase, VaultError> {
         return Err(VaultError::Passphrase(format!("it is shorter than {SHORTEST_PASSPHRASE} characters")));
     }
     Ok(passphrase)
+}
+
+/// Whoever reads the passphrase reads every secret.
+#[cfg(unix)]
+fn is_private(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
+    if file.metadata()?.permissions().mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    Err(std::io::Error::other("other accounts may read it; run chmod 600 on it"))
+}
+
+/// Files of an account are private to it there, unless somebody opened them.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn is_private(_: &File) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn encrypt(secrets: &Secrets, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
