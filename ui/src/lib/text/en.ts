@@ -46,6 +46,7 @@ export const text = {
       revoked: 'Revoked',
     },
     noExpiry: 'Does not expire',
+    ended: 'Ended',
     unused: 'Not used yet',
     unknownProgram: 'an unknown program',
     by: (program: string) => `by ${program}`,
@@ -499,7 +500,7 @@ export const text = {
     failed: 'Failed',
     refused: 'Refused',
     compared: (now: number, before: number) => {
-      if (before === 0) return 'none the time before'
+      if (before === 0) return 'none before'
       const percent = Math.round(((now - before) / before) * 100)
       return percent === 0
         ? 'as the time before'
@@ -512,7 +513,8 @@ export const text = {
     runtimeTime: 'Agent runtime',
     lastUsed: 'Last used',
     ms: (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
-    p99: (us: number) => `p99 ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    p99: (us: number) =>
+      `p50; p99 ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
     p99Hint: 'Half of the calls took the first figure or less, 99 of 100 the second.',
     notMeasured: 'nothing measured',
     summary: (span: string, answered: number, failed: number, refused: number) =>
