@@ -29,6 +29,7 @@ pub enum Code {
     InvalidIntegration,
     IntegrationNotFound,
     BuiltInIsFixed,
+    BuiltInNotSetUp,
     SecretMissing,
     LinkRefused,
     BrowserFailed,
@@ -118,6 +119,9 @@ pub enum Error {
     /// The built-in integration comes with the app.
     #[error("The built-in integration can't be changed or deleted.")]
     BuiltInIsFixed,
+    /// The built-in integration has no client ID in this build.
+    #[error("The built-in integration has no client ID in this build, so nobody can sign in through it.")]
+    BuiltInNotSetUp,
     /// A stored client secret is gone.
     #[error("The client secret of this integration is not in the keychain any more.")]
     SecretMissing,
@@ -250,6 +254,7 @@ impl Error {
             Self::Integration(_) => Code::InvalidIntegration,
             Self::IntegrationNotFound => Code::IntegrationNotFound,
             Self::BuiltInIsFixed => Code::BuiltInIsFixed,
+            Self::BuiltInNotSetUp => Code::BuiltInNotSetUp,
             Self::SecretMissing => Code::SecretMissing,
             Self::LinkRefused => Code::LinkRefused,
             Self::BrowserFailed(_) => Code::BrowserFailed,
@@ -297,11 +302,11 @@ impl Error {
             }
             Code::RuntimeUnreachable => "Check that it runs, that its URL is right and that this machine may reach it.",
             Code::InvalidIntegration => "Correct this field; nothing was saved.",
-            Code::BuiltInIsFixed => "Add an integration of your own, and make it the default.",
+            Code::BuiltInIsFixed | Code::BuiltInNotSetUp => "Add an integration of your own, and make it the default.",
             Code::SecretMissing => "Edit the integration and enter the secret again.",
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
-            Code::AuthorityRefused => "Check the integration; its card says what is wrong.",
+            Code::AuthorityRefused => "Check the integration; the check says what is wrong.",
             Code::UnknownSignIn => "Start the sign-in again from the app.",
             Code::NeedsSignIn => "Sign in again on the page Tools.",
             Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",

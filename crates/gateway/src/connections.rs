@@ -248,7 +248,7 @@ impl From<Error> for Problem {
         match error.code() {
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
-            Code::ConnectionFailing | Code::IntegrationNotFound | Code::SecretMissing => {
+            Code::ConnectionFailing | Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => {
                 Self::ConnectionFailing(text())
             }
             Code::ConnectionWaiting | Code::AuthorityRefused => Self::ConnectionWaiting(error.to_string()),

@@ -246,7 +246,7 @@ impl Integrations {
         let id = self.store.read(rows::default_id)?.unwrap_or_else(IntegrationId::built_in);
         match self.registration(&id) {
             Ok(registration) => Ok(Some(registration.authority.discovery_url())),
-            Err(Error::IntegrationNotFound) => Ok(None),
+            Err(Error::IntegrationNotFound | Error::BuiltInNotSetUp) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -265,7 +265,7 @@ impl Integrations {
             });
         }
         let built_in = self.built_in.as_ref().ok_or(Error::IntegrationNotFound)?;
-        built_in.registration().ok_or(Error::IntegrationNotFound)
+        built_in.registration().ok_or(Error::BuiltInNotSetUp)
     }
 
     /// The client secret; `None` for a public client.
@@ -278,8 +278,11 @@ impl Integrations {
     }
 
     fn built_in_with_id(&self) -> Result<String, Error> {
-        let built_in = self.built_in.as_ref().filter(|built_in| built_in.client_id.is_some());
-        Ok(built_in.ok_or(Error::IntegrationNotFound)?.view(true).name)
+        let built_in = self.built_in.as_ref().ok_or(Error::IntegrationNotFound)?;
+        if built_in.client_id.is_none() {
+            return Err(Error::BuiltInNotSetUp);
+        }
+        Ok(built_in.view(true).name)
     }
 
     /// Another integration of the same name.
