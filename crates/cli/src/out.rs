@@ -167,6 +167,7 @@ impl Out {
         };
         let mut err = io::stderr().lock();
         let _ = if self.json {
+            let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
             let error = serde_json::json!({ "error": { "code": code, "message": message, "remedy": remedy } });
             writeln!(err, "{error}")
         } else {

@@ -89,7 +89,8 @@ impl Latency {
             }
             0.0
         };
-        (all > 0).then(|| Self { p50_us: at(0.5), p99_us: at(0.99) })
+        // The buckets know no fractions.
+        (all > 0).then(|| Self { p50_us: at(0.5).round(), p99_us: at(0.99).round() })
     }
 }
 
