@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use atthene_core::activity::{Chain, Span};
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::oversight::RungState;
+use atthene_core::oversight::{RungState, Served};
 use atthene_core::vault::{MemoryVault, Vault};
 use atthene_core::{Clock, Core, Outside, Settings};
 use atthene_gateway::{Gateway, GatewayState, Limits};
 
-use crate::common::{EXECUTE, Running, connect, eventually, free_port};
+use crate::common::{EXECUTE, Running, block_on, connect, eventually, free_port};
 use crate::forwarding::runtime;
 
 #[test]
@@ -165,4 +165,13 @@ fn killed_fifty_times_under_load_it_loses_at_most_the_last_batch() {
         let chain = core.activity.verify().expect("walks");
         assert!(matches!(chain, Chain::Sound { .. }), "round {round}: {chain:?}");
     }
+}
+
+#[test]
+fn a_gateway_on_another_folder_is_told_from_ones_own() {
+    let (here, elsewhere) = (Running::start(), Running::start());
+    assert_eq!(block_on(here.core.served_on(here.port)), Served::Here);
+    assert_eq!(block_on(here.core.served_on(elsewhere.port)), Served::Elsewhere);
+    assert_eq!(block_on(here.core.served_on(free_port())), Served::ByNone);
+    assert_ne!(here.core.folder_id(), elsewhere.core.folder_id());
 }
