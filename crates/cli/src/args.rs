@@ -79,6 +79,9 @@ pub(crate) enum KeyCommand {
         /// When it ends: `30d`, `2027-01-31` or `never`.
         #[arg(long, value_parser = crate::time::expiry)]
         expires: atthene_core::keys::Expiry,
+        /// Do not ask where a key is live. Without a terminal nobody is asked.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// The live key and those before it.
     List,

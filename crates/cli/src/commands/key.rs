@@ -16,7 +16,7 @@ use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Outcome {
     match command {
-        KeyCommand::Create { name, expires } => create(core, out, name, expires).await,
+        KeyCommand::Create { name, expires, yes } => create(core, out, name, expires, yes).await,
         KeyCommand::List => list(core, out).await,
         KeyCommand::Revoke { yes, id, reason } => revoke(core, out, yes, id, reason).await,
         KeyCommand::Usage { days, csv } => usage(core, out, days, csv).await,
@@ -31,8 +31,15 @@ async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
     Ok(keys.into_iter().next().filter(|key| key.ended_at.is_none()))
 }
 
-async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry) -> Outcome {
+async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: bool) -> Outcome {
     let live = live(core).await?;
+    if let Some(live) = &live
+        && !yes
+        && std::io::stdin().is_terminal()
+    {
+        tell_who_stops(core, out, &live.id, &live.name).await?;
+        ask("Create the new one?", "No key was created.")?;
+    }
     let new = NewKey { name, expiry, replaces: live.as_ref().map(|live| live.id.clone()) };
     let (key, text) = blocking(core, |core| core.keys.create(new)).await?;
     tokio::time::sleep(HEARD).await;
@@ -90,28 +97,19 @@ async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
 }
 
 async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> Outcome {
-    let id = match id {
-        Some(id) => id,
-        None => live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?.id,
+    let (id, name) = match id {
+        Some(id) => (id.clone(), id.0),
+        None => {
+            let live = live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?;
+            (live.id, live.name.into())
+        }
     };
-    let asked = id.clone();
-    let callers = blocking(core, move |core| core.usage.recent_callers(&asked)).await?;
     if !yes {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::Use("Nobody is there to be asked; add --yes to revoke the key.".into()));
         }
-        out.tell(format_args!("Every application that uses the key {} is refused from this moment.", id.0));
-        for caller in callers {
-            let name = if caller.program.is_empty() { caller.user_agent } else { caller.program };
-            out.say(format_args!("  {name}, {} calls in the last 30 days", caller.requests));
-        }
-        let mut err = std::io::stderr();
-        write!(err, "Revoke it? [y/N] ")?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Err(Failure::Failed("The key was not revoked.".into()));
-        }
+        tell_who_stops(core, out, &id, &name).await?;
+        ask("Revoke it?", "The key was not revoked.")?;
     }
     let reason = reason.map(|reason| match reason {
         Reason::Leaked => RevokeReason::Leaked,
@@ -122,6 +120,26 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
     tokio::time::sleep(HEARD).await;
     let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": key.ended_at });
     out.result(&shown, |to| writeln!(to, "\"{}\" is revoked.", key.name))
+}
+
+/// Names every program that the end of this key stops.
+async fn tell_who_stops(core: &Arc<Core>, out: &Out, id: &KeyId, name: &str) -> Outcome {
+    let asked = id.clone();
+    let callers = blocking(core, move |core| core.usage.recent_callers(&asked)).await?;
+    out.tell(format_args!("Every application that uses \"{name}\" is refused from this moment."));
+    for caller in callers {
+        let name = if caller.program.is_empty() { caller.user_agent } else { caller.program };
+        out.tell(format_args!("  {name}, calls in the last 30 days: {}", caller.requests));
+    }
+    Ok(())
+}
+
+/// Goes on only with a yes from the terminal.
+fn ask(question: &str, refused: &str) -> Outcome {
+    write!(std::io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Failed(refused.into())) }
 }
 
 async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
