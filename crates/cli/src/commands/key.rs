@@ -97,12 +97,11 @@ async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
 }
 
 async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> Outcome {
-    let (id, name) = match id {
-        Some(id) => (id.clone(), id.0),
-        None => {
-            let live = live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?;
-            (live.id, live.name.into())
-        }
+    let (id, name) = if let Some(id) = id {
+        (id.clone(), id.0)
+    } else {
+        let live = live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?;
+        (live.id, live.name.into())
     };
     if !yes {
         if !std::io::stdin().is_terminal() {
