@@ -52,8 +52,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     }
     let (scheme, key) = value.as_bytes().split_at_checked(SCHEME.len()).ok_or(Problem::MalformedAuthorization)?;
     // Looks at all bytes, with no way out between: the compiler makes few steps of that.
-    let graphic = key.iter().fold(true, |good, byte| good & byte.is_ascii_graphic());
-    let one_word = !key.is_empty() && graphic && !key.contains(&b',');
+    let of_word = |byte: &u8| byte.is_ascii_graphic() ^ (*byte == b',');
+    let one_word = !key.is_empty() && key.iter().fold(true, |good, byte| good & of_word(byte));
     if !scheme.eq_ignore_ascii_case(SCHEME) || !one_word {
         return Err(Problem::MalformedAuthorization);
     }

@@ -111,7 +111,7 @@ impl Forwarder {
 
         let asked = Instant::now();
         let sent = self.upstream.send(&runtime.origin, asked, request);
-        let answered = meter.patience().wait(asked, self.limits.runtime_head_time, sent).await;
+        let answered = meter.connection().patience.wait(asked, self.limits.runtime_head_time, sent).await;
         meter.set_runtime_time(asked.elapsed());
         let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
         drop_hop_by_hop(answer.headers_mut());

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use atthene_core::Core;
 use atthene_core::activity::{Call, Caller, Outcome, Trouble};
 use atthene_core::keys::KeyId;
 use axum::body::Body;
@@ -18,7 +17,6 @@ use hyper::body::Incoming;
 use tower::BoxError;
 
 use crate::caller::Connection;
-use crate::patience::Patience;
 use crate::problem::Told;
 use crate::server::RequestId;
 
@@ -27,7 +25,6 @@ use crate::server::RequestId;
 pub(crate) struct Meter(Arc<Reading>);
 
 struct Reading {
-    core: Arc<Core>,
     connection: Arc<Connection>,
     user_agent: Arc<str>,
     request_id: RequestId,
@@ -46,7 +43,8 @@ struct State {
     /// The times are no measure of the gateway and the agent runtime.
     untimed: bool,
     outcome: Option<Outcome>,
-    trouble: Option<Trouble>,
+    /// Apart, since nearly no call has one.
+    trouble: Option<Box<Trouble>>,
     /// Held while the call is open, so that it counts as one.
     open: Option<Arc<()>>,
 }
@@ -76,15 +74,9 @@ impl Called {
 }
 
 impl Meter {
-    pub(crate) fn start(
-        core: Arc<Core>,
-        connection: Arc<Connection>,
-        user_agent: Arc<str>,
-        request_id: RequestId,
-    ) -> Self {
+    pub(crate) fn start(connection: Arc<Connection>, user_agent: Arc<str>, request_id: RequestId) -> Self {
         connection.link.call_began();
         Self(Arc::new(Reading {
-            core,
             connection,
             user_agent,
             request_id,
@@ -101,9 +93,9 @@ impl Meter {
         &self.0.request_id
     }
 
-    /// For waits of this call.
-    pub(crate) fn patience(&self) -> &Patience {
-        &self.0.connection.patience
+    /// What the call came on.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0.connection
     }
 
     /// The caller proved to hold this key, live or ended.
@@ -115,11 +107,6 @@ impl Meter {
     /// The call is let in; it is open until its answer has left.
     pub(crate) fn hold_open(&self, open: Arc<()>) {
         self.state().open = Some(open);
-    }
-
-    /// Whether the caller proved to hold a key.
-    pub(crate) fn has_key(&self) -> bool {
-        self.state().key.is_some()
     }
 
     /// How long the agent runtime took until its head arrived.
@@ -158,7 +145,7 @@ impl Meter {
                 Some(Told { code, refusal: true, .. }) => Outcome::Refused(code),
                 Some(_) => Outcome::Failed,
             });
-            state.trouble = told.map(|told| called.trouble(&self.0.request_id, told));
+            state.trouble = told.map(|told| Box::new(called.trouble(&self.0.request_id, told)));
         }
         response.map(|body| Measured { body, meter: self })
     }
@@ -176,7 +163,7 @@ impl Drop for Reading {
             return;
         }
         let state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
-        self.core.usage.record(Call {
+        self.connection.shared.core.usage.record(Call {
             key: state.key,
             caller: Caller { program: self.connection.program(), user_agent: self.user_agent.clone() },
             // No outcome: the caller hung up before there was an answer.

@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     description: OnceLock<String>,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
-    look_ups: LookUps,
+    pub(crate) look_ups: LookUps,
     run_id: [u8; RUN_LEN],
     calls: AtomicU64,
     stopped: AtomicBool,
@@ -244,9 +244,8 @@ pub(crate) async fn serve(
         let Ok(local) = stream.local_addr() else { continue };
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
-        let connection = Arc::new(Connection::new((peer, local), place.link(), shared.look_ups.clone()));
-        let (shared, router) = (shared.clone(), router.clone());
-        let service = service_fn(move |request| handle(request, shared.clone(), router.clone(), connection.clone()));
+        let connection = Arc::new(Connection::new((peer, local), place.link(), shared.clone(), router.clone()));
+        let service = service_fn(move |request| handle(request, connection.clone()));
         tokio::spawn(place.hold(builder.serve_connection(TokioIo::new(stream), service)));
     }
     drop(listeners);
@@ -287,42 +286,31 @@ async fn refuse(stream: TcpStream) {
     }
 }
 
-async fn handle(
-    request: Request<Incoming>,
-    shared: Arc<Shared>,
-    router: Router,
-    connection: Arc<Connection>,
-) -> Result<Response<Measured>, Infallible> {
-    let request_id = shared.next_request_id();
+async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Result<Response<Measured>, Infallible> {
+    let request_id = connection.shared.next_request_id();
     let user_agent = connection.user_agent(request.headers().get(header::USER_AGENT));
-    let meter = Meter::start(shared.core.clone(), connection.clone(), user_agent, request_id.clone());
+    let meter = Meter::start(connection, user_agent, request_id.clone());
     let called = Called { method: request.method().clone(), uri: request.uri().clone() };
     // A panic while one call is served must not end the others.
-    let answered = AssertUnwindSafe(answer(request, &shared, router, &meter)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(request, &meter)).catch_unwind().await;
     let mut response = answered
         .unwrap_or(Err(Problem::Internal))
         .unwrap_or_else(|problem| problem.respond(request_id.as_str()).map(Either::Right));
     response.headers_mut().insert(REQUEST_ID, request_id.header());
-    if meter.has_key() {
-        connection.settle().await;
-    }
+    meter.connection().settle().await;
     Ok(meter.finish(called, response))
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    shared: &Arc<Shared>,
-    router: Router,
-    meter: &Meter,
-) -> Result<Response<Outbound>, Problem> {
+async fn answer(request: Request<Incoming>, meter: &Meter) -> Result<Response<Outbound>, Problem> {
     guard::check(request.uri(), request.headers())?;
+    let connection = meter.connection();
     // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
     if routes::is_for_agents(request.uri().path()) {
-        return routes::agents(shared, meter, request.map(Either::Left)).await;
+        return routes::agents(&connection.shared, meter, request.map(Either::Left)).await;
     }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(meter.clone());
-    let mut response = match router.oneshot(request).await {
+    let mut response = match connection.router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };

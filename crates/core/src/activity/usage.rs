@@ -74,7 +74,7 @@ pub struct Call {
     /// What the agent runtime took; `None` where it was not asked.
     pub runtime_time: Option<Duration>,
     /// What is needed to explain it later; `None` for one that went well.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Box<Trouble>>,
 }
 
 /// A call that was refused or failed.
@@ -141,7 +141,7 @@ struct TroubledCall {
     at: UnixMs,
     key: Option<KeyId>,
     caller: Caller,
-    trouble: Trouble,
+    trouble: Box<Trouble>,
 }
 
 /// Many refused calls of one program in a short time.

@@ -41,7 +41,8 @@ pub enum Verdict {
     Refused(Refusal, Option<KeyId>),
 }
 
-type Digest = [u8; 32];
+/// In words: comparing those takes a fraction of the steps that bytes take.
+type Digest = [u64; 4];
 
 /// argon2 runs at a time, each 19 MiB and one core.
 const HASHING_AT_ONCE: usize = 2;
@@ -154,7 +155,9 @@ impl Verifier {
         let (salt, personal) = self.mac_key.split_at(8);
         #[expect(clippy::expect_used, reason = "the lengths are constants of this file")]
         let mac = Blake2sMac256::new_with_salt_and_personal(None, salt, personal).expect("8 bytes each are valid");
-        mac.chain_update(presented.as_bytes()).finalize().into_bytes().into()
+        let bytes: [u8; 32] = mac.chain_update(presented.as_bytes()).finalize().into_bytes().into();
+        let (words, _) = bytes.as_chunks();
+        std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
     }
 
     /// The verdict for a text that argon2 confirmed before.

@@ -19,13 +19,13 @@ fn refused(key: Option<&KeyId>, request_id: &str, code: &'static str, detail: &s
         bytes_out: 0,
         gateway_time: Some(Duration::from_micros(50)),
         runtime_time: None,
-        trouble: Some(Trouble {
+        trouble: Some(Box::new(Trouble {
             request_id: request_id.into(),
             method: "POST".into(),
             path: "/api/amas/conversations/execute".into(),
             code,
             detail: detail.to_owned(),
-        }),
+        })),
     }
 }
 

@@ -18,11 +18,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
 use crate::open::Link;
 use crate::patience::Patience;
+use crate::server::Shared;
 
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
@@ -33,10 +35,11 @@ const LONGEST_USER_AGENT: usize = 120;
 /// The two ends of a connection, the caller's first.
 pub(crate) type Ends = (SocketAddr, SocketAddr);
 
-/// One accepted connection.
+/// One accepted connection, and what its calls are served with.
 pub(crate) struct Connection {
     ends: Ends,
-    look_ups: LookUps,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) router: Router,
     asked: AtomicBool,
     /// Its name once it was looked up; empty where that could not be told.
     program: OnceLock<Arc<str>>,
@@ -48,11 +51,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(ends: Ends, link: Arc<Link>, look_ups: LookUps) -> Self {
+    pub(crate) fn new(ends: Ends, link: Arc<Link>, shared: Arc<Shared>, router: Router) -> Self {
         Self {
             ends,
             link,
-            look_ups,
+            shared,
+            router,
             asked: AtomicBool::new(false),
             program: OnceLock::new(),
             looked_up: Notify::new(),
@@ -74,7 +78,7 @@ impl Connection {
     /// Starts the look-up, once in the life of the connection.
     pub(crate) fn look_up(self: &Arc<Self>) {
         let first = !self.asked.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed);
-        if first && !self.look_ups.ask(self.clone()) {
+        if first && !self.shared.look_ups.ask(self.clone()) {
             self.found("".into());
         }
     }
