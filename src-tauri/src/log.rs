@@ -21,7 +21,7 @@ pub(crate) struct LogFile(reload::Handle<EnvFilter, Registry>);
 
 /// Begins to log. Where the folder can't be written, only to standard error.
 pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
-    let (filter, handle) = reload::Layer::new(filter(LogLevel::Info));
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(LogLevel::Info.directives()));
     let appender = data_dir.and_then(|dir| file_in(dir).ok());
     let in_file = appender.is_some();
     // The file's layer comes first: its filter is bound to the bare registry.
@@ -43,18 +43,10 @@ pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
 impl LogFile {
     /// Holds this and what is worse from now on.
     pub(crate) fn set(&self, level: LogLevel) {
-        if let Err(error) = self.0.reload(filter(level)) {
+        if let Err(error) = self.0.reload(EnvFilter::new(level.directives())) {
             tracing::warn!(%error, "the log level could not be changed");
         }
     }
-}
-
-/// Others' crates speak of themselves only when something is wrong.
-fn filter(level: LogLevel) -> EnvFilter {
-    EnvFilter::new(format!(
-        "warn,atthene={0},atthene_core={0},atthene_gateway={0},atthene_settings_lib={0}",
-        level.as_str()
-    ))
 }
 
 fn file_in(data_dir: &Path) -> std::io::Result<RollingFileAppender> {

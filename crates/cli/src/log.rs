@@ -31,8 +31,7 @@ impl Log {
     /// Holds this and what is worse from now on, where nobody has chosen otherwise.
     pub(crate) fn set(&self, level: LogLevel) {
         let Some(handle) = &self.level else { return };
-        let filter = EnvFilter::new(format!("warn,atthene={0},atthene_core={0},atthene_gateway={0}", level.as_str()));
-        if let Err(error) = handle.reload(filter) {
+        if let Err(error) = handle.reload(EnvFilter::new(level.directives())) {
             tracing::warn!(%error, "the log level could not be changed");
         }
     }

@@ -179,7 +179,7 @@ impl Out {
 
 /// As JSON, with every moment as RFC 3339 writes it: the window counts milliseconds, a script's reader
 /// does not.
-pub(crate) fn for_scripts(value: &impl Serialize) -> io::Result<Value> {
+fn for_scripts(value: &impl Serialize) -> io::Result<Value> {
     let mut value = serde_json::to_value(value)?;
     write_moments(&mut value);
     Ok(value)

@@ -195,11 +195,16 @@ impl Core {
     /// Clears away what a crash left between a secret and its row, and marks rows whose
     /// secret is gone. Waits for the keychain, so it runs beside everything else.
     pub async fn settle_secrets(&self) -> Result<(), Error> {
-        let mut expected: HashSet<String> = self.integrations.expected_secrets()?.into_iter().collect();
-        expected.extend(self.connections.expected_secrets()?);
-        self.secrets.sweep(&expected).await?;
+        self.secrets.sweep(&self.expected_secrets()?).await?;
         self.integrations.mark_missing_secrets().await?;
         self.connections.mark_missing_secrets().await
+    }
+
+    /// The keychain entries that rows expect.
+    fn expected_secrets(&self) -> Result<HashSet<String>, Error> {
+        let mut expected: HashSet<String> = self.integrations.expected_secrets()?.into_iter().collect();
+        expected.extend(self.connections.expected_secrets()?);
+        Ok(expected)
     }
 
     /// Deletes an integration and signs out every connection that went through it.

@@ -89,14 +89,16 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// As `tracing` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
+    /// What a log of this level holds, as `tracing_subscriber` reads it. Others' crates speak of themselves
+    /// only when something is wrong.
+    pub fn directives(self) -> String {
+        let level = match self {
             Self::Error => "error",
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
-        }
+        };
+        format!("warn,atthene={level},atthene_core={level},atthene_gateway={level},atthene_settings_lib={level}")
     }
 }
 

@@ -49,7 +49,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
     pub(crate) look_ups: LookUps,
-    run_id: [u8; RUN_LEN],
+    /// Eight digits that tell one run of the gateway from another.
+    run_id: String,
     calls: AtomicU64,
     stopped: AtomicBool,
     runtime_trouble: AtomicBool,
@@ -68,7 +69,10 @@ impl Shared {
             limits,
             config: RwLock::new(Arc::new(config)),
             look_ups: LookUps::start()?,
-            run_id: random_run(),
+            run_id: format!(
+                "{:08x}",
+                std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) & 0xffff_ffff
+            ),
             calls: AtomicU64::new(1),
             stopped: AtomicBool::new(false),
             runtime_trouble: AtomicBool::new(false),
@@ -156,7 +160,7 @@ impl Shared {
     }
 
     fn next_request_id(&self) -> RequestId {
-        RequestId::new(self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
+        RequestId::new(&self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -164,22 +168,11 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
-/// Digits that tell one run of the gateway from another.
-const RUN_LEN: usize = 8;
-/// Those of the run, a dash and the longest number, in bytes.
-const LONGEST_ID: usize = RUN_LEN + 1 + 20;
-
-fn random_run() -> [u8; RUN_LEN] {
-    let mut random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    std::array::from_fn(|_| {
-        let digit = b"0123456789abcdef"[(random % 16) as usize];
-        random /= 16;
-        digit
-    })
-}
+/// The digits of the run, a dash and the longest number, in bytes.
+const LONGEST_ID: usize = 8 + 1 + 20;
 
 impl RequestId {
-    fn new(run: [u8; RUN_LEN], call: u64) -> Self {
+    fn new(run: &str, call: u64) -> Self {
         // From its end, and not through a formatter: every call gets one.
         let mut text = [b'-'; LONGEST_ID];
         let mut at = LONGEST_ID;
@@ -193,8 +186,9 @@ impl RequestId {
             }
         }
         let dash = at - 1;
-        text[dash - RUN_LEN..dash].copy_from_slice(&run);
-        Self(HeaderValue::from_bytes(&text[dash - RUN_LEN..]).unwrap_or_else(|_| HeaderValue::from(call)))
+        let start = dash - run.len();
+        text[start..dash].copy_from_slice(run.as_bytes());
+        Self(HeaderValue::from_bytes(&text[start..]).unwrap_or_else(|_| HeaderValue::from(call)))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -1,6 +1,6 @@
 //! `atthene activity`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use atthene_core::{Change, Clock, Core};
 
 use crate::args::ActivityArguments;
 use crate::blocking;
-use crate::out::{Failure, Out, Outcome, for_scripts};
+use crate::out::{Failure, Out, Outcome};
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments) -> Outcome {
@@ -35,21 +35,15 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments)
 
 /// JSON: one object a line, so that it can be read while it grows.
 fn print(out: &Out, rows: &[ActivityRow]) -> Outcome {
-    let mut to = std::io::stdout().lock();
-    for row in rows {
-        if out.is_json() {
-            serde_json::to_writer(&mut to, &for_scripts(row)?).map_err(std::io::Error::from)?;
-            writeln!(to)?;
+    let on_terminal = std::io::stdout().is_terminal();
+    rows.iter().try_for_each(|row| {
+        let (at, about) = (minute(row.at), about(row));
+        if on_terminal {
+            out.line(row, format_args!("{at}  {:6}  {:20}  {:12}  {about}", row.outcome, row.kind, row.actor))
         } else {
-            let (at, about) = (minute(row.at), about(row));
-            if to.is_terminal() {
-                writeln!(to, "{at}  {:6}  {:20}  {:12}  {about}", row.outcome, row.kind, row.actor)?;
-            } else {
-                writeln!(to, "{at}\t{}\t{}\t{}\t{about}", row.outcome, row.kind, row.actor)?;
-            }
+            out.line(row, format_args!("{at}\t{}\t{}\t{}\t{about}", row.outcome, row.kind, row.actor))
         }
-    }
-    Ok(to.flush()?)
+    })
 }
 
 /// What it was done to, as people call it.

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::activity::Span;
+use atthene_core::activity::{CallerView, Span};
 use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
 use atthene_core::{Core, Format};
 use serde_json::json;
@@ -127,10 +127,13 @@ async fn tell_who_stops(core: &Arc<Core>, out: &Out, id: &KeyId, name: &str) -> 
     let callers = blocking(core, move |core| core.usage.recent_callers(&asked)).await?;
     out.tell(format_args!("Every application that uses \"{name}\" is refused from this moment."));
     for caller in callers {
-        let name = if caller.program.is_empty() { caller.user_agent } else { caller.program };
-        out.tell(format_args!("  {name}, calls in the last 30 days: {}", caller.requests));
+        out.tell(format_args!("  {}, calls in the last 30 days: {}", name_of(&caller), caller.requests));
     }
     Ok(())
+}
+
+fn name_of(caller: &CallerView) -> &str {
+    if caller.program.is_empty() { &caller.user_agent } else { &caller.program }
 }
 
 /// Goes on only with a yes from the terminal.
@@ -161,10 +164,9 @@ async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
             .iter()
             .map(|program| {
                 let caller = &program.caller;
-                let name = if caller.program.is_empty() { &caller.user_agent } else { &caller.program };
                 let totals = program.totals;
                 vec![
-                    name.clone(),
+                    name_of(caller).to_owned(),
                     totals.answered.to_string(),
                     totals.failed.to_string(),
                     totals.refused.to_string(),

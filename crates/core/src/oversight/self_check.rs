@@ -122,10 +122,8 @@ impl Core {
 
     /// Whether anything that is set up has a secret.
     fn needs_secrets(&self) -> bool {
-        let none = |expected: Result<Vec<String>, Error>| expected.is_ok_and(|expected| expected.is_empty());
         self.settings.current().runtime_has_credential
-            || !none(self.integrations.expected_secrets())
-            || !none(self.connections.expected_secrets())
+            || !self.expected_secrets().is_ok_and(|expected| expected.is_empty())
     }
 
     /// Whether secrets can be had at all.

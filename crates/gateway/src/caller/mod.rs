@@ -108,7 +108,6 @@ impl Connection {
 }
 
 /// The thread that reads the process table: once for all connections that wait.
-#[derive(Clone)]
 pub(crate) struct LookUps(SyncSender<Arc<Connection>>);
 
 /// Connections that may wait; beyond these, callers are counted by their user agent.

@@ -1,6 +1,8 @@
 import type { Kind } from '../backend/backend'
 import { clockTime, dayOf, grouped } from '../time'
 
+const ms = (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`
+
 /** Every word that the page shows. A second language is a second file of this shape. */
 export const text = {
   app: 'ATTHENE Settings',
@@ -512,9 +514,8 @@ export const text = {
     gatewayTime: 'Gateway adds',
     runtimeTime: 'Agent runtime',
     lastUsed: 'Last used',
-    ms: (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
-    p99: (us: number) =>
-      `p50; p99 ${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`,
+    ms,
+    p99: (us: number) => `p50; p99 ${ms(us)}`,
     p99Hint: 'Half of the calls took the first figure or less, 99 of 100 the second.',
     notMeasured: 'nothing measured',
     summary: (span: string, answered: number, failed: number, refused: number) =>
