@@ -4,6 +4,6 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   plugins: [svelte(), svelteTesting()],
-  build: { target: 'safari16', modulePreload: false, assetsInlineLimit: 0 },
+  build: { target: 'safari16', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   test: { environment: 'jsdom', setupFiles: ['./src/test-setup.ts'] },
 })

@@ -5,18 +5,10 @@ import App from './App.svelte'
 import { aKey, anError, fakeBackend } from './lib/backend/fake'
 import { AppState } from './lib/state.svelte'
 
-// A canvas is beyond jsdom; the tests in the real window see the chart.
-vi.mock('uplot', () => ({
-  default: class {
-    static paths = {}
-    setData() {}
-    redraw() {}
-    destroy() {}
-  },
-}))
-
 function open(fake = fakeBackend()) {
-  render(App, { app: new AppState(fake.backend) })
+  const app = new AppState(fake.backend)
+  void app.start()
+  render(App, { app })
   return { ...fake, user: userEvent.setup() }
 }
 

@@ -65,19 +65,13 @@ export class AppState {
       : `http://127.0.0.1:${this.settings?.gateway_port ?? 8765}`
   }
 
-  /** Opens the app and follows it. Returns a function that stops following. */
-  start(): () => void {
-    const stop = this.backend.onChange((change) => this.#heard(change))
-    const clock = setInterval(() => (this.now = Date.now()), 5000)
+  /** Opens the app and follows it from now on. Settles when there is something to show. */
+  start(): Promise<void> {
+    this.backend.onChange((change) => this.#heard(change))
+    setInterval(() => (this.now = Date.now()), 5000)
     // Days run out without any news.
-    const minutes = setInterval(() => this.#attempt(() => this.#readAttention()), 60_000)
-    void this.open(() => this.backend.startUp())
-    return () => {
-      stop()
-      clearInterval(clock)
-      clearInterval(minutes)
-      clearTimeout(this.#usageTimer)
-    }
+    setInterval(() => this.#attempt(() => this.#readAttention()), 60_000)
+    return this.open(() => this.backend.startUp())
   }
 
   async open(attempt: () => Promise<AppInfo>) {

@@ -2,28 +2,31 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
 
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
-const exact = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' })
-const day = new Intl.DateTimeFormat('en', { dateStyle: 'medium' })
-const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
-const short = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' })
-const number = new Intl.NumberFormat('en')
+// Each loads tables of its own; the first page needs few of them.
+const relative = onceAsked(() => new Intl.RelativeTimeFormat('en', { numeric: 'auto' }))
+const exact = onceAsked(() => new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' }))
+const day = onceAsked(() => new Intl.DateTimeFormat('en', { dateStyle: 'medium' }))
+const clock = onceAsked(
+  () => new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }),
+)
+const short = onceAsked(() => new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' }))
+const number = onceAsked(() => new Intl.NumberFormat('en'))
 
 /** "3 minutes ago", "in 12 days". */
 export function ago(at: number, now: number): string {
   const ms = at - now
   const size = Math.abs(ms)
   if (size < MINUTE) return ms > 0 ? 'in a moment' : 'just now'
-  if (size < HOUR) return relative.format(Math.trunc(ms / MINUTE), 'minute')
-  if (size < DAY) return relative.format(Math.trunc(ms / HOUR), 'hour')
-  return relative.format(ms > 0 ? Math.ceil(ms / DAY) : Math.trunc(ms / DAY), 'day')
+  if (size < HOUR) return relative().format(Math.trunc(ms / MINUTE), 'minute')
+  if (size < DAY) return relative().format(Math.trunc(ms / HOUR), 'hour')
+  return relative().format(ms > 0 ? Math.ceil(ms / DAY) : Math.trunc(ms / DAY), 'day')
 }
 
-export const exactTime = (at: number) => exact.format(at)
-export const dayOf = (at: number) => day.format(at)
-export const shortDay = (at: number) => short.format(at)
-export const clockTime = (at: number) => clock.format(at)
-export const grouped = (value: number) => number.format(value)
+export const exactTime = (at: number) => exact().format(at)
+export const dayOf = (at: number) => day().format(at)
+export const shortDay = (at: number) => short().format(at)
+export const clockTime = (at: number) => clock().format(at)
+export const grouped = (value: number) => number().format(value)
 
 /** The last millisecond of the local day in an `<input type="date">`. */
 export function endOfDay(date: string): number | null {
@@ -43,4 +46,10 @@ export function dateInput(at: number): string {
   const date = new Date(at)
   const two = (value: number) => String(value).padStart(2, '0')
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+}
+
+/** Made when it is asked for, and kept. */
+function onceAsked<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
 }

@@ -18,7 +18,9 @@ vi.mock('uplot', () => ({
 }))
 
 function open(fake = fakeBackend()) {
-  render(App, { app: new AppState(fake.backend) })
+  const app = new AppState(fake.backend)
+  void app.start()
+  render(App, { app })
   return { ...fake, user: userEvent.setup() }
 }
 

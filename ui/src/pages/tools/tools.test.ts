@@ -7,10 +7,10 @@ import ToolsPage from './ToolsPage.svelte'
 
 async function open(fake = fakeBackend()) {
   const app = new AppState(fake.backend)
-  const stop = app.start()
-  await waitFor(() => expect(app.phase.name).toBe('ready'))
+  await app.start()
+  expect(app.phase.name).toBe('ready')
   render(ToolsPage, { app, onintegrations: () => {} })
-  return { ...fake, app, stop, user: userEvent.setup() }
+  return { ...fake, app, user: userEvent.setup() }
 }
 
 describe('the Tools page', () => {
