@@ -71,13 +71,18 @@ export class AppState {
     setInterval(() => (this.now = Date.now()), 5000)
     // Days run out without any news.
     setInterval(() => this.#attempt(() => this.#readAttention()), 60_000)
-    return this.open(() => this.backend.startUp())
+    // Every answer waits for the app to be open; none has to wait for another.
+    return this.#show(Promise.all([this.backend.startUp(), this.#readAll()]).then(([info]) => info))
   }
 
-  async open(attempt: () => Promise<AppInfo>) {
+  /** Tries once more to open the app. */
+  tryAgain(): Promise<void> {
+    return this.#show(this.backend.tryAgain().then((info) => this.#readAll().then(() => info)))
+  }
+
+  async #show(opening: Promise<AppInfo>) {
     try {
-      this.info = await attempt()
-      await this.#readAll()
+      this.info = await opening
       this.phase = { name: 'ready' }
       // Looks at everything; the page does not wait for it.
       this.#attempt(() => this.#readAttention())

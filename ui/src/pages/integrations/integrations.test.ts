@@ -7,7 +7,7 @@ import IntegrationsPage from './IntegrationsPage.svelte'
 
 async function open(fake = fakeBackend()) {
   const app = new AppState(fake.backend)
-  await app.open(() => fake.backend.startUp())
+  await app.start()
   render(IntegrationsPage, { app })
   return { ...fake, app, user: userEvent.setup() }
 }
