@@ -125,11 +125,12 @@ impl LookUps {
     }
 
     fn run(asked: &Receiver<Arc<Connection>>) {
+        let mut programs = platform::Programs::default();
         while let Ok(first) = asked.recv() {
             let waiting: Vec<Arc<Connection>> = std::iter::once(first).chain(asked.try_iter()).collect();
             let started = Instant::now();
             let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
-            for (connection, name) in waiting.iter().zip(platform::programs_of(&ends)) {
+            for (connection, name) in waiting.iter().zip(programs.of(&ends)) {
                 connection.found(name.unwrap_or_default().into());
             }
             // A flood of connections must not turn into a flood of these: half the time at most.

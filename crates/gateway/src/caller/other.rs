@@ -8,16 +8,23 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::{Ends, describe};
 
-/// The program at the first of the two ends, for each connection.
-pub(super) fn programs_of(connections: &[Ends]) -> Vec<Option<String>> {
-    let table = table();
-    let program = |(peer, local): &Ends| {
-        owner(&table, |socket| {
-            (socket.local_addr, socket.local_port) == (peer.ip(), peer.port())
-                && (socket.remote_addr, socket.remote_port) == (local.ip(), local.port())
-        })
-    };
-    connections.iter().map(program).collect()
+/// Finds programs.
+#[derive(Default)]
+pub(super) struct Programs;
+
+impl Programs {
+    /// The program at the first of the two ends, for each connection.
+    #[allow(clippy::unused_self, reason = "on Linux it remembers")]
+    pub(super) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
+        let table = table();
+        let program = |(peer, local): &Ends| {
+            owner(&table, |socket| {
+                (socket.local_addr, socket.local_port) == (peer.ip(), peer.port())
+                    && (socket.remote_addr, socket.remote_port) == (local.ip(), local.port())
+            })
+        };
+        connections.iter().map(program).collect()
+    }
 }
 
 pub(super) fn listener_on(port: u16) -> Option<String> {

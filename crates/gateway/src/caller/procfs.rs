@@ -1,53 +1,140 @@
-//! Linux: /proc says which socket belongs to which process.
+//! Linux: the kernel says which socket a connection has, /proc which process holds it.
 
+use std::collections::VecDeque;
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_sys::{Socket, SocketAddr};
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process};
 
 use super::{Ends, describe};
 
-/// The program at the first of the two ends, for each connection.
-pub(super) fn programs_of(connections: &[Ends]) -> Vec<Option<String>> {
+/// Processes that are looked at first.
+const REMEMBERED: usize = 8;
+
+/// Finds programs, and remembers which it found: most connections are of the same few.
+#[derive(Default)]
+pub(super) struct Programs {
+    /// The latest first.
+    found: VecDeque<i32>,
+}
+
+impl Programs {
+    /// The program at the first of the two ends, for each connection.
+    pub(super) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
+        let kernel = kernel();
+        let asked = |ends| kernel.as_ref().and_then(|kernel| inode(kernel, ends));
+        let mut inodes: Vec<Option<u64>> = connections.iter().map(asked).collect();
+        if inodes.contains(&None) {
+            look_in_table(connections, &mut inodes);
+        }
+        let owners = owners(&inodes, &self.found);
+        for (pid, _) in owners.iter().flatten() {
+            self.found.retain(|found| found != pid);
+            self.found.push_front(*pid);
+        }
+        self.found.truncate(REMEMBERED);
+        owners.into_iter().map(|owner| owner.and_then(|(_, name)| name)).collect()
+    }
+}
+
+/// Where the kernel answers questions about sockets (`sock_diag(7)`). It answers while it is
+/// asked: whatever is not there then will not come.
+fn kernel() -> Option<Socket> {
+    let socket = Socket::new(NETLINK_SOCK_DIAG).ok()?;
+    socket.connect(&SocketAddr::new(0, 0)).ok()?;
+    socket.set_non_blocking(true).ok()?;
+    Some(socket)
+}
+
+/// The caller's socket, asked for alone: the table of all takes the kernel milliseconds.
+fn inode(kernel: &Socket, (peer, local): &Ends) -> Option<u64> {
+    let request = InetRequest {
+        family: if peer.is_ipv4() { AF_INET } else { AF_INET6 },
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::all(),
+        // The caller's end has our two addresses the other way round. The cookie stands for any.
+        socket_id: SocketId {
+            source_port: peer.port(),
+            destination_port: local.port(),
+            source_address: peer.ip(),
+            destination_address: local.ip(),
+            interface_id: 0,
+            cookie: [0xff; 8],
+        },
+    };
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST;
+    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    kernel.send(&bytes, 0).ok()?;
+    let (answer, _) = kernel.recv_from_full().ok()?;
+    match NetlinkMessage::deserialize(&answer).ok()?.payload {
+        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => Some(response.header.inode.into()),
+        _ => None,
+    }
+}
+
+/// Fills in what a kernel without `sock_diag` did not say.
+fn look_in_table(connections: &[Ends], inodes: &mut [Option<u64>]) {
     let mut table = tcp().unwrap_or_default();
     if connections.iter().any(|(peer, _)| peer.is_ipv6()) {
         table.extend(tcp6().unwrap_or_default());
     }
-    // The caller's end is the entry that has our two addresses the other way round.
-    let inode = |(peer, local): &Ends| {
-        table
-            .iter()
-            .find(|entry| entry.local_address == *peer && entry.remote_address == *local)
-            .map(|entry| entry.inode)
-    };
-    owners(&connections.iter().map(inode).collect::<Vec<_>>())
+    for ((peer, local), inode) in connections.iter().zip(inodes) {
+        let held = |entry: &&TcpNetEntry| entry.local_address == *peer && entry.remote_address == *local;
+        *inode = inode.or_else(|| table.iter().find(held).map(|entry| entry.inode));
+    }
 }
 
 pub(super) fn listener_on(port: u16) -> Option<String> {
     let listens = |entry: &&TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
     let table = [tcp().unwrap_or_default(), tcp6().unwrap_or_default()].concat();
     let socket = table.iter().find(listens)?;
-    owners(&[Some(socket.inode)]).pop().flatten()
+    let (_, name) = owners(&[Some(socket.inode)], &VecDeque::new()).pop().flatten()?;
+    name
 }
 
-/// The process that holds each socket. The newest processes first: a caller that is about to
-/// end has just started.
-fn owners(inodes: &[Option<u64>]) -> Vec<Option<String>> {
+/// The process that holds each socket, and its name. First those that are known, then the
+/// newest: a caller that is about to end has just started.
+fn owners(inodes: &[Option<u64>], known: &VecDeque<i32>) -> Vec<Option<(i32, Option<String>)>> {
     let mut owners = vec![None; inodes.len()];
     let mut left = inodes.iter().flatten().count();
-    let mut pids: Vec<i32> = std::fs::read_dir("/proc")
-        .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
-        .unwrap_or_default();
-    pids.sort_unstable_by(|a, b| b.cmp(a));
-    for process in pids.into_iter().filter_map(|pid| Process::new(pid).ok()) {
-        if left == 0 {
-            break;
-        }
+    for process in known.iter().copied().chain(newest()).filter_map(|pid| Process::new(pid).ok()) {
         let Ok(files) = process.fd() else { continue };
+        let mut name = None;
         for file in files.flatten() {
+            if left == 0 {
+                return owners;
+            }
             let FDTarget::Socket(held) = file.target else { continue };
             let Some(at) = inodes.iter().position(|inode| *inode == Some(held)) else { continue };
-            owners[at] = process.cmdline().ok().and_then(|arguments| describe(&arguments));
-            left = left.saturating_sub(1);
+            // A socket that several hold is the first one's.
+            if owners[at].is_none() {
+                let name = name.get_or_insert_with(|| process.cmdline().ok().and_then(|line| describe(&line)));
+                owners[at] = Some((process.pid, name.clone()));
+                left -= 1;
+            }
         }
     }
     owners
+}
+
+/// All processes, the newest first; read when the first is asked for.
+fn newest() -> impl Iterator<Item = i32> {
+    std::iter::once_with(|| {
+        let mut pids: Vec<i32> = std::fs::read_dir("/proc")
+            .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+            .unwrap_or_default();
+        pids.sort_unstable_by(|a, b| b.cmp(a));
+        pids
+    })
+    .flatten()
 }

@@ -202,17 +202,24 @@ fn names_rebound_to_loopback_and_web_pages_are_refused() {
 fn the_calling_program_is_named() {
     let running = Running::start();
     let key = running.key(None);
-    let mut stream = running.connect();
-    let request = format!(
-        "GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nuser-agent: tests/1.0\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
-        key.expose()
-    );
-    stream.write_all(request.as_bytes()).expect("sends");
-    assert_eq!(Answer::read(&mut stream).status, 204);
-    let callers = eventually("the call to be counted", || {
-        Some(running.core.usage.recent_callers(&key.id()).expect("reads")).filter(|callers| !callers.is_empty())
-    });
-    assert_eq!(callers[0].user_agent, "tests/1.0");
-    // The caller is this very test.
-    assert!(callers[0].program.starts_with("it-"), "{callers:?}");
+    // The second is how Java calls: a socket for IPv6 that is told an IPv4 address.
+    for address in ["127.0.0.1", "::ffff:127.0.0.1", "::1"] {
+        let mut stream = match std::net::TcpStream::connect((address, running.port)) {
+            Ok(stream) => stream,
+            Err(_) if address.contains(':') => continue, // a machine without IPv6
+            Err(error) => panic!("{address}: {error}"),
+        };
+        let request = format!(
+            "GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nuser-agent: by {address}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            key.expose()
+        );
+        stream.write_all(request.as_bytes()).expect("sends");
+        assert_eq!(Answer::read(&mut stream).status, 204);
+        let caller = eventually("the call to be counted", || {
+            let callers = running.core.usage.recent_callers(&key.id()).expect("reads");
+            callers.into_iter().find(|caller| caller.user_agent == format!("by {address}"))
+        });
+        // The caller is this very test.
+        assert!(caller.program.starts_with("it-"), "{address}: {caller:?}");
+    }
 }
