@@ -12,11 +12,13 @@
 
 mod authority;
 mod common;
-mod connections;
 mod durability;
 mod integrations;
 mod lifecycle;
 mod oversight;
+mod refresh;
+mod sign_in;
 mod upkeep;
 mod usage;
 mod vaults;
+mod world;
