@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
+use atthene_core::UnixMs;
 use atthene_core::connections::{ConnectionId, Toolkit};
 use atthene_core::integrations::IntegrationId;
 use atthene_core::keys::KeyId;
 use atthene_core::microsoft::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// What [`crate::out::Failure`] ends with.
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused by a policy or by the keychain.";
+
 /// The one API key of your agents, and the Microsoft connections behind them.
 #[derive(Parser)]
-#[command(name = "atthene", version, propagate_version = true)]
+#[command(name = "atthene", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// The data folder, in place of the account's own (or `ATTHENE_DATA_DIR`).
     #[arg(long, global = true, value_name = "DIR")]
@@ -147,10 +152,10 @@ pub(crate) enum IntegrationCommand {
 
 #[derive(Args)]
 pub(crate) struct IntegrationFields {
-    /// What people call it.
+    /// What people call it. A new one needs this.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The Application (client) ID.
+    /// The Application (client) ID. A new one needs this.
     #[arg(long)]
     pub(crate) client_id: Option<String>,
     /// The directory (tenant): an id, a domain, `organizations`, `consumers` or `common`.
@@ -171,7 +176,10 @@ pub(crate) struct IntegrationFields {
     /// Forget the client secret.
     #[arg(long, conflicts_with = "secret_stdin")]
     pub(crate) remove_secret: bool,
-    /// Scopes, separated by spaces.
+    /// The client secret's last day, as Azure shows it: `2027-01-31`.
+    #[arg(long, value_name = "DATE", value_parser = crate::time::last_moment, conflicts_with = "remove_secret")]
+    pub(crate) secret_ends: Option<UnixMs>,
+    /// Scopes, separated by spaces. A new one needs this.
     #[arg(long)]
     pub(crate) scopes: Option<String>,
     /// How the answer comes back: `loopback`, `deep-link` or the https address of your page.
@@ -182,10 +190,22 @@ pub(crate) struct IntegrationFields {
 impl IntegrationFields {
     /// Whether none was named.
     pub(crate) fn are_empty(&self) -> bool {
-        let Self { name, client_id, tenant, cloud, authority, graph, secret_stdin, remove_secret, scopes, way_back } =
-            self;
+        let Self {
+            name,
+            client_id,
+            tenant,
+            cloud,
+            authority,
+            graph,
+            secret_stdin,
+            remove_secret,
+            secret_ends,
+            scopes,
+            way_back,
+        } = self;
         let texts = [name, client_id, tenant, authority, graph, scopes, way_back];
-        texts.iter().all(|text| text.is_none()) && cloud.is_none() && !secret_stdin && !remove_secret
+        let secret = *secret_stdin || *remove_secret || secret_ends.is_some();
+        texts.iter().all(|text| text.is_none()) && cloud.is_none() && !secret
     }
 }
 

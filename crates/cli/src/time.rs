@@ -16,11 +16,16 @@ pub(crate) fn expiry(text: &str) -> Result<Expiry, String> {
         // How many are too many is said by who knows it.
         return Ok(Expiry::Days { days: days.try_into().unwrap_or(u16::MAX) });
     }
-    let end_of_day = || -> Result<i64, jiff::Error> {
-        let day: Date = text.parse()?;
+    last_moment(text).map(|at| Expiry::At { at }).map_err(|_| HELP.into())
+}
+
+/// The last millisecond of a day here, written as `2027-01-31`.
+pub(crate) fn last_moment(day: &str) -> Result<UnixMs, String> {
+    let at = || -> Result<i64, jiff::Error> {
+        let day: Date = day.parse()?;
         Ok(day.tomorrow()?.to_zoned(TimeZone::system())?.timestamp().as_millisecond() - 1)
     };
-    end_of_day().map(|at| Expiry::At { at: UnixMs(at) }).map_err(|_| HELP.into())
+    at().map(UnixMs).map_err(|_| "a day, as in 2027-01-31".into())
 }
 
 const HELP: &str = "30d, 2027-01-31 or never";
@@ -63,7 +68,8 @@ mod tests {
         assert_eq!(expiry("30d"), Ok(Expiry::Days { days: 30 }));
         assert_eq!(expiry("99999999d"), Ok(Expiry::Days { days: u16::MAX }));
         assert_eq!(expiry("never"), Ok(Expiry::Never));
-        assert!(matches!(expiry("2027-01-31"), Ok(Expiry::At { .. })));
+        let Ok(Expiry::At { at }) = expiry("2027-01-31") else { panic!("no day") };
+        assert_eq!(minute(at), "2027-01-31 23:59");
         for wrong in ["", "d", "30", "-1d", "2027-02-30", "tomorrow"] {
             assert!(expiry(wrong).is_err(), "{wrong}");
         }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
@@ -18,6 +19,11 @@ impl Shell {
         shell
     }
 
+    /// Opens the encrypted file, once it is there.
+    fn passphrase(&self) -> PathBuf {
+        self.0.path().join("passphrase")
+    }
+
     fn run(&self, line: &str) -> String {
         self.run_with(line, "")
     }
@@ -30,6 +36,11 @@ impl Shell {
             .env("HOME", self.0.path())
             .env("ATTHENE_DATA_DIR", self.0.path().join("data"))
             .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+            .envs(
+                Some(self.passphrase())
+                    .filter(|path| path.exists())
+                    .map(|path| ("ATTHENE_VAULT_PASSPHRASE_FILE", path)),
+            )
             .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -204,6 +215,27 @@ fn settings_the_record_and_health() {
     });
 }
 
+// The passphrase is kept from other accounts as Unix does it.
+#[cfg(unix)]
+#[test]
+fn a_secret_has_a_last_day_and_the_next_one_another() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let shell = Shell::new();
+    let private = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(shell.passphrase());
+    private.expect("made").write_all(b"a passphrase of the test").expect("written");
+    assert!(shell.run("config set vault file").starts_with("exit 0"));
+    let add = "--json integration add --name Contoso --client-id 11111111-2222-3333-4444-555555555555 \
+               --tenant contoso.com --scopes User.Read --secret-stdin --secret-ends 2027-01-31";
+    let added = shell.run_with(add, "not~a~real~secret\n");
+    assert!(added.contains(r#""secret_expires_at": "2027-0"#), "{added}");
+    let at = added.find("microsoft-").expect("an id");
+    let id = &added[at..at + "microsoft-".len() + 6];
+    let renamed = shell.run(&format!("--json integration edit {id} --name Fabrikam"));
+    assert!(renamed.contains(r#""secret_expires_at": "2027-0"#), "{renamed}");
+    let replaced = shell.run_with(&format!("--json integration edit {id} --secret-stdin"), "another~one~of~none\n");
+    assert!(replaced.contains(r#""secret_expires_at": null"#), "{replaced}");
+}
+
 #[test]
 fn completions_and_the_manual_name_every_command() {
     let shell = Shell::new();
@@ -222,6 +254,8 @@ fn each_command_has_a_manual_page() {
     assert!(shell.run(&format!("man --dir {}", dir.display())).starts_with("exit 0"));
     let page = std::fs::read_to_string(dir.join("atthene-key-create.1")).expect("a page");
     assert!(page.contains("expires"), "{page}");
+    let page = std::fs::read_to_string(dir.join("atthene.1")).expect("a page");
+    assert!(page.contains("Exit codes"), "{page}");
 }
 
 #[test]

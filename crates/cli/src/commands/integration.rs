@@ -135,6 +135,10 @@ fn apply(draft: &mut Draft, fields: IntegrationFields) {
             tenant: fields.tenant.unwrap_or(tenant_before),
         };
     }
+    // A new secret has another last day, told or not.
+    if fields.secret_stdin || fields.secret_ends.is_some() {
+        draft.secret_expires_at = fields.secret_ends;
+    }
     if let Some(scopes) = fields.scopes {
         draft.scopes = scopes.split_whitespace().map(str::to_owned).collect();
     }
