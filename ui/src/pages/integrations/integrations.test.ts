@@ -98,6 +98,25 @@ describe('the form', () => {
     expect(screen.getByText('Web')).toBeVisible()
   })
 
+  test('a new secret does not end with the old one', async () => {
+    const fake = fakeBackend()
+    const stored = anIntegration({ secret: 'stored' })
+    fake.state.integrations = [stored]
+    const end = new Date(2027, 0, 31, 23, 59, 59, 999).getTime()
+    fake.backend.integrationDraft = async () => ({
+      ...(await fakeBackend().backend.freshIntegration()),
+      id: stored.id,
+      secret_expires_at: end,
+    })
+    const { user } = await open(fake)
+    await user.click(screen.getByRole('button', { name: `Edit ${stored.name}` }))
+    expect(await screen.findByLabelText(/last day/i)).toHaveValue('2027-01-31')
+    await user.click(screen.getByRole('button', { name: 'Replace' }))
+    expect(screen.getByLabelText(/last day/i)).toHaveValue('2027-01-31')
+    await user.type(screen.getByLabelText('Client secret'), 'planted')
+    expect(screen.getByLabelText(/last day/i)).toHaveValue('')
+  })
+
   test('sends the secret once and asks before it saves what Microsoft refuses', async () => {
     const saveIntegration = vi.fn(async () => anIntegration())
     const { user } = await openForm(
