@@ -1,12 +1,14 @@
-//! `cargo xtask run | test | bench`: everything from a fresh machine.
+//! `cargo xtask run | test | build | bench`: everything from a fresh machine.
 
 mod app;
 mod bench;
 mod desktop;
+mod load;
 mod packages;
 mod run;
 mod steps;
 mod test;
+mod tuned;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -24,6 +26,8 @@ enum Task {
     Run(run::Arguments),
     /// Everything that CI runs, with one closing count.
     Test(test::Arguments),
+    /// Build the app and the command to give to people: optimised for the calls that they answer.
+    Build,
     /// Measure, side by side with others, in one run.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -34,6 +38,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Run(arguments) => run::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Build => tuned::run(),
         Task::Bench(bench) => bench::run(&bench),
     }
 }

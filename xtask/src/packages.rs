@@ -16,6 +16,8 @@ pub enum For {
     Headless,
     /// The end-to-end tests.
     EndToEnd,
+    /// What calls are made with, to build for them.
+    Tuning,
     /// The gateways that the benchmark compares with.
     Bench,
 }
@@ -29,6 +31,7 @@ struct System {
     build: &'static [&'static str],
     headless: &'static [&'static str],
     end_to_end: &'static [&'static str],
+    tuning: &'static [&'static str],
     bench: &'static [&'static str],
 }
 
@@ -68,6 +71,7 @@ const DEBIAN: System = System {
         "nginx-light",
         "caddy",
     ],
+    tuning: &["nginx-light", "wrk"],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
 };
 
@@ -87,6 +91,7 @@ const FEDORA: System = System {
     headless: &["xorg-x11-server-Xvfb", "xorg-x11-xauth", "dbus-daemon", "ImageMagick", "dejavu-sans-fonts"],
     // Fedora builds WebKitWebDriver for GTK 4 only, so the end-to-end tests run on Debian.
     end_to_end: &[],
+    tuning: &["nginx", "wrk"],
     bench: &["nginx", "haproxy", "caddy", "wrk"],
 };
 
@@ -98,6 +103,8 @@ const ARCH: System = System {
     build: &["base-devel", "webkit2gtk-4.1", "gtk3", "librsvg", "libayatana-appindicator"],
     headless: &["xorg-server-xvfb", "xorg-xauth", "dbus", "imagemagick", "ttf-dejavu"],
     end_to_end: &["openbox", "wmctrl", "xclip", "libfaketime", "curl", "python"],
+    // wrk is not among its packages: builds are plain there.
+    tuning: &[],
     bench: &["nginx", "haproxy", "caddy"],
 };
 
@@ -134,6 +141,7 @@ pub fn ensure(what: For) -> Result<()> {
         For::Build => system.build,
         For::Headless => system.headless,
         For::EndToEnd => system.end_to_end,
+        For::Tuning => system.tuning,
         For::Bench => system.bench,
     };
     let missing: Vec<&str> = wanted.iter().copied().filter(|package| !system.has(package)).collect();
