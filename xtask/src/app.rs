@@ -18,9 +18,20 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
+/// What cargo builds for the app, its page inside.
+pub const APP: [&str; 4] = ["--package", "atthene-settings", "--features", "tauri/custom-protocol"];
+
+/// What cargo builds for the `atthene` command.
+pub const COMMAND: [&str; 2] = ["--package", "atthene-cli"];
+
 /// The file of a release build.
 pub fn release(path: &str) -> PathBuf {
-    target().join("release").join(format!("{path}{}", std::env::consts::EXE_SUFFIX))
+    program(&target().join("release"), path)
+}
+
+/// The file of a program in this folder.
+pub fn program(folder: &Path, path: &str) -> PathBuf {
+    folder.join(format!("{path}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Runs a command to its end; a failure is an error that names it.
@@ -83,7 +94,7 @@ pub fn build_app() -> Result<PathBuf> {
     packages::ensure(packages::For::Build)?;
     build_ui()?;
     say("building the app (about five minutes the first time)");
-    must(cargo().args(["build", "--release", "--package", "atthene-settings", "--features", "tauri/custom-protocol"]))?;
+    must(cargo().args(["build", "--release"]).args(APP))?;
     let app = release("atthene-settings");
     if !app.exists() {
         bail!("{} was not built", app.display());
@@ -94,7 +105,7 @@ pub fn build_app() -> Result<PathBuf> {
 /// Builds the `atthene` command as a release.
 pub fn build_command() -> Result<PathBuf> {
     say("building the command");
-    must(cargo().args(["build", "--release", "--package", "atthene-cli"]))?;
+    must(cargo().args(["build", "--release"]).args(COMMAND))?;
     Ok(release("atthene"))
 }
 

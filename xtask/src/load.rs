@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
@@ -56,6 +58,18 @@ pub fn nginx_head(dir: &Path, name: &str) -> String {
     )
 }
 
+/// Waits until something listens on the port.
+pub fn answers(port: u16) -> Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    bail!("nothing on port {port}")
+}
+
 /// An agent runtime that answers at once.
 pub fn runtime(dir: &Path) -> Result<Server> {
     let file = dir.join("runtime.conf");
@@ -67,7 +81,9 @@ pub fn runtime(dir: &Path) -> Result<Server> {
              location / {{ default_type application/json; return 200 '{{\"output\":\"hello from the agent\"}}'; }} }} }}"
         ),
     )?;
-    Server::start("nginx", &["-c", &file.display().to_string()], dir)
+    let server = Server::start("nginx", &["-c", &file.display().to_string()], dir)?;
+    answers(RUNTIME)?;
+    Ok(server)
 }
 
 /// `atthene serve` with a fresh key, which is returned.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::app::{build_ui, cargo, must, release, target};
+use crate::app::{APP, COMMAND, build_ui, cargo, must, program, target};
 use crate::steps::say;
 use crate::{load, packages};
 
@@ -18,17 +18,16 @@ const SECONDS: u64 = 8;
 pub fn run() -> Result<()> {
     packages::ensure(packages::For::Build)?;
     build_ui()?;
-    let folder =
-        build(&["--package", "atthene-settings", "--package", "atthene-cli", "--features", "tauri/custom-protocol"])?;
-    for program in ["atthene-settings", "atthene"] {
-        println!("{}", folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)).display());
+    let folder = build(&[&APP[..], &COMMAND[..]].concat())?;
+    for name in ["atthene-settings", "atthene"] {
+        println!("{}", program(&folder, name).display());
     }
     Ok(())
 }
 
 /// Builds the command alone.
 pub fn build_command() -> Result<PathBuf> {
-    Ok(build(&["--package", "atthene-cli"])?.join("atthene"))
+    Ok(program(&build(&COMMAND)?, "atthene"))
 }
 
 /// Builds what `selection` names, the command among it; returns the folder of the programs.
@@ -37,7 +36,7 @@ fn build(selection: &[&str]) -> Result<PathBuf> {
     let Some(merger) = merger()? else {
         say("a plain build: the calls that it is to be fast at can't be counted here");
         must(cargo().args(["build", "--release"]).args(selection))?;
-        return Ok(release(""));
+        return Ok(target().join("release"));
     };
     let host = rustc(&["--print", "host-tuple"])?;
     let folder = target().join("tuned");
@@ -54,7 +53,7 @@ fn build(selection: &[&str]) -> Result<PathBuf> {
         std::fs::remove_dir_all(&counts)?;
     }
     say(&format!("answering calls for {SECONDS} s"));
-    answer_calls(&counting.join(&host).join("release/atthene"))?;
+    answer_calls(&program(&counting.join(&host).join("release"), "atthene"))?;
     must(Command::new(merger).args(["merge", "--output"]).arg(&profile).arg(&counts))?;
     say("building for these calls");
     compile(&folder, format!("-Cprofile-use={}", profile.display()))?;

@@ -1,11 +1,9 @@
 //! The same upstream and load, straight and through five doors that each check one key.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{median, write_json};
 use crate::app::{cargo, must, root};
@@ -26,7 +24,7 @@ pub fn run(json: Option<&Path>) -> Result<()> {
     let (_gateway, key) = load::gateway(&atthene, dir.path())?;
     let _others = start_others(dir.path(), &key)?;
     for (name, port) in DOORS {
-        answers(port).with_context(|| format!("{name} does not listen"))?;
+        load::answers(port).with_context(|| format!("{name} does not listen"))?;
     }
 
     let script = load::script(dir.path(), &key)?;
@@ -88,17 +86,6 @@ fn start_others(dir: &Path, key: &str) -> Result<Vec<Server>> {
         Server::start("haproxy", &["-f", &haproxy, "-db"], dir)?,
         Server::start("caddy", &["run", "--adapter", "caddyfile", "--config", &caddy], dir)?,
     ])
-}
-
-fn answers(port: u16) -> Result<()> {
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(10) {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    bail!("nothing on port {port}")
 }
 
 /// criterion's estimate for one checked key.

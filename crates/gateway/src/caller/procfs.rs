@@ -1,7 +1,5 @@
 //! Linux: the kernel says which socket a connection has, /proc which process holds it.
 
-use std::collections::VecDeque;
-
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
@@ -20,7 +18,7 @@ const REMEMBERED: usize = 8;
 #[derive(Default)]
 pub(super) struct Programs {
     /// The latest first.
-    found: VecDeque<i32>,
+    found: Vec<i32>,
 }
 
 impl Programs {
@@ -35,7 +33,7 @@ impl Programs {
         let owners = owners(&inodes, &self.found);
         for (pid, _) in owners.iter().flatten() {
             self.found.retain(|found| found != pid);
-            self.found.push_front(*pid);
+            self.found.insert(0, *pid);
         }
         self.found.truncate(REMEMBERED);
         owners.into_iter().map(|owner| owner.and_then(|(_, name)| name)).collect()
@@ -98,16 +96,17 @@ pub(super) fn listener_on(port: u16) -> Option<String> {
     let listens = |entry: &&TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == port;
     let table = [tcp().unwrap_or_default(), tcp6().unwrap_or_default()].concat();
     let socket = table.iter().find(listens)?;
-    let (_, name) = owners(&[Some(socket.inode)], &VecDeque::new()).pop().flatten()?;
+    let (_, name) = owners(&[Some(socket.inode)], &[]).pop().flatten()?;
     name
 }
 
 /// The process that holds each socket, and its name. First those that are known, then the
 /// newest: a caller that is about to end has just started.
-fn owners(inodes: &[Option<u64>], known: &VecDeque<i32>) -> Vec<Option<(i32, Option<String>)>> {
+fn owners(inodes: &[Option<u64>], known: &[i32]) -> Vec<Option<(i32, Option<String>)>> {
     let mut owners = vec![None; inodes.len()];
     let mut left = inodes.iter().flatten().count();
-    for process in known.iter().copied().chain(newest()).filter_map(|pid| Process::new(pid).ok()) {
+    let others = newest().filter(|pid| !known.contains(pid));
+    for process in known.iter().copied().chain(others).filter_map(|pid| Process::new(pid).ok()) {
         let Ok(files) = process.fd() else { continue };
         let mut name = None;
         for file in files.flatten() {

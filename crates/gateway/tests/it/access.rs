@@ -5,7 +5,7 @@ use std::io::Write;
 use atthene_core::UnixMs;
 use atthene_core::keys::KeyText;
 
-use crate::common::{Answer, Running, eventually};
+use crate::common::{Answer, Running, connect_to, eventually};
 
 #[test]
 fn the_live_key_opens_and_the_built_in_agent_reports() {
@@ -204,7 +204,7 @@ fn the_calling_program_is_named() {
     let key = running.key(None);
     // The second is how Java calls: a socket for IPv6 that is told an IPv4 address.
     for address in ["127.0.0.1", "::ffff:127.0.0.1", "::1"] {
-        let mut stream = match std::net::TcpStream::connect((address, running.port)) {
+        let mut stream = match connect_to(address, running.port) {
             Ok(stream) => stream,
             Err(_) if address.contains(':') => continue, // a machine without IPv6
             Err(error) => panic!("{address}: {error}"),

@@ -102,10 +102,15 @@ impl Running {
 pub const EXECUTE: &str = "/api/amas/conversations/execute";
 
 pub fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    connect_to("127.0.0.1", port).expect("connects")
+}
+
+/// A connection on which nothing waits for ever.
+pub fn connect_to(address: &str, port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect((address, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
     stream.set_write_timeout(Some(Duration::from_secs(10))).expect("set");
-    stream
+    Ok(stream)
 }
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
