@@ -26,19 +26,22 @@ impl FromRequestParts<Arc<Shared>> for LiveKey {
 
 /// Lets the call in if it carries the live key; the meter learns whose it is, live or ended.
 pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, meter: &Meter) -> Result<LiveKey, Problem> {
-    let (outcome, holder) = match shared.core.keys.verify(bearer(headers)?).await {
-        Verdict::Valid(id) => (Ok(LiveKey(id.clone())), Some(id)),
-        Verdict::Refused(refusal, holder) => (Err(Problem::Key(refusal)), holder),
-    };
-    if let Some(holder) = holder {
-        meter.set_key(holder);
+    match shared.core.keys.verify(bearer(headers)?).await {
+        Verdict::Valid(id) if shared.is_stopped() => {
+            meter.set_key(id, None);
+            Err(Problem::Stopped)
+        }
+        Verdict::Valid(id) => {
+            meter.set_key(id.clone(), Some(shared.open_call()));
+            Ok(LiveKey(id))
+        }
+        Verdict::Refused(refusal, holder) => {
+            if let Some(holder) = holder {
+                meter.set_key(holder, None);
+            }
+            Err(Problem::Key(refusal))
+        }
     }
-    let key = outcome?;
-    if shared.is_stopped() {
-        return Err(Problem::Stopped);
-    }
-    meter.hold_open(shared.open_call());
-    Ok(key)
 }
 
 const SCHEME: &[u8] = b"Bearer ";

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{StatusCode, Uri, header};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -18,7 +19,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::auth::LiveKey;
-use crate::forward::{Inbound, Runtime};
+use crate::forward::Runtime;
 use crate::meter::Meter;
 use crate::problem::{Problem, ProblemBody};
 use crate::server::Shared;
@@ -147,34 +148,33 @@ pub(crate) async fn graph(
     _key: LiveKey,
     Extension(meter): Extension<Meter>,
     Path((id, _)): Path<(String, String)>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, Problem> {
     meter.leave_times_out();
     let id = known(&id)?;
-    *request.uri_mut() = graph_path(request.uri(), &id).ok_or(Problem::PathNotAllowed)?;
-    request.headers_mut().remove(header::COOKIE);
+    let (mut head, body) = request.into_parts();
+    head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
+    head.headers.remove(header::COOKIE);
     // A body can be sent once only; a call without one may be made again.
-    let again = http_body::Body::is_end_stream(request.body()).then(|| bare(&request));
+    let again = http_body::Body::is_end_stream(&body).then(|| head.clone());
     let started = Instant::now();
-    let path = request.uri().path().to_owned();
-    let method = request.method().clone();
 
     let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-    let mut answer = send(&shared, &fresh, request.map(Either::Right), &meter).await?;
+    let mut answer = send(&shared, &fresh, &mut head, body, &meter).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let challenge = claims_challenge(answer.headers());
         shared.core.connections.drop_access(&id, &fresh.token, challenge);
-        if let Some(request) = again {
+        if let Some(mut head) = again {
             let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-            answer = send(&shared, &fresh, request.map(Either::Right), &meter).await?;
+            answer = send(&shared, &fresh, &mut head, Body::empty(), &meter).await?;
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
     let (status, program) = (answer.status().as_u16(), meter.program().await);
     blocking(move || {
         let call = atthene_core::connections::GraphCall {
-            method: method.as_str(),
-            path: &path,
+            method: head.method.as_str(),
+            path: head.uri.path(),
             status,
             time: started.elapsed(),
             program: &program,
@@ -188,26 +188,18 @@ pub(crate) async fn graph(
 async fn send(
     shared: &Shared,
     fresh: &Fresh,
-    request: Request<Inbound>,
+    head: &mut Parts,
+    body: Body,
     meter: &Meter,
 ) -> Result<http::Response<Incoming>, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, request, largest, meter).await;
+    let sent = shared.forwarder()?.forward(&graph, head, Either::Right(body), largest, meter).await;
     sent.map_err(|problem| match problem {
         Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
         Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),
         other => other,
     })
-}
-
-/// The same call without its body.
-fn bare(request: &Request) -> Request {
-    let mut copy = Request::new(Body::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// What stands behind `/graph`, as it was written. The host comes from the connection alone;

@@ -1,13 +1,14 @@
 //! Passes a call on to the agent runtime, both bodies streamed.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -84,21 +85,19 @@ impl Forwarder {
         self.upstream.tidy();
     }
 
-    /// Sends the call on and returns the answer as its head arrives.
+    /// Sends the call on and returns the answer as its head arrives. Takes the headers.
     pub(crate) async fn forward(
         &self,
         runtime: &Runtime,
-        mut request: Request<Inbound>,
+        head: &mut Parts,
+        body: Inbound,
         largest_body: u64,
         meter: &Meter,
     ) -> Result<Response<Incoming>, Problem> {
-        if http_body::Body::size_hint(request.body()).lower() > largest_body {
+        if http_body::Body::size_hint(&body).lower() > largest_body {
             return Err(Problem::BodyTooLarge(largest_body / MIB));
         }
-        *request.uri_mut() = runtime.target(request.uri()).map_err(|_| Problem::NotFound)?;
-        *request.version_mut() = Version::HTTP_11;
-        request.extensions_mut().clear();
-        let headers = request.headers_mut();
+        let headers = &mut head.headers;
         drop_hop_by_hop(headers);
         // The caller's key ends here; the Host is the runtime's own.
         headers.remove(header::AUTHORIZATION);
@@ -107,10 +106,11 @@ impl Forwarder {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
         headers.insert(REQUEST_ID, meter.request_id().header());
-        let request = request.map(|body| Limited::new(body, largest_body, self.limits.body_pause, meter.clone()));
+        let target = runtime.target(&head.uri).map_err(|_| Problem::NotFound)?;
+        let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
 
         let asked = Instant::now();
-        let sent = self.upstream.send(&runtime.origin, asked, request);
+        let sent = pin!(self.upstream.send(&runtime.origin, asked, request(head, target, body)));
         let answered = meter.connection().patience.wait(asked, self.limits.runtime_head_time, sent).await;
         meter.set_runtime_time(asked.elapsed());
         let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
@@ -118,6 +118,15 @@ impl Forwarder {
         answer.extensions_mut().clear();
         Ok(answer)
     }
+}
+
+/// A request with the method and the headers of this head, which keeps none of them.
+pub(crate) fn request<B>(head: &mut Parts, uri: Uri, body: B) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = std::mem::take(&mut head.headers);
+    request
 }
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

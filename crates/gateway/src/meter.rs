@@ -10,7 +10,8 @@ use atthene_core::activity::{Call, Caller, Outcome, Trouble};
 use atthene_core::keys::KeyId;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Response, Uri};
+use http::Response;
+use http::request::Parts;
 use http_body::{Frame, SizeHint};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -49,27 +50,18 @@ struct State {
     open: Option<Arc<()>>,
 }
 
-/// What was called, kept until it is known whether it went well.
-#[derive(Clone)]
-pub(crate) struct Called {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-}
-
 const LONGEST_PATH: usize = 200;
 
-impl Called {
-    fn trouble(self, request_id: &RequestId, told: &Told) -> Trouble {
-        let path = self.uri.path();
-        // Whoever puts a key into the path must not find it in a list later.
-        let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
-        Trouble {
-            request_id: request_id.as_str().into(),
-            method: self.method.to_string(),
-            path: path.chars().take(LONGEST_PATH).collect(),
-            code: told.code,
-            detail: told.detail.to_string(),
-        }
+fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
+    let path = head.uri.path();
+    // Whoever puts a key into the path must not find it in a list later.
+    let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
+    Trouble {
+        request_id: request_id.as_str().into(),
+        method: head.method.to_string(),
+        path: path.chars().take(LONGEST_PATH).collect(),
+        code: told.code,
+        detail: told.detail.to_string(),
     }
 }
 
@@ -98,15 +90,13 @@ impl Meter {
         &self.0.connection
     }
 
-    /// The caller proved to hold this key, live or ended.
-    pub(crate) fn set_key(&self, key: KeyId) {
+    /// The caller proved to hold this key, live or ended. With `open` it is let in: the call is open
+    /// until its answer has left.
+    pub(crate) fn set_key(&self, key: KeyId, open: Option<Arc<()>>) {
         self.0.connection.look_up();
-        self.state().key = Some(key);
-    }
-
-    /// The call is let in; it is open until its answer has left.
-    pub(crate) fn hold_open(&self, open: Arc<()>) {
-        self.state().open = Some(open);
+        let mut state = self.state();
+        state.key = Some(key);
+        state.open = open;
     }
 
     /// How long the agent runtime took until its head arrived.
@@ -135,7 +125,7 @@ impl Meter {
     }
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
-    pub(crate) fn finish(self, called: Called, response: Response<Outbound>) -> Response<Measured> {
+    pub(crate) fn finish(self, head: &Parts, response: Response<Outbound>) -> Response<Measured> {
         let told = response.extensions().get::<Told>();
         {
             let mut state = self.state();
@@ -145,7 +135,7 @@ impl Meter {
                 Some(Told { code, refusal: true, .. }) => Outcome::Refused(code),
                 Some(_) => Outcome::Failed,
             });
-            state.trouble = told.map(|told| Box::new(called.trouble(&self.0.request_id, told)));
+            state.trouble = told.map(|told| Box::new(trouble(head, &self.0.request_id, told)));
         }
         response.map(|body| Measured { body, meter: self })
     }

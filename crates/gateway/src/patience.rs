@@ -1,7 +1,7 @@
 //! A limit on waiting, without a timer for each wait.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -18,8 +18,12 @@ impl Patience {
     ///
     /// The waits of a connection follow each other in its one task, which is the one that the timer
     /// wakes, and have the same limit: whenever the timer is due, no wait is over before.
-    pub(crate) async fn wait<W: Future>(&self, since: Instant, limit: Duration, work: W) -> Option<W::Output> {
-        let mut work = pin!(work);
+    pub(crate) async fn wait<W: Future>(
+        &self,
+        since: Instant,
+        limit: Duration,
+        mut work: Pin<&mut W>,
+    ) -> Option<W::Output> {
         poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(Some(done));
@@ -41,6 +45,8 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_mins(1);
@@ -50,12 +56,12 @@ mod tests {
         let patience = Patience::default();
         let now = || tokio::time::Instant::now().into_std();
         for _ in 0..3 {
-            let just_in_time = tokio::time::sleep(Duration::from_secs(59));
+            let just_in_time = pin!(tokio::time::sleep(Duration::from_secs(59)));
             assert_eq!(patience.wait(now(), LIMIT, just_in_time).await, Some(()));
         }
         let began = now();
-        assert_eq!(patience.wait(began, LIMIT, std::future::pending::<()>()).await, None);
+        assert_eq!(patience.wait(began, LIMIT, pin!(std::future::pending::<()>())).await, None);
         assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&(now() - began)));
-        assert_eq!(patience.wait(now(), LIMIT, std::future::ready(1)).await, Some(1));
+        assert_eq!(patience.wait(now(), LIMIT, pin!(std::future::ready(1))).await, Some(1));
     }
 }

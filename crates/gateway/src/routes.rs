@@ -8,6 +8,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
+use http::request::Parts;
 use http::{Method, StatusCode, header};
 use http_body_util::{BodyExt, Either};
 use utoipa::OpenApi;
@@ -110,20 +111,25 @@ pub(crate) fn is_for_agents(path: &str) -> bool {
 pub(crate) async fn agents(
     shared: &Arc<Shared>,
     meter: &Meter,
-    request: Request<Inbound>,
+    head: &mut Parts,
+    body: Inbound,
 ) -> Result<http::Response<Outbound>, Problem> {
-    let execute_asked = request.uri().path() == EXECUTE;
-    if execute_asked && request.method() != Method::POST {
+    let execute_asked = head.uri.path() == EXECUTE;
+    if execute_asked && head.method != Method::POST {
         return Err(Problem::MethodNotAllowed);
     }
-    let key = auth::check(request.headers(), shared, meter).await?;
+    let key = auth::check(&head.headers, shared, meter).await?;
     let config = shared.config();
     match &config.runtime {
-        Some(Ok(runtime)) => Ok(shared.forward(runtime, request, config.largest_body, meter).await?.map(Either::Left)),
+        Some(Ok(runtime)) => {
+            let answer = shared.forwarder()?.forward(runtime, head, body, config.largest_body, meter).await;
+            shared.runtime_answered(&answer);
+            Ok(answer?.map(Either::Left))
+        }
         Some(Err(problem)) => Err(problem.clone()),
         None if execute_asked => {
             // Apart from calls to the runtime, which are moved about while they are small.
-            let answered = Box::pin(execute(shared, key, meter, config.largest_body, request.into_body()));
+            let answered = Box::pin(execute(shared, key, meter, config.largest_body, body));
             Ok(answered.await?.map(Either::Right))
         }
         None => Err(Problem::NoAgentRuntime),
@@ -136,7 +142,8 @@ async fn through_router(
     Extension(meter): Extension<Meter>,
     request: Request,
 ) -> Result<Response, Problem> {
-    Ok(agents(&shared, &meter, request.map(Either::Right)).await?.map(Body::new))
+    let (mut head, body) = request.into_parts();
+    Ok(agents(&shared, &meter, &mut head, Either::Right(body)).await?.map(Body::new))
 }
 
 /// Check a key for a proxy.

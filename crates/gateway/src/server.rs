@@ -12,6 +12,7 @@ use atthene_core::Core;
 use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -24,10 +25,10 @@ use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
 use crate::caller::{Connection, LookUps};
-use crate::forward::{Forwarder, Inbound, REQUEST_ID, Runtime};
+use crate::forward::{self, Forwarder, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
-use crate::meter::{Called, Measured, Meter, Outbound};
+use crate::meter::{Measured, Meter, Outbound};
 use crate::open::Open;
 use crate::problem::{Problem, Untold};
 use crate::routes;
@@ -112,24 +113,19 @@ impl Shared {
         }
     }
 
-    /// Sends a call on to the agent runtime, and remembers whether that could be reached.
-    pub(crate) async fn forward(
-        &self,
-        runtime: &Runtime,
-        request: Request<Inbound>,
-        largest_body: u64,
-        meter: &Meter,
-    ) -> Result<Response<Incoming>, Problem> {
-        let answer = self.forwarder()?.forward(runtime, request, largest_body, meter).await;
-        match &answer {
-            Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
+    /// Remembers whether the agent runtime could be reached.
+    pub(crate) fn runtime_answered(&self, answer: &Result<Response<Incoming>, Problem>) {
+        match answer {
+            Ok(_) if self.runtime_trouble.load(Ordering::Relaxed) => {
+                self.runtime_trouble.store(false, Ordering::Relaxed);
+                self.core.signals.runtime_seen(Ok(()));
+            }
             Err(Problem::RuntimeUnreachable(reason)) => {
                 self.runtime_trouble.store(true, Ordering::Relaxed);
                 self.core.signals.runtime_seen(Err(reason.to_string()));
             }
             _ => {}
         }
-        answer
     }
 
     pub(crate) fn set_config(&self, config: Config) {
@@ -282,27 +278,28 @@ async fn refuse(stream: TcpStream) {
 
 async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Result<Response<Measured>, Infallible> {
     let request_id = connection.shared.next_request_id();
-    let user_agent = connection.user_agent(request.headers().get(header::USER_AGENT));
+    // The head stays here: it is large, and moving it from one to the next takes time.
+    let (mut head, body) = request.into_parts();
+    let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
     let meter = Meter::start(connection, user_agent, request_id.clone());
-    let called = Called { method: request.method().clone(), uri: request.uri().clone() };
     // A panic while one call is served must not end the others.
-    let answered = AssertUnwindSafe(answer(request, &meter)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(&mut head, body, &meter)).catch_unwind().await;
     let mut response = answered
         .unwrap_or(Err(Problem::Internal))
         .unwrap_or_else(|problem| problem.respond(request_id.as_str()).map(Either::Right));
     response.headers_mut().insert(REQUEST_ID, request_id.header());
     meter.connection().settle().await;
-    Ok(meter.finish(called, response))
+    Ok(meter.finish(&head, response))
 }
 
-async fn answer(request: Request<Incoming>, meter: &Meter) -> Result<Response<Outbound>, Problem> {
-    guard::check(request.uri(), request.headers())?;
+async fn answer(head: &mut Parts, body: Incoming, meter: &Meter) -> Result<Response<Outbound>, Problem> {
+    guard::check(&head.uri, &head.headers)?;
     let connection = meter.connection();
     // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
-    if routes::is_for_agents(request.uri().path()) {
-        return routes::agents(&connection.shared, meter, request.map(Either::Left)).await;
+    if routes::is_for_agents(head.uri.path()) {
+        return routes::agents(&connection.shared, meter, head, Either::Left(body)).await;
     }
-    let mut request = request.map(Body::new);
+    let mut request = forward::request(head, head.uri.clone(), Body::new(body));
     request.extensions_mut().insert(meter.clone());
     let mut response = match connection.router.clone().oneshot(request).await {
         Ok(response) => response,
