@@ -122,9 +122,7 @@ pub(crate) async fn agents(
     let config = shared.config();
     match &config.runtime {
         Some(Ok(runtime)) => {
-            let answer = shared.forwarder()?.forward(runtime, head, body, config.largest_body, meter).await;
-            shared.runtime_answered(&answer);
-            Ok(answer?.map(Either::Left))
+            Ok(shared.forward(runtime, head, body, config.largest_body, meter).await?.map(Either::Left))
         }
         Some(Err(problem)) => Err(problem.clone()),
         None if execute_asked => {

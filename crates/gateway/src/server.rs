@@ -25,7 +25,7 @@ use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
 use crate::caller::{Connection, LookUps};
-use crate::forward::{self, Forwarder, REQUEST_ID, Runtime};
+use crate::forward::{self, Forwarder, Inbound, REQUEST_ID, Runtime};
 use crate::guard;
 use crate::limits::Limits;
 use crate::meter::{Measured, Meter, Outbound};
@@ -113,19 +113,25 @@ impl Shared {
         }
     }
 
-    /// Remembers whether the agent runtime could be reached.
-    pub(crate) fn runtime_answered(&self, answer: &Result<Response<Incoming>, Problem>) {
-        match answer {
-            Ok(_) if self.runtime_trouble.load(Ordering::Relaxed) => {
-                self.runtime_trouble.store(false, Ordering::Relaxed);
-                self.core.signals.runtime_seen(Ok(()));
-            }
+    /// Sends a call on to the agent runtime, and remembers whether that could be reached.
+    pub(crate) async fn forward(
+        &self,
+        runtime: &Runtime,
+        head: &mut Parts,
+        body: Inbound,
+        largest_body: u64,
+        meter: &Meter,
+    ) -> Result<Response<Incoming>, Problem> {
+        let answer = self.forwarder()?.forward(runtime, head, body, largest_body, meter).await;
+        match &answer {
+            Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::RuntimeUnreachable(reason)) => {
                 self.runtime_trouble.store(true, Ordering::Relaxed);
                 self.core.signals.runtime_seen(Err(reason.to_string()));
             }
             _ => {}
         }
+        answer
     }
 
     pub(crate) fn set_config(&self, config: Config) {
@@ -278,7 +284,7 @@ async fn refuse(stream: TcpStream) {
 
 async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Result<Response<Measured>, Infallible> {
     let request_id = connection.shared.next_request_id();
-    // The head stays here: it is large, and moving it from one to the next takes time.
+    // The head stays here: its method and path are told of a call that went wrong.
     let (mut head, body) = request.into_parts();
     let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
     let meter = Meter::start(connection, user_agent, request_id.clone());
