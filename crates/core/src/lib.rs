@@ -14,6 +14,7 @@ pub mod microsoft;
 mod network;
 pub mod oversight;
 mod policy;
+mod profile_secret;
 mod runtime;
 mod secrets;
 mod settings;
@@ -33,8 +34,9 @@ pub use error::{Code, Error, ErrorView, StoreError};
 pub use export::Format;
 pub use microsoft::checked_link;
 pub use policy::{MicrosoftPolicy, Policy};
+pub use profile_secret::{ProfileSecret, Proof};
 pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme};
-pub use store::DATABASE_FILE;
+pub use store::{DATABASE_FILE, DATABASE_FORMAT};
 
 use activity::{Activity, Recorder, Usage};
 use connections::Connections;
@@ -147,6 +149,11 @@ impl Core {
     /// The broadcast that tells what changed.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// The secret that this profile was born with: it makes keys, and proves who serves.
+    pub fn profile_secret(&self) -> &ProfileSecret {
+        self.store.secret()
     }
 
     /// Tells the data folder of this process apart from others.

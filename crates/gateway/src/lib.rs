@@ -17,6 +17,7 @@ mod problem;
 mod routes;
 mod server;
 mod sign_in;
+mod unserved;
 mod upstream;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

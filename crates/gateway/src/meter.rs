@@ -66,8 +66,9 @@ fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
 }
 
 impl Meter {
-    pub(crate) fn start(connection: Arc<Connection>, user_agent: Arc<str>, request_id: RequestId) -> Self {
-        connection.link.call_began();
+    pub(crate) fn start(connection: Arc<Connection>, user_agent: Arc<str>, number: u64) -> Self {
+        connection.link.call_began(number);
+        let request_id = connection.shared.request_id(number);
         Self(Arc::new(Reading {
             connection,
             user_agent,
@@ -94,6 +95,9 @@ impl Meter {
     /// until its answer has left.
     pub(crate) fn set_key(&self, key: KeyId, open: Option<Arc<()>>) {
         self.0.connection.look_up();
+        if open.is_some() {
+            self.0.connection.link.trust();
+        }
         let mut state = self.state();
         state.key = Some(key);
         state.open = open;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -30,15 +30,26 @@ enum Order {
 pub(crate) struct Link {
     begun: AtomicU32,
     ended: AtomicU32,
+    /// The number of its latest call, or of the latest of all when it was accepted: the lower, the
+    /// longer it has been quiet. Calls are numbered anyway; asking a clock would cost each of them.
+    latest: AtomicU64,
+    /// Whether a call on it has held the live key.
+    trusted: AtomicBool,
     /// The latest [`Order`]; zero where there was none.
     order: AtomicU8,
     waker: AtomicWaker,
 }
 
 impl Link {
-    /// A call has come.
-    pub(crate) fn call_began(&self) {
+    /// The call of this number has come.
+    pub(crate) fn call_began(&self, number: u64) {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        self.latest.store(number, Ordering::Relaxed);
+    }
+
+    /// A call held the live key.
+    pub(crate) fn trust(&self) {
+        self.trusted.store(true, Ordering::Relaxed);
     }
 
     /// Its answer has left, or nobody waits for it any more.
@@ -78,6 +89,19 @@ struct Table {
     open: HashMap<u64, Seen>,
 }
 
+impl Table {
+    fn quietest(&self) -> Option<u64> {
+        let quiet = self.open.iter().filter(|(_, seen)| {
+            let (begun, ended) = seen.link.calls();
+            begun == ended
+        });
+        let rank = |number: &u64, link: &Link| {
+            (link.trusted.load(Ordering::Relaxed), link.latest.load(Ordering::Relaxed), *number)
+        };
+        quiet.min_by_key(|(number, seen)| rank(number, &seen.link)).map(|(number, _)| *number)
+    }
+}
+
 /// The open connections.
 pub(crate) struct Open {
     most: usize,
@@ -91,15 +115,20 @@ impl Open {
         Arc::new(Self { most, table: Mutex::default(), none_left: Notify::new() })
     }
 
-    /// A place for one more; `None` where all are taken.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// A place for one more, accepted after the call of this number. Where all are taken, the
+    /// connection without a call that was quiet the longest makes room, one that never held the live
+    /// key first; `None` where all have calls under way.
+    pub(crate) fn admit(self: &Arc<Self>, latest: u64) -> Option<Place> {
         let mut table = self.table();
         if table.open.len() >= self.most {
-            return None;
+            let quietest = table.quietest()?;
+            if let Some(seen) = table.open.remove(&quietest) {
+                seen.link.tell(Order::Cut);
+            }
         }
         let number = table.next;
         table.next += 1;
-        let link = Arc::<Link>::default();
+        let link = Arc::new(Link { latest: AtomicU64::new(latest), ..Link::default() });
         table.open.insert(number, Seen { link: link.clone(), calls: None, quiet: 0 });
         Some(Place { open: self.clone(), number, link })
     }
@@ -157,21 +186,20 @@ impl Place {
         self.link.clone()
     }
 
-    /// Sees the connection to its end, or to the moment that it is cut.
-    pub(crate) async fn hold(self, served: impl GracefulConnection) {
+    /// Sees the connection to its end, or to the moment that it is cut; tells how it broke.
+    pub(crate) async fn hold<C: GracefulConnection>(self, served: C) -> Result<(), C::Error> {
         let mut served = pin!(served);
         poll_fn(|context| {
             self.link.waker.register(context.waker());
             if self.link.was_told(Order::Cut) {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
             if self.link.was_told(Order::Finish) {
                 served.as_mut().graceful_shutdown();
             }
-            // Broken connections are the caller's affair.
-            served.as_mut().poll(context).map(drop)
+            served.as_mut().poll(context)
         })
-        .await;
+        .await
     }
 }
 
@@ -194,15 +222,36 @@ mod tests {
     }
 
     #[test]
+    fn the_quietest_makes_room_and_one_with_the_key_or_a_call_last() {
+        let open = Open::new(4);
+        let [trusted, busy, quiet, later] = [1, 2, 3, 4].map(|latest| open.admit(latest).expect("a place"));
+        trusted.link.trust();
+        busy.link.call_began(5);
+        quiet.link.call_began(6);
+        quiet.link.call_ended();
+        // In this order they make room: no key and quiet the longest, then the next one, then the key's.
+        let first = open.admit(7).expect("a place");
+        assert!(cut(&later) && !cut(&quiet) && !cut(&trusted) && !cut(&busy));
+        first.link.call_began(8);
+        let second = open.admit(8).expect("a place");
+        assert!(cut(&quiet) && !cut(&trusted) && !cut(&busy) && !cut(&first));
+        second.link.call_began(9);
+        let third = open.admit(9).expect("a place");
+        assert!(cut(&trusted) && !cut(&busy));
+        third.link.call_began(10);
+        assert!(open.admit(10).is_none(), "all have calls under way");
+        drop((later, quiet, trusted));
+        assert!(open.admit(10).is_none(), "the place of one that was cut was given on already");
+    }
+
+    #[test]
     fn a_connection_without_a_call_is_cut_at_the_third_look() {
         let open = Open::new(3);
-        let (quiet, busy, waiting) = (open.admit(), open.admit(), open.admit());
-        let (quiet, busy, waiting) = (quiet.expect("a place"), busy.expect("a place"), waiting.expect("a place"));
-        assert!(open.admit().is_none());
-        waiting.link.call_began();
+        let [quiet, busy, waiting] = [0; 3].map(|latest| open.admit(latest).expect("a place"));
+        waiting.link.call_began(1);
         for _ in 0..5 {
             assert!(!cut(&busy) && !cut(&waiting));
-            busy.link.call_began();
+            busy.link.call_began(2);
             busy.link.call_ended();
             open.look();
         }
@@ -214,15 +263,13 @@ mod tests {
         assert!(!cut(&waiting));
         open.look();
         assert!(cut(&waiting));
-        drop(quiet);
-        assert!(open.admit().is_some());
     }
 
     #[tokio::test]
     async fn all_have_ended_when_they_have_finished() {
         let open = Open::new(2);
         open.finish().await;
-        let (one, other) = (open.admit().expect("a place"), open.admit().expect("a place"));
+        let (one, other) = (open.admit(0).expect("a place"), open.admit(0).expect("a place"));
         let finish = tokio::spawn({
             let open = open.clone();
             async move { open.finish().await }

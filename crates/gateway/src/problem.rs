@@ -24,6 +24,8 @@ pub(crate) enum Problem {
     ForbiddenOrigin,
     /// An administrator has stopped everything.
     Stopped,
+    /// Every place is taken by a call under way.
+    TooManyConnections,
     /// No such route.
     NotFound,
     /// The route exists, the method doesn't.
@@ -98,6 +100,7 @@ impl Problem {
             Self::ForbiddenHost => "forbidden_host",
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::Stopped => "stopped",
+            Self::TooManyConnections => "too_many_connections",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
@@ -121,7 +124,7 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::Stopped
-            | Self::Key(Refusal::Busy)
+            | Self::TooManyConnections
             | Self::NoAgentRuntime
             | Self::CredentialUnavailable(_)
             | Self::ConnectionWaiting(_)
@@ -148,10 +151,10 @@ impl Problem {
             Self::Key(Refusal::Ended(Ending::Expired)) => "API key expired",
             Self::Key(Refusal::Ended(Ending::Replaced)) => "API key replaced",
             Self::Key(Refusal::Ended(Ending::Revoked)) => "API key revoked",
-            Self::Key(Refusal::Busy) => "Too many keys to check",
             Self::ForbiddenHost => "Host not allowed",
             Self::ForbiddenOrigin => "Web pages not allowed",
             Self::Stopped => "Everything is stopped",
+            Self::TooManyConnections => "Too many calls at a time",
             Self::NotFound => "No such route",
             Self::MethodNotAllowed => "Method not allowed",
             Self::BadRequest(_) => "Request not understood",
@@ -181,8 +184,8 @@ impl Problem {
             Self::Key(Refusal::Malformed(Malformed::Shape)) => {
                 "This is not a key of ATTHENE Settings: one starts with 'atk_' and has 64 characters. Copy it again, whole.".into()
             }
-            Self::Key(Refusal::Malformed(Malformed::Checksum)) => {
-                "The key was mistyped or cut: its checksum is wrong. Copy it again, whole.".into()
+            Self::Key(Refusal::Malformed(Malformed::Check)) => {
+                "The key was mistyped, or made by another machine or an earlier version. Copy the live key of this machine again, whole.".into()
             }
             Self::Key(Refusal::Unknown) => {
                 "No such key here. Check that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
@@ -196,7 +199,6 @@ impl Problem {
             Self::Key(Refusal::Ended(Ending::Revoked)) => {
                 "This key was revoked by an administrator. Ask for a new one.".into()
             }
-            Self::Key(Refusal::Busy) => "The gateway is checking other keys at this moment. Try again in a second.".into(),
             Self::ForbiddenHost => {
                 "The gateway answers only to localhost, 127.0.0.1 and [::1]. Put a reverse proxy in front of it to use another name.".into()
             }
@@ -205,6 +207,9 @@ impl Problem {
             }
             Self::Stopped => {
                 "An administrator has stopped all calls of this machine's agents. They go on when the administrator lets them.".into()
+            }
+            Self::TooManyConnections => {
+                "As many calls are under way as the gateway takes at a time. Try again in a second, or keep connections open for several calls.".into()
             }
             Self::NotFound => "The routes are listed at /openapi.json.".into(),
             Self::MethodNotAllowed => "The methods of this route are listed at /openapi.json.".into(),
@@ -258,21 +263,25 @@ impl Problem {
         Some(HeaderValue::from_static(words))
     }
 
-    /// The answer for the call with this id.
-    pub(crate) fn respond(&self, request_id: &str) -> Response {
-        let status = self.status();
-        let detail = self.detail();
+    /// The body of the answer for the call with this id, and its detail.
+    pub(crate) fn body(&self, request_id: &str) -> (Vec<u8>, Arc<str>) {
+        let detail: Arc<str> = self.detail().into();
         let body = ProblemBody {
             r#type: format!("urn:atthene:problem:{}", self.code()),
             title: self.title().into(),
-            status: status.as_u16(),
-            detail: detail.clone(),
+            status: self.status().as_u16(),
+            detail: detail.to_string(),
             code: self.code().into(),
             request_id: request_id.into(),
         };
-        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        (serde_json::to_vec(&body).unwrap_or_default(), detail)
+    }
+
+    /// The answer for the call with this id.
+    pub(crate) fn respond(&self, request_id: &str) -> Response {
+        let (bytes, detail) = self.body(request_id);
         let mut response = Response::new(Body::from(bytes));
-        *response.status_mut() = status;
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -280,7 +289,7 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         let retry_after = match self {
-            Self::Key(Refusal::Busy) => Some("1"),
+            Self::TooManyConnections => Some("1"),
             Self::ConnectionWaiting(_) => Some("15"),
             _ => None,
         };
@@ -295,8 +304,9 @@ impl Problem {
                 | Self::ForbiddenHost
                 | Self::ForbiddenOrigin
                 | Self::Stopped
+                | Self::TooManyConnections
         );
-        response.extensions_mut().insert(Told { code: self.code(), refusal, detail: detail.into() });
+        response.extensions_mut().insert(Told { code: self.code(), refusal, detail });
         response
     }
 }

@@ -57,7 +57,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     router
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
-        // Envoy's ext_authz appends the path of that call.
+        // Envoy's ext_authz appends the path of that call, which may be the root.
+        .route("/auth/verify/", any(verify_get))
         .route("/auth/verify/{*call}", any(verify_get))
         .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
         .route("/api/amas/{*rest}", any(through_router))
@@ -80,7 +81,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "no_agent_runtime, credential_unavailable, or busy with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "no_agent_runtime, credential_unavailable, or too_many_connections with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "runtime_timeout", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
@@ -152,12 +153,13 @@ async fn through_router(
     path = "/auth/verify",
     security(("api_key" = [])),
     responses(
-        (status = 204, description = "The key is live"),
+        (status = 200, description = "The key is live"),
         (status = 401, description = "It is not; the code says why", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 async fn verify_get(_key: LiveKey) -> StatusCode {
-    StatusCode::NO_CONTENT
+    // Envoy's ext_authz takes no other status for a yes.
+    StatusCode::OK
 }
 
 /// Liveness.

@@ -32,6 +32,7 @@ use crate::meter::{Measured, Meter, Outbound};
 use crate::open::Open;
 use crate::problem::{Problem, Untold};
 use crate::routes;
+use crate::unserved::{self, Unserved};
 
 /// What calls are served with; replaced whole when settings change.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     calls: AtomicU64,
     stopped: AtomicBool,
     runtime_trouble: AtomicBool,
+    unserved: Unserved,
     /// Cuts every connection each time that it changes.
     cut: watch::Sender<()>,
     /// Calls to agents and connections that are open now.
@@ -77,6 +79,7 @@ impl Shared {
             calls: AtomicU64::new(1),
             stopped: AtomicBool::new(false),
             runtime_trouble: AtomicBool::new(false),
+            unserved: Unserved::default(),
             cut: watch::Sender::new(()),
             open_calls: Arc::default(),
         })
@@ -161,8 +164,17 @@ impl Shared {
         self.stopped.store(false, Ordering::Release);
     }
 
-    fn next_request_id(&self) -> RequestId {
-        RequestId::new(&self.run_id, self.calls.fetch_add(1, Ordering::Relaxed))
+    /// The number of the next call.
+    fn number_call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_request_id(&self) -> RequestId {
+        self.request_id(self.number_call())
+    }
+
+    pub(crate) fn request_id(&self, call: u64) -> RequestId {
+        RequestId::new(&self.run_id, call)
     }
 }
 
@@ -217,7 +229,7 @@ pub(crate) async fn serve(
     let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
     // Heads that never end are found by the looks.
-    builder.header_read_timeout(None).max_buf_size(limits.head_bytes).pipeline_flush(true);
+    builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
     loop {
         let (stream, peer) = tokio::select! {
             biased;
@@ -233,8 +245,8 @@ pub(crate) async fn serve(
             }
             accepted = accept(&listeners) => accepted,
         };
-        let Some(place) = open.admit() else {
-            tokio::spawn(refuse(stream));
+        let Some(place) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
+            tokio::spawn(unserved::refuse(stream, shared.clone()));
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
@@ -242,7 +254,13 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         let connection = Arc::new(Connection::new((peer, local), place.link(), shared.clone(), router.clone()));
         let service = service_fn(move |request| handle(request, connection.clone()));
-        tokio::spawn(place.hold(builder.serve_connection(TokioIo::new(stream), service)));
+        let served = place.hold(builder.serve_connection(TokioIo::new(stream), service));
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                shared.unserved.broke(&shared.core, &error);
+            }
+        });
     }
     drop(listeners);
     let rest = tokio::spawn(async move {
@@ -273,27 +291,18 @@ async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// All places are taken: says so in bytes, without a place.
-async fn refuse(stream: TcpStream) {
-    const FULL: &[u8] =
-        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    if stream.writable().await.is_ok() {
-        let _ = stream.try_write(FULL);
-    }
-}
-
 async fn handle(request: Request<Incoming>, connection: Arc<Connection>) -> Result<Response<Measured>, Infallible> {
-    let request_id = connection.shared.next_request_id();
+    let number = connection.shared.number_call();
     // The head stays here: its method and path are told of a call that went wrong.
     let (mut head, body) = request.into_parts();
     let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
-    let meter = Meter::start(connection, user_agent, request_id.clone());
+    let meter = Meter::start(connection, user_agent, number);
     // A panic while one call is served must not end the others.
     let answered = AssertUnwindSafe(answer(&mut head, body, &meter)).catch_unwind().await;
     let mut response = answered
         .unwrap_or(Err(Problem::Internal))
-        .unwrap_or_else(|problem| problem.respond(request_id.as_str()).map(Either::Right));
-    response.headers_mut().insert(REQUEST_ID, request_id.header());
+        .unwrap_or_else(|problem| problem.respond(meter.request_id().as_str()).map(Either::Right));
+    response.headers_mut().insert(REQUEST_ID, meter.request_id().header());
     meter.connection().settle().await;
     Ok(meter.finish(&head, response))
 }

@@ -44,6 +44,8 @@ pub enum Kind {
     KeyRevoked,
     /// A key was seen to have run out.
     KeyExpired,
+    /// A key ended with an update of the app: keys have another form since then.
+    KeyEndedByUpdate,
     /// An integration was added.
     IntegrationAdded,
     /// An integration was changed.
@@ -94,6 +96,7 @@ impl Kind {
             Self::KeyCreated => "key_created",
             Self::KeyRevoked => "key_revoked",
             Self::KeyExpired => "key_expired",
+            Self::KeyEndedByUpdate => "key_ended_by_update",
             Self::IntegrationAdded => "integration_added",
             Self::IntegrationChanged => "integration_changed",
             Self::IntegrationRemoved => "integration_removed",
@@ -123,6 +126,7 @@ impl Kind {
         matches!(
             self,
             Self::KeyExpired
+                | Self::KeyEndedByUpdate
                 | Self::Refresh
                 | Self::TokenHanded
                 | Self::GraphCall

@@ -127,12 +127,16 @@ fn ignore(folder: &Path, name: &str) -> std::io::Result<Option<PathBuf>> {
 mod tests {
     use super::*;
 
+    fn generate() -> KeyText {
+        KeyText::generate(&crate::profile_secret::ProfileSecret::from_row([7; 32]))
+    }
+
     #[test]
     fn the_key_replaces_the_old_one_and_every_other_line_stays() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(".env");
         fs::write(&path, "A=1\nexport ATTHENE_API_KEY = old\n# note\nATTHENE_API_KEY_2=x\n").expect("written");
-        let key = KeyText::generate();
+        let key = generate();
         let written = write_env_file(&path, &key).expect("written");
         assert_eq!(written, EnvFileWritten { path: path.clone(), ignored_in: None });
         let text = fs::read_to_string(&path).expect("read");
@@ -147,7 +151,7 @@ mod tests {
         let path = dir.path().join(".env");
         fs::write(&path, "A=1").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
-        write_env_file(&path, &KeyText::generate()).expect("written");
+        write_env_file(&path, &generate()).expect("written");
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     }
 
@@ -159,9 +163,9 @@ mod tests {
         fs::create_dir_all(&sub).expect("made");
         fs::write(sub.join(".gitignore"), "dist").expect("written");
         let path = sub.join(".env");
-        let first = write_env_file(&path, &KeyText::generate()).expect("written");
+        let first = write_env_file(&path, &generate()).expect("written");
         assert_eq!(first.ignored_in, Some(sub.join(".gitignore")));
-        let second = write_env_file(&path, &KeyText::generate()).expect("written");
+        let second = write_env_file(&path, &generate()).expect("written");
         assert_eq!(second.ignored_in, None);
         assert_eq!(fs::read_to_string(sub.join(".gitignore")).expect("read"), "dist\n/.env\n");
     }
@@ -169,14 +173,14 @@ mod tests {
     #[test]
     fn what_is_no_plain_file_is_left_alone() {
         let dir = tempfile::tempdir().expect("a folder");
-        assert!(write_env_file(dir.path(), &KeyText::generate()).is_err());
-        assert!(write_env_file(Path::new("relative/.env"), &KeyText::generate()).is_err());
-        assert!(write_env_file(&dir.path().join("missing/.env"), &KeyText::generate()).is_err());
+        assert!(write_env_file(dir.path(), &generate()).is_err());
+        assert!(write_env_file(Path::new("relative/.env"), &generate()).is_err());
+        assert!(write_env_file(&dir.path().join("missing/.env"), &generate()).is_err());
         #[cfg(unix)]
         {
             let link = dir.path().join("link");
             std::os::unix::fs::symlink("/etc/hosts", &link).expect("linked");
-            assert!(write_env_file(&link, &KeyText::generate()).is_err());
+            assert!(write_env_file(&link, &generate()).is_err());
         }
     }
 }

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn only_the_very_text_matches_and_the_hash_says_how_it_was_made() {
-        let (key, other) = (KeyText::generate(), KeyText::generate());
+        let profile = crate::profile_secret::ProfileSecret::from_row([7; 32]);
+        let (key, other) = (KeyText::generate(&profile), KeyText::generate(&profile));
         let phc = hash(&key).expect("hashes");
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
         assert!(matches(key.expose(), &phc));

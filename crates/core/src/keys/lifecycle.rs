@@ -56,7 +56,9 @@ pub struct Keys {
 
 impl Keys {
     pub(crate) fn load(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Result<Self, Error> {
-        let keys = Self { store, verifier: Verifier::new()?, clock, changes, recorder, reloading: Mutex::default() };
+        let verifier = Verifier::new(store.secret().clone())?;
+        let keys = Self { store, verifier, clock, changes, recorder, reloading: Mutex::default() };
+        keys.end_old_form()?;
         keys.reload()?;
         Ok(keys)
     }
@@ -74,7 +76,7 @@ impl Keys {
         let now = self.clock.now();
         let name = checked_name(&new.name)?;
         let expires_at = new.expiry.resolve(now)?;
-        let text = KeyText::generate();
+        let text = KeyText::generate(self.store.secret());
         let record = KeyRecord {
             id: text.id(),
             name,
@@ -83,6 +85,7 @@ impl Keys {
             created_at: now,
             expires_at,
             ended: None,
+            ended_by_update: false,
             first_used: None,
             last_used: None,
             requests: 0,
@@ -101,6 +104,7 @@ impl Keys {
             Ok(self.recorder.append(tx, &done(Kind::KeyCreated, &record.id, detail))?)
         })?;
         self.reload()?;
+        self.verifier.confirm_created(&text);
         self.changes.tell(Change::Keys);
         Ok((record.view(now), text))
     }
@@ -124,6 +128,16 @@ impl Keys {
         self.reload()?;
         self.changes.tell(Change::Keys);
         Ok(record.view(now))
+    }
+
+    /// Ends a live key of an earlier form: nothing reads its text any more.
+    fn end_old_form(&self) -> Result<(), Error> {
+        self.store.write(|tx| {
+            if let Some(ended) = rows::end_old_form(tx, self.clock.now())? {
+                self.recorder.append(tx, &done(Kind::KeyEndedByUpdate, &ended, json!({})))?;
+            }
+            Ok(())
+        })
     }
 
     /// Reads the rows again: at the start, after every change here, and when another
@@ -181,7 +195,6 @@ impl Refusal {
             Self::Ended(Ending::Expired) => "expired_key",
             Self::Ended(Ending::Replaced) => "replaced_key",
             Self::Ended(Ending::Revoked) => "revoked_key",
-            Self::Busy => "busy",
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct KeyRecord {
     pub expires_at: Option<UnixMs>,
     /// When and how it ended; `None` while it is live.
     pub ended: Option<(UnixMs, Ending)>,
+    /// Whether an update of the app ended it: keys have another form since then.
+    pub ended_by_update: bool,
     /// The first answered call.
     pub first_used: Option<Use>,
     /// The latest answered call.
@@ -125,6 +127,7 @@ impl KeyRecord {
             created_at: self.created_at,
             expires_at: self.expires_at,
             ended_at: self.ended.map(|(at, _)| at),
+            ended_by_update: self.ended_by_update,
             first_used: self.first_used.clone(),
             last_used: self.last_used.clone(),
             requests: self.requests,
@@ -150,6 +153,8 @@ pub struct KeyView {
     pub expires_at: Option<UnixMs>,
     /// When it ended; `None` while it is live.
     pub ended_at: Option<UnixMs>,
+    /// Whether an update of the app ended it: keys have another form since then.
+    pub ended_by_update: bool,
     /// The first answered call.
     pub first_used: Option<Use>,
     /// The latest answered call.
@@ -262,6 +267,7 @@ mod tests {
             created_at: now.plus(-UnixMs::DAY),
             expires_at: Some(now.plus(left)),
             ended: None,
+            ended_by_update: false,
             first_used: None,
             last_used: None,
             requests: 0,

@@ -1,11 +1,12 @@
-//! Decides whether a presented text is the live key: microseconds for its holder, tens of
-//! milliseconds for a guesser.
+//! Decides whether a presented text is the live key: a microsecond for its holder, and as little for
+//! whoever guesses.
 //!
-//! A text that argon2 confirmed once is known again by its keyed digest (the key of the digest is
-//! random and dies with the process), compared in constant time. Everything else costs an
-//! argon2 run, of which two at most go on at a time.
+//! A text that was not made here fails at its check characters (a MAC under the profile's secret). One
+//! that argon2 confirmed once is known again by its keyed digest (the key of the digest is random and
+//! dies with the process). What is left, a key's first call, costs one argon2 run; runs follow each
+//! other, the live key's before those of ended ones, and nobody is turned away for waiting.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use blake2::Blake2sMac256;
@@ -13,11 +14,12 @@ use blake2::digest::Mac;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use subtle::ConstantTimeEq;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::{Ending, KeyId, KeyRecord, Malformed, hash, text};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
+use crate::profile_secret::ProfileSecret;
 
 /// Why a text does not open the agent API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,8 +30,6 @@ pub enum Refusal {
     Unknown,
     /// A key of this app that has ended. Told only to its holder.
     Ended(Ending),
-    /// Too many unconfirmed keys are being checked at this moment.
-    Busy,
 }
 
 /// What a presented text is worth.
@@ -44,11 +44,6 @@ pub enum Verdict {
 /// In words: comparing those takes a fraction of the steps that bytes take.
 type Digest = [u64; 4];
 
-/// argon2 runs at a time, each 19 MiB and one core.
-const HASHING_AT_ONCE: usize = 2;
-/// Ended keys whose holders are known again without argon2.
-const REMEMBERED_ENDED: usize = 16;
-
 struct Live {
     id: KeyId,
     hash: Arc<str>,
@@ -56,58 +51,80 @@ struct Live {
     confirmed: Option<Digest>,
 }
 
+struct Ended {
+    hash: Arc<str>,
+    ending: Ending,
+    /// Its holder is known again without argon2.
+    confirmed: Option<Digest>,
+}
+
 #[derive(Default)]
 struct Table {
     live: Option<Live>,
-    ended: HashMap<KeyId, (Arc<str>, Ending)>,
-    confirmed_ended: VecDeque<(Digest, KeyId)>,
+    ended: HashMap<KeyId, Ended>,
 }
+
+/// Who may run argon2 next: 19 MiB and a core for tens of milliseconds, so one at a time. Of ended keys
+/// only one waits for its run, the others for that one: the live key never has more than two before it.
+#[derive(Clone)]
+struct Turns {
+    run: Arc<Semaphore>,
+    ended: Arc<Semaphore>,
+}
+
+type Turn = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+
+impl Turns {
+    fn new() -> Self {
+        Self { run: Arc::new(Semaphore::new(1)), ended: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// First come, first served. `None`: never, since nobody closes these.
+    async fn wait(&self, is_live: bool) -> Option<Turn> {
+        let among_ended = if is_live { None } else { Some(self.ended.clone().acquire_owned().await.ok()?) };
+        Some((among_ended, self.run.clone().acquire_owned().await.ok()?))
+    }
+}
+
+/// One argon2 run per presented text, however many callers present it.
+type InFlight = Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>;
 
 pub(super) struct Verifier {
     mac_key: [u8; 16],
-    table: RwLock<Table>,
-    hashing: Arc<Semaphore>,
-    /// One argon2 run per presented text, however many callers present it.
-    in_flight: Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>,
+    profile: ProfileSecret,
+    table: Arc<RwLock<Table>>,
+    turns: Turns,
+    in_flight: InFlight,
 }
 
 impl Verifier {
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(super) fn new(profile: ProfileSecret) -> Result<Self, Error> {
         let mut mac_key = [0; 16];
         SysRng
             .try_fill_bytes(&mut mac_key)
             .map_err(|error| Error::Internal(format!("no random numbers from the system: {error}")))?;
-        Ok(Self {
-            mac_key,
-            table: RwLock::default(),
-            hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
-            in_flight: Mutex::default(),
-        })
+        Ok(Self { mac_key, profile, table: Arc::default(), turns: Turns::new(), in_flight: Mutex::default() })
     }
 
     /// Takes over the rows of the store. When this returns, a key that has ended in them
     /// opens nothing any more.
     pub(super) fn load(&self, rows: Vec<KeyRecord>) {
-        let mut table = self.write();
-        let before = table.live.take();
+        let mut table = write(&self.table);
+        let before = std::mem::take(&mut *table);
+        let confirmed = |id: &KeyId| match (&before.live, before.ended.get(id)) {
+            (Some(live), _) if live.id == *id => live.confirmed,
+            (_, Some(ended)) => ended.confirmed,
+            _ => None,
+        };
         for row in rows {
-            match row.ended {
-                Some((_, ending)) => {
-                    table.ended.insert(row.id, (row.hash, ending));
-                }
-                // Expired while this process watched, and not yet written by it: stays ended,
-                // also when the clock is set back.
-                None if table.ended.contains_key(&row.id) => {}
-                None => {
-                    let confirmed = before.as_ref().filter(|old| old.id == row.id).and_then(|old| old.confirmed);
-                    table.live = Some(Live { id: row.id, hash: row.hash, expires_at: row.expires_at, confirmed });
-                }
+            let confirmed = confirmed(&row.id);
+            // Expired while this process watched, and not yet written by it: stays ended, also when the
+            // clock is set back.
+            let ending = row.ended.map(|(_, ending)| ending).or(before.ended.get(&row.id).map(|ended| ended.ending));
+            match ending {
+                Some(ending) => drop(table.ended.insert(row.id, Ended { hash: row.hash, ending, confirmed })),
+                None => table.live = Some(Live { id: row.id, hash: row.hash, expires_at: row.expires_at, confirmed }),
             }
-        }
-        if let Some(Live { id, confirmed: Some(digest), .. }) = before
-            && table.ended.contains_key(&id)
-        {
-            table.remember_ended(digest, id);
         }
     }
 
@@ -117,36 +134,38 @@ impl Verifier {
         if !self.read().live.as_ref().is_some_and(due) {
             return None;
         }
-        let mut table = self.write();
+        let mut table = write(&self.table);
         let live = table.live.take_if(|live| due(live))?;
-        table.ended.insert(live.id.clone(), (live.hash, Ending::Expired));
-        if let Some(digest) = live.confirmed {
-            table.remember_ended(digest, live.id.clone());
-        }
+        let ended = Ended { hash: live.hash, ending: Ending::Expired, confirmed: live.confirmed };
+        table.ended.insert(live.id.clone(), ended);
         Some(live.id)
+    }
+
+    /// Confirms a key in the process that made it: its first call costs as little as any other.
+    pub(super) fn confirm_created(&self, text: &super::KeyText) {
+        confirm(&self.table, self.digest(text.expose()), &text.id());
     }
 
     /// What `presented` is worth at this moment. The caller has run [`Self::expire`].
     pub(super) async fn verify(&self, presented: &str, clock: &Clock) -> Verdict {
         let digest = self.digest(presented);
-        if let Some(verdict) = self.known(&digest) {
-            return verdict;
+        if let Some(id) = self.opens(&digest) {
+            return Verdict::Valid(id);
         }
-        let id = match text::parse(presented) {
+        let id = match text::made_by(&self.profile, presented) {
             Ok(id) => KeyId(id.into()),
             Err(malformed) => return Verdict::Refused(Refusal::Malformed(malformed), None),
         };
-        let Some(phc) = self.phc_of(&id) else { return Verdict::Refused(Refusal::Unknown, None) };
-        match self.hash_once(digest, presented, phc).await {
-            Err(Busy) => Verdict::Refused(Refusal::Busy, None),
-            Ok(false) => Verdict::Refused(Refusal::Unknown, None),
-            Ok(true) => {
-                // Time has passed and the key may have ended meanwhile: confirm, then look again.
-                self.expire(clock.now());
-                self.confirm(digest, id);
-                self.known(&digest).unwrap_or(Verdict::Refused(Refusal::Unknown, None))
-            }
+        if let Some(refused) = self.known_as_ended(&id, &digest) {
+            return refused;
         }
+        let unknown = Verdict::Refused(Refusal::Unknown, None);
+        if !self.hash_once(digest, presented, &id).await {
+            return unknown;
+        }
+        // Time has passed and the key may have ended meanwhile: look again.
+        self.expire(clock.now());
+        self.opens(&digest).map(Verdict::Valid).or_else(|| self.known_as_ended(&id, &digest)).unwrap_or(unknown)
     }
 
     fn digest(&self, presented: &str) -> Digest {
@@ -160,74 +179,97 @@ impl Verifier {
         std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
     }
 
-    /// The verdict for a text that argon2 confirmed before.
-    fn known(&self, digest: &Digest) -> Option<Verdict> {
-        let table = self.read();
-        if let Some(Live { id, confirmed: Some(confirmed), .. }) = &table.live
-            && bool::from(confirmed.ct_eq(digest))
-        {
-            return Some(Verdict::Valid(id.clone()));
+    /// The live key, where this is the digest of its text, confirmed before.
+    fn opens(&self, digest: &Digest) -> Option<KeyId> {
+        match &self.read().live {
+            Some(Live { id, confirmed: Some(confirmed), .. }) if bool::from(confirmed.ct_eq(digest)) => {
+                Some(id.clone())
+            }
+            _ => None,
         }
-        let (_, id) = table.confirmed_ended.iter().find(|(known, _)| bool::from(known.ct_eq(digest)))?;
-        let (_, ending) = table.ended.get(id)?;
-        Some(Verdict::Refused(Refusal::Ended(*ending), Some(id.clone())))
     }
 
-    fn phc_of(&self, id: &KeyId) -> Option<Arc<str>> {
+    /// How the key of this id ended, where the caller is known to hold its text.
+    fn known_as_ended(&self, id: &KeyId, digest: &Digest) -> Option<Verdict> {
+        let table = self.read();
+        let ended = table.ended.get(id).filter(|ended| ended.confirmed.is_some_and(|own| own.ct_eq(digest).into()))?;
+        Some(Verdict::Refused(Refusal::Ended(ended.ending), Some(id.clone())))
+    }
+
+    /// The hash of the key of this id, and whether it is the live one.
+    fn phc_of(&self, id: &KeyId) -> Option<(Arc<str>, bool)> {
         let table = self.read();
         match &table.live {
-            Some(live) if live.id == *id => Some(live.hash.clone()),
-            _ => table.ended.get(id).map(|(hash, _)| hash.clone()),
+            Some(live) if live.id == *id => Some((live.hash.clone(), true)),
+            _ => table.ended.get(id).map(|ended| (ended.hash.clone(), false)),
         }
     }
 
-    fn confirm(&self, digest: Digest, id: KeyId) {
-        let mut table = self.write();
-        match &mut table.live {
-            Some(live) if live.id == id => live.confirmed = Some(digest),
-            _ => table.remember_ended(digest, id),
-        }
-    }
-
-    async fn hash_once(&self, digest: Digest, presented: &str, phc: Arc<str>) -> Result<bool, Busy> {
-        let cell = self.lock_in_flight().entry(digest).or_default().clone();
-        let outcome = cell
-            .get_or_try_init(|| async {
-                let permit = self.hashing.clone().try_acquire_owned().map_err(|_| Busy)?;
-                let presented = secrecy::SecretString::from(presented);
-                let run = tokio::task::spawn_blocking(move || {
-                    use secrecy::ExposeSecret;
-                    // The permit travels with the work: a caller that hangs up frees no core.
-                    let _permit = permit;
-                    hash::matches(presented.expose_secret(), &phc)
-                });
-                // A run that died proved nothing.
-                Ok(run.await.unwrap_or(false))
-            })
-            .await
-            .copied();
-        self.lock_in_flight().remove(&digest);
-        outcome
+    /// Whether argon2 finds that this is the text of the key of this id, which is confirmed then.
+    async fn hash_once(&self, digest: Digest, presented: &str, id: &KeyId) -> bool {
+        let Some((phc, is_live)) = self.phc_of(id) else { return false };
+        let asked = Asked::join(&self.in_flight, digest);
+        let matches = asked.cell.get_or_init(|| async {
+            let Some(turn) = self.turns.wait(is_live).await else { return false };
+            let (presented, id, table) = (secrecy::SecretString::from(presented), id.clone(), self.table.clone());
+            let run = tokio::task::spawn_blocking(move || {
+                use secrecy::ExposeSecret;
+                // The turn travels with the work, and so does what comes of it: a caller that hangs up
+                // frees no core and loses no confirmation.
+                let _turn = turn;
+                let matches = hash::matches(presented.expose_secret(), &phc);
+                if matches {
+                    confirm(&table, digest, &id);
+                }
+                matches
+            });
+            // A run that died proved nothing.
+            run.await.unwrap_or(false)
+        });
+        *matches.await
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
-    }
+fn write(table: &RwLock<Table>) -> RwLockWriteGuard<'_, Table> {
+    table.write().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn lock_in_flight(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<OnceCell<bool>>>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+/// The text with this digest is that of the key of this id.
+fn confirm(table: &RwLock<Table>, digest: Digest, id: &KeyId) {
+    let mut table = write(table);
+    if let Some(live) = table.live.as_mut().filter(|live| live.id == *id) {
+        live.confirmed = Some(digest);
+    } else if let Some(ended) = table.ended.get_mut(id) {
+        ended.confirmed = Some(digest);
     }
 }
 
-impl Table {
-    fn remember_ended(&mut self, digest: Digest, id: KeyId) {
-        self.confirmed_ended.retain(|(known, _)| *known != digest);
-        self.confirmed_ended.truncate(REMEMBERED_ENDED - 1);
-        self.confirmed_ended.push_front((digest, id));
+/// One caller's part in a run. The last one to leave, with an answer or without, takes it off the list.
+struct Asked<'a> {
+    in_flight: &'a InFlight,
+    digest: Digest,
+    cell: Arc<OnceCell<bool>>,
+}
+
+impl<'a> Asked<'a> {
+    fn join(in_flight: &'a InFlight, digest: Digest) -> Self {
+        let cell = in_flight.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default().clone();
+        Self { in_flight, digest, cell }
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        /// The list's and this one's.
+        const LAST: usize = 2;
+        let mut all = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::strong_count(&self.cell) == LAST {
+            all.remove(&self.digest);
+        }
     }
 }
 
@@ -238,4 +280,67 @@ impl Drop for Verifier {
     }
 }
 
-struct Busy;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeyText;
+
+    fn row(text: &KeyText, ended: Option<(UnixMs, Ending)>) -> KeyRecord {
+        KeyRecord {
+            id: text.id(),
+            name: "k".into(),
+            hash: hash::hash(text).expect("hashes").into(),
+            last_four: text.last_four().into(),
+            created_at: UnixMs(0),
+            expires_at: None,
+            ended,
+            ended_by_update: false,
+            first_used: None,
+            last_used: None,
+            requests: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_leaves_nothing_behind_and_still_confirms() {
+        let profile = ProfileSecret::generate().expect("random numbers");
+        let (live, ended) = (KeyText::generate(&profile), KeyText::generate(&profile));
+        let verifier = Verifier::new(profile).expect("a verifier");
+        verifier.load(vec![row(&live, None), row(&ended, Some((UnixMs(1), Ending::Revoked)))]);
+        let clock = Clock::from_fn(|| UnixMs(5));
+        {
+            // One that has its run, and many that wait for theirs.
+            let mut asked = [&live, &ended].map(|text| Box::pin(verifier.verify(text.expose(), &clock)));
+            for asked in &mut asked {
+                assert!(futures_poll(asked.as_mut()).is_none());
+            }
+            assert_eq!(verifier.in_flight.lock().expect("not poisoned").len(), 2);
+        }
+        assert!(verifier.in_flight.lock().expect("not poisoned").is_empty());
+        // The run that had begun went on without its caller: the live key waits for it, then is known.
+        let _turn = verifier.turns.wait(true).await;
+        assert_eq!(verifier.opens(&verifier.digest(live.expose())), Some(live.id()));
+    }
+
+    fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.poll(&mut context) {
+            std::task::Poll::Ready(done) => Some(done),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_live_key_goes_before_any_number_of_ended_ones() {
+        let turns = Turns::new();
+        let running = turns.wait(false).await;
+        let mut ended: Vec<_> = (0..50).map(|_| Box::pin(turns.wait(false))).collect();
+        for waiting in &mut ended {
+            assert!(futures_poll(waiting.as_mut()).is_none());
+        }
+        let mut live = Box::pin(turns.wait(true));
+        assert!(futures_poll(live.as_mut()).is_none());
+        drop(running);
+        assert!(futures_poll(live.as_mut()).is_some(), "the run was free, and an ended key was let in first");
+    }
+}

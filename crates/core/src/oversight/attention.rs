@@ -250,7 +250,18 @@ fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
         );
     }
     if key.ended_at.is_some() {
-        return None;
+        return key.ended_by_update.then(|| {
+            Attention::daily(
+                format!("key outdated {id}"),
+                Weight::Urgent,
+                format!("The key \u{201c}{name}\u{201d} ended with the update"),
+                "Keys have a new form that can\u{2019}t be guessed at. Create a new key and put it into each \
+                 application; until then all of them are refused."
+                    .into(),
+                Fix::CreateKey,
+            )
+            .stepped(0)
+        });
     }
     if let Some((days, step)) = key.expires_at.and_then(|at| days_left(at, now, KEY_NOTICES)) {
         return Some(

@@ -91,7 +91,6 @@ fn broken_rung(code: &str, detail: &str) -> usize {
         "invalid_key" if detail.starts_with("No such key") => 5,
         "invalid_key" => 4,
         "expired_key" | "replaced_key" | "revoked_key" => 6,
-        "busy" => 5,
         _ => 7,
     }
 }
@@ -159,7 +158,6 @@ fn remedy(code: &str) -> &'static str {
              new key if the right one is lost."
         }
         "expired_key" | "replaced_key" | "revoked_key" => "Put the live key into this application, and restart it.",
-        "busy" => "Nothing is left to do; somebody guesses at keys, or many applications started at once.",
         "stopped" => "Let the gateway go on: in the tray, or on the page Preferences.",
         "no_agent_runtime" | "runtime_unreachable" | "runtime_timeout" | "credential_unavailable" => {
             "Look at the agent runtime on the page Preferences, and test it there."

@@ -7,7 +7,10 @@ use crate::clock::UnixMs;
 use crate::keys::{Ending, KeyId, KeyRecord, Use};
 
 const COLUMNS: &str = "id, name, hash, last_four, created_at, expires_at, ended_at, ended_as, \
-                       first_used_at, first_used_by, last_used_at, last_used_by, requests";
+                       first_used_at, first_used_by, last_used_at, last_used_by, requests, ended_by_update";
+
+/// The form of the texts that are made and read now: with check characters that are a MAC.
+const FORM: i64 = 2;
 
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at DESC, rowid DESC");
@@ -26,10 +29,22 @@ pub(crate) fn live_id(connection: &Connection) -> rusqlite::Result<Option<KeyId>
         .optional()
 }
 
+/// Ends the live key if its text is of an earlier form; tells which one that was.
+pub(crate) fn end_old_form(connection: &Connection, now: UnixMs) -> rusqlite::Result<Option<KeyId>> {
+    connection
+        .query_row(
+            "UPDATE api_keys SET ended_at = ?1, ended_as = 'revoked', ended_by_update = 1
+             WHERE ended_at IS NULL AND form < ?2 RETURNING id",
+            params![now.0, FORM],
+            |row| Ok(KeyId(row.get::<_, String>(0)?.into())),
+        )
+        .optional()
+}
+
 pub(crate) fn insert(connection: &Connection, key: &KeyRecord) -> rusqlite::Result<()> {
     connection.execute(
-        "INSERT INTO api_keys (id, name, hash, last_four, created_at, expires_at)
-         VALUES (:id, :name, :hash, :last_four, :created_at, :expires_at)",
+        "INSERT INTO api_keys (id, name, hash, last_four, created_at, expires_at, form)
+         VALUES (:id, :name, :hash, :last_four, :created_at, :expires_at, :form)",
         named_params! {
             ":id": &*key.id.0,
             ":name": key.name,
@@ -37,6 +52,7 @@ pub(crate) fn insert(connection: &Connection, key: &KeyRecord) -> rusqlite::Resu
             ":last_four": key.last_four,
             ":created_at": key.created_at.0,
             ":expires_at": key.expires_at.map(|at| at.0),
+            ":form": FORM,
         },
     )?;
     Ok(())
@@ -106,6 +122,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         created_at: UnixMs(row.get("created_at")?),
         expires_at: at("expires_at")?,
         ended,
+        ended_by_update: row.get("ended_by_update")?,
         first_used: usage("first_used_at", "first_used_by")?,
         last_used: usage("last_used_at", "last_used_by")?,
         requests: row.get::<_, i64>("requests")?.cast_unsigned(),

@@ -1,17 +1,22 @@
 //! Migrations: in order, never edited once landed, each after a backup.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::error::StoreError;
+use super::profile_secret;
+use crate::error::{Error, StoreError};
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_keys_usage_settings.sql"),
     include_str!("migrations/0002_integrations_activity.sql"),
     include_str!("migrations/0003_connections.sql"),
     include_str!("migrations/0004_oversight.sql"),
+    include_str!("migrations/0005_profile_secret.sql"),
 ];
+
+/// The format of a database of this version: how many migrations it has seen.
+pub const DATABASE_FORMAT: usize = MIGRATIONS.len();
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -20,24 +25,33 @@ fn version(connection: &Connection) -> rusqlite::Result<usize> {
 
 /// Brings the database to the newest format. Two processes may run this at once: the
 /// second finds the work done.
-pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let found = version(connection)?;
-    if found > MIGRATIONS.len() {
-        return Err(StoreError::Newer { found: signed(found), known: signed(MIGRATIONS.len()) });
+    if found > DATABASE_FORMAT {
+        return Err(StoreError::Newer { found: signed(found), known: signed(DATABASE_FORMAT) }.into());
     }
-    if found == MIGRATIONS.len() {
+    if found == DATABASE_FORMAT {
         return Ok(());
     }
     if found > 0 {
-        let name = format!("{}.{found}.backup", path.display());
-        connection.backup(rusqlite::MAIN_DB, name, None::<fn(rusqlite::backup::Progress)>)?;
+        back_up(connection, path, found)?;
     }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (at, sql) in MIGRATIONS.iter().enumerate().skip(version(&tx)?) {
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "user_version", signed(at + 1))?;
     }
+    profile_secret::make(&tx)?;
     Ok(tx.commit()?)
+}
+
+/// Copies the database beside itself, readable by its owner only from the first byte on.
+fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<(), Error> {
+    let copy = PathBuf::from(format!("{}.{version}.backup", path.display()));
+    super::make_private_file(&copy)
+        .map_err(|error| Error::Backup(format!("No copy was made before the update: {error}")))?;
+    connection.backup(rusqlite::MAIN_DB, copy, None::<fn(rusqlite::backup::Progress)>)?;
+    Ok(())
 }
 
 fn signed(version: usize) -> i64 {

@@ -7,6 +7,7 @@ pub(crate) mod integrations;
 pub(crate) mod keys;
 mod migration;
 pub(crate) mod notices;
+mod profile_secret;
 pub(crate) mod reports;
 pub(crate) mod settings;
 pub(crate) mod sign_ins;
@@ -24,7 +25,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, StoreError};
+use crate::profile_secret::ProfileSecret;
 
+pub use migration::DATABASE_FORMAT;
 pub(crate) use watch::Watch;
 
 /// The file in the data folder.
@@ -36,6 +39,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The open database.
 pub(crate) struct Store {
     path: PathBuf,
+    secret: ProfileSecret,
     connection: Mutex<Connection>,
 }
 
@@ -45,22 +49,28 @@ impl Store {
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(DATABASE_FILE);
         make_private(folder, &path).map_err(|error| not_writable(folder, &error.to_string()))?;
-        let opened = Self::connect(&path).and_then(|mut connection| {
+        let opened = Self::connect(&path).map_err(Error::from).and_then(|mut connection| {
             migration::run(&mut connection, &path)?;
             check(&connection)?;
-            Ok(connection)
+            let secret = profile_secret::read(&connection)?;
+            Ok((connection, secret))
         });
         match opened {
-            Ok(connection) => Ok(Self { path, connection: Mutex::new(connection) }),
+            Ok((connection, secret)) => Ok(Self { path, secret, connection: Mutex::new(connection) }),
             // SQLite does not know that the folder is what matters to a person.
-            Err(StoreError::NotWritable { reason, .. }) => Err(not_writable(folder, &reason)),
-            Err(error) => Err(error.into()),
+            Err(Error::Store(StoreError::NotWritable { reason, .. })) => Err(not_writable(folder, &reason)),
+            Err(error) => Err(error),
         }
     }
 
     /// The data folder.
     pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The secret that the profile was born with.
+    pub(crate) fn secret(&self) -> &ProfileSecret {
+        &self.secret
     }
 
     fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -130,19 +140,21 @@ fn not_writable(folder: &Path, reason: &str) -> Error {
 
 /// SQLite gives the -wal and -shm files the mode of the database itself.
 fn make_private(folder: &Path, file: &Path) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.create(true).append(true);
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        builder.mode(0o700);
-        options.mode(0o600);
-    }
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)?;
-    options.open(file)?;
-    Ok(())
+    make_private_file(file)
+}
+
+/// Makes the file where it is missing, readable by its owner only before anything is in it.
+fn make_private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 fn check(connection: &Connection) -> Result<(), StoreError> {

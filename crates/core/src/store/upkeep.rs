@@ -42,8 +42,10 @@ impl Store {
         let mut copy = Connection::open(copied.path())?;
         copy_all(&source, &mut copy)?;
         migration::run(&mut copy, copied.path()).map_err(|error| match error {
-            StoreError::Newer { .. } => Error::Backup("The backup was written by a newer version of this app".into()),
-            error => error.into(),
+            Error::Store(StoreError::Newer { .. }) => {
+                Error::Backup("The backup was written by a newer version of this app".into())
+            }
+            error => error,
         })?;
         let mut current = self.lock();
         let aside = self.path.with_extension(BEFORE_RESTORE);

@@ -97,7 +97,7 @@ fn each_ending_is_told_to_the_holder_and_to_nobody_else() {
     assert_eq!(verdict(third.expose()), ended(&third, Ending::Expired));
 
     // Another secret under a known id is just not a key.
-    let stranger = KeyText::generate();
+    let stranger = KeyText::generate(core.profile_secret());
     assert_eq!(verdict(stranger.expose()), Verdict::Refused(Refusal::Unknown, None));
 }
 
@@ -164,7 +164,10 @@ fn revoking_twice_or_the_unknown_is_said() {
     let (_, text) = core.keys.create(new_key("k", 7, None)).expect("creates");
     core.keys.revoke(&text.id(), None).expect("revokes");
     assert_eq!(core.keys.revoke(&text.id(), None).expect_err("refused").code(), Code::KeyAlreadyEnded);
-    assert_eq!(core.keys.revoke(&KeyText::generate().id(), None).expect_err("refused").code(), Code::KeyNotFound);
+    assert_eq!(
+        core.keys.revoke(&KeyText::generate(core.profile_secret()).id(), None).expect_err("refused").code(),
+        Code::KeyNotFound
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod lifecycle;
 mod oversight;
 mod refresh;
 mod sign_in;
+mod updates;
 mod upkeep;
 mod usage;
 mod vaults;

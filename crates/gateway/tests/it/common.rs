@@ -19,7 +19,7 @@ pub struct Running {
     pub gateway: Gateway,
     pub port: u16,
     now: Arc<AtomicI64>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A port that nothing listens on at this moment.
@@ -33,7 +33,18 @@ impl Running {
     }
 
     pub fn with(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        Self::on(tempfile::tempdir().expect("a folder"), limits)
+    }
+
+    /// Ends this one and starts another one on the same data.
+    pub fn restart(self) -> Self {
+        let Self { dir, gateway, core, .. } = self;
+        gateway.stop();
+        drop(core);
+        Self::on(dir, Limits::default())
+    }
+
+    fn on(dir: tempfile::TempDir, limits: Limits) -> Self {
         let vault = Vault::new(MemoryVault::default()).expect("a thread");
         let now = Arc::new(AtomicI64::new(Clock::system().now().0));
         let clock = {
@@ -44,7 +55,7 @@ impl Running {
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
         let gateway = Gateway::start(core.clone(), limits).expect("starts");
-        let running = Self { core, gateway, port, now, _dir: dir };
+        let running = Self { core, gateway, port, now, dir };
         running.wait_for(|state| matches!(state, GatewayState::Listening { .. }));
         running
     }
@@ -92,6 +103,12 @@ impl Running {
             &format!("POST {EXECUTE} HTTP/1.1\r\nauthorization: {authorization}"),
             br#"{"agent_id":"atthene-status"}"#,
         )
+    }
+
+    /// How many calls were refused for this reason so far.
+    pub fn refused(&self, reason: &str) -> u64 {
+        let refusals = self.core.usage.last_day().expect("reads").refusals;
+        refusals.iter().filter(|refusal| refusal.reason == reason).map(|refusal| refusal.caller.requests).sum()
     }
 
     pub fn execute_with(&self, key: &KeyText) -> Answer {

@@ -18,3 +18,4 @@ mod forwarding;
 mod hostile;
 mod listening;
 mod oversight;
+mod strangers;

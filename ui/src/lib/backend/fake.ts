@@ -74,6 +74,7 @@ export function aKey(over: Partial<KeyView> = {}): KeyView {
     created_at: Date.now() - 86_400_000,
     expires_at: Date.now() + 30 * 86_400_000,
     ended_at: null,
+    ended_by_update: false,
     first_used: null,
     last_used: null,
     requests: 0,

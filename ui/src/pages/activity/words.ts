@@ -4,7 +4,7 @@ import { text } from '../../lib/text/en'
 /** What belongs together in the filter. */
 export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
   all: [],
-  keys: ['key_created', 'key_revoked', 'key_expired', 'refusal_burst'],
+  keys: ['key_created', 'key_revoked', 'key_expired', 'key_ended_by_update', 'refusal_burst'],
   integrations: [
     'integration_added',
     'integration_changed',

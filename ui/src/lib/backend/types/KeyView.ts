@@ -37,6 +37,10 @@ expires_at: UnixMs | null,
  */
 ended_at: UnixMs | null, 
 /**
+ * Whether an update of the app ended it: keys have another form since then.
+ */
+ended_by_update: boolean, 
+/**
  * The first answered call.
  */
 first_used: Use | null, 

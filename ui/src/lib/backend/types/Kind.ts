@@ -3,4 +3,4 @@
 /**
  * What was done.
  */
-export type Kind = "key_created" | "key_revoked" | "key_expired" | "integration_added" | "integration_changed" | "integration_removed" | "default_changed" | "preflight" | "secret_swept" | "secret_missing" | "sign_in" | "sign_in_refused" | "refresh" | "disconnected" | "token_handed" | "graph_call" | "settings_changed" | "refusal_burst" | "stopped" | "resumed" | "backed_up" | "restored" | "was_reset" | "policy_applied";
+export type Kind = "key_created" | "key_revoked" | "key_expired" | "key_ended_by_update" | "integration_added" | "integration_changed" | "integration_removed" | "default_changed" | "preflight" | "secret_swept" | "secret_missing" | "sign_in" | "sign_in_refused" | "refresh" | "disconnected" | "token_handed" | "graph_call" | "settings_changed" | "refusal_burst" | "stopped" | "resumed" | "backed_up" | "restored" | "was_reset" | "policy_applied";

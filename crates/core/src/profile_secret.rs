@@ -1,0 +1,98 @@
+//! The secret that each profile is born with: 32 random bytes in its rows. It makes the check
+//! characters of keys, and proves to our own faces that a gateway serves this very profile.
+
+use blake2::Blake2sMac256;
+use blake2::digest::Mac;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use secrecy::zeroize::Zeroize;
+use subtle::ConstantTimeEq;
+
+use crate::error::Error;
+
+/// Its length, in bytes.
+pub(crate) const SECRET_LEN: usize = 32;
+
+/// What the one secret is used for: BLAKE2's personalisation keeps the uses apart (RFC 7693, 2.8), so
+/// that no proof of a gateway is ever the check of a key.
+const CHECK_OF_KEYS: &[u8; 8] = b"key text";
+const PROOF_OF_GATEWAYS: &[u8; 8] = b"gateway?";
+
+/// What a gateway answers to a challenge.
+pub type Proof = [u8; 32];
+
+/// The secret of one profile. Wiped when dropped; it does not print itself.
+#[derive(Clone)]
+pub struct ProfileSecret([u8; SECRET_LEN]);
+
+impl ProfileSecret {
+    /// A new one from the operating system's random source.
+    pub fn generate() -> Result<Self, Error> {
+        let mut bytes = [0; SECRET_LEN];
+        SysRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|error| Error::Internal(format!("no random numbers from the system: {error}")))?;
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn from_row(bytes: [u8; SECRET_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; SECRET_LEN] {
+        &self.0
+    }
+
+    /// 64 bits over the body of a key's text.
+    pub(crate) fn check(&self, body: &[u8]) -> u64 {
+        let mac = self.mac(CHECK_OF_KEYS, &[body]);
+        let (words, _) = mac.as_chunks();
+        u64::from_be_bytes(words[0])
+    }
+
+    /// The answer of a gateway that listens on this port to a challenge. The port is in it: a stranger
+    /// can't pass the challenge on to the right gateway elsewhere on this machine.
+    pub fn proof(&self, port: u16, challenge: &[u8]) -> Proof {
+        self.mac(PROOF_OF_GATEWAYS, &[&port.to_be_bytes(), challenge])
+    }
+
+    /// Whether `proof` answers the challenge, in constant time.
+    pub fn accepts(&self, port: u16, challenge: &[u8], proof: &[u8]) -> bool {
+        self.proof(port, challenge).ct_eq(proof).into()
+    }
+
+    fn mac(&self, purpose: &[u8; 8], parts: &[&[u8]]) -> [u8; 32] {
+        #[expect(clippy::expect_used, reason = "the lengths are constants of this file")]
+        let mut mac = Blake2sMac256::new_with_salt_and_personal(Some(&self.0), &[], purpose).expect("a valid length");
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for ProfileSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProfileSecret(…)")
+    }
+}
+
+impl Drop for ProfileSecret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_holds_for_its_secret_port_and_challenge_only() {
+        let (own, other) = (ProfileSecret::from_row([1; SECRET_LEN]), ProfileSecret::from_row([2; SECRET_LEN]));
+        let proof = own.proof(8765, b"challenge");
+        assert!(own.accepts(8765, b"challenge", &proof));
+        assert!(!own.accepts(8766, b"challenge", &proof), "it was passed on");
+        assert!(!own.accepts(8765, b"challengf", &proof) && !other.accepts(8765, b"challenge", &proof));
+        assert!(!own.accepts(8765, b"challenge", &proof[..31]) && !own.accepts(8765, b"challenge", b""));
+        assert!(!format!("{own:?}").contains('1'));
+    }
+}

@@ -1,0 +1,57 @@
+//! What an update of the app does to data of an earlier version.
+
+use atthene_core::keys::{KeyState, Verdict};
+use atthene_core::oversight::Fix;
+use atthene_core::{DATABASE_FILE, DATABASE_FORMAT};
+use rusqlite::Connection;
+
+use crate::common::{Machine, live, new_key};
+
+/// Makes the database as the version before keys had a MAC would have it.
+fn as_before(machine: &Machine) {
+    let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
+    db.execute_batch(
+        "DROP TABLE profile_secret;
+         ALTER TABLE api_keys DROP COLUMN ended_by_update;
+         ALTER TABLE api_keys DROP COLUMN form;
+         PRAGMA user_version = 4;",
+    )
+    .expect("goes back");
+}
+
+#[tokio::test]
+async fn s3_a_live_key_of_the_old_form_ends_and_everybody_is_told() {
+    let machine = Machine::new();
+    let (_, ended) = machine.open().keys.create(new_key("Old", 30, None)).expect("creates");
+    let (_, text) = machine.open().keys.create(new_key("CI", 30, Some(ended.id()))).expect("creates");
+    as_before(&machine);
+    let core = machine.open();
+    assert_eq!(live(&core), None);
+    assert!(!matches!(core.keys.verify(text.expose()).await, Verdict::Valid(_)));
+    let keys = core.keys.list().expect("lists");
+    assert_eq!((keys[0].state, keys[0].ended_by_update), (KeyState::Revoked, true));
+    assert_eq!((keys[1].state, keys[1].ended_by_update), (KeyState::Replaced, false), "it had ended before");
+    let told = core.attention().expect("looks").remove(0);
+    assert!(told.title.contains("ended with the update") && told.fix == Fix::CreateKey, "{told:?}");
+    assert_eq!(core.due_notices().expect("looks").len(), 1, "the desktop is told");
+    let row = core.activity.page(&Default::default(), None).expect("reads").rows.remove(0);
+    assert_eq!((row.kind.as_str(), row.subject.as_str()), ("key_ended_by_update", &*text.id().0));
+
+    let (_, new) = core.keys.create(new_key("CI", 30, None)).expect("creates");
+    assert!(matches!(core.keys.verify(new.expose()).await, Verdict::Valid(_)));
+    assert!(core.attention().expect("looks").is_empty(), "it is done with a new key");
+    assert_eq!(live(&machine.open()), Some(new.id()), "once");
+}
+
+#[cfg(unix)]
+#[test]
+fn s13_the_copy_before_an_update_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::new();
+    machine.open().keys.create(new_key("CI", 30, None)).expect("creates");
+    as_before(&machine);
+    machine.open();
+    let copy = machine.dir.path().join(format!("{DATABASE_FILE}.4.backup"));
+    assert_eq!(copy.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    assert!(DATABASE_FORMAT > 4 && copy.metadata().expect("there").len() > 0);
+}
