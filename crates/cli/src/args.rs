@@ -142,6 +142,9 @@ pub(crate) enum IntegrationCommand {
         id: IntegrationId,
         #[command(flatten)]
         fields: Box<IntegrationFields>,
+        /// Do not ask where accounts have to sign in again. Without a terminal nobody is asked.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Delete it; every connection through it is signed out.
     Remove {

@@ -214,6 +214,14 @@ fn moment(value: &mut Value) {
     }
 }
 
+/// Goes on only with a yes from the terminal.
+pub(crate) fn ask(question: &str, refused: &str) -> Outcome {
+    write!(io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Failed(refused.into())) }
+}
+
 /// A secret from standard input, without the end of its line. On a terminal it is asked for, and what
 /// is typed stays unseen.
 pub(crate) fn secret_from_stdin() -> Result<SecretString, Failure> {

@@ -31,6 +31,7 @@ pub enum Code {
     BuiltInIsFixed,
     BuiltInNotSetUp,
     SecretMissing,
+    CredentialGone,
     LinkRefused,
     BrowserFailed,
     AuthorityRefused,
@@ -123,8 +124,13 @@ pub enum Error {
     #[error("The built-in integration has no client ID in this build, so nobody can sign in through it.")]
     BuiltInNotSetUp,
     /// A stored client secret is gone.
-    #[error("The client secret of this integration is not in the keychain any more.")]
+    #[error(
+        "The client secret of this integration is not in the keychain: it is gone, or was entered for another authority or client ID."
+    )]
     SecretMissing,
+    /// The agent runtime's credential is gone, or was entered for another runtime.
+    #[error("The credential of the agent runtime is not in the keychain: it is gone, or was entered for another URL.")]
+    CredentialGone,
     /// A link to a host that the app does not open.
     #[error("This link does not lead to one of Microsoft's pages, so it was not opened.")]
     LinkRefused,
@@ -256,6 +262,7 @@ impl Error {
             Self::BuiltInIsFixed => Code::BuiltInIsFixed,
             Self::BuiltInNotSetUp => Code::BuiltInNotSetUp,
             Self::SecretMissing => Code::SecretMissing,
+            Self::CredentialGone => Code::CredentialGone,
             Self::LinkRefused => Code::LinkRefused,
             Self::BrowserFailed(_) => Code::BrowserFailed,
             Self::Authority(_) => Code::AuthorityRefused,
@@ -304,6 +311,9 @@ impl Error {
             Code::InvalidIntegration => "Correct this field; nothing was saved.",
             Code::BuiltInIsFixed | Code::BuiltInNotSetUp => "Add an integration of your own, and make it the default.",
             Code::SecretMissing => "Edit the integration and enter the secret again.",
+            Code::CredentialGone => {
+                "Enter the credential again in Preferences, or: atthene config set runtime_credential."
+            }
             Code::LinkRefused => "Copy the link and open it yourself, if you trust it.",
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
             Code::AuthorityRefused => "Check the integration; the check says what is wrong.",

@@ -2,6 +2,7 @@
 //! gateway and the command line are faces of the use cases here.
 
 pub mod activity;
+mod bound;
 mod change;
 mod clock;
 pub mod connections;
@@ -15,6 +16,7 @@ mod network;
 pub mod oversight;
 mod policy;
 mod profile_secret;
+mod restore;
 mod runtime;
 mod secrets;
 mod settings;
@@ -35,13 +37,14 @@ pub use export::Format;
 pub use microsoft::checked_link;
 pub use policy::{MicrosoftPolicy, Policy};
 pub use profile_secret::{ProfileSecret, Proof};
-pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme};
+pub use restore::{LeftOut, RestoreReport, ToDo};
+pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme, may_send_secrets_to};
 pub use store::{DATABASE_FILE, DATABASE_FORMAT};
 
 use activity::{Activity, Recorder, Usage};
 use connections::Connections;
 use identity::Profile;
-use integrations::{IntegrationId, Integrations};
+use integrations::{Draft, IntegrationId, IntegrationView, Integrations};
 use keys::Keys;
 use network::Network;
 use oversight::Signals;
@@ -187,6 +190,7 @@ impl Core {
     pub fn read_again(&self) -> Result<(), Error> {
         self.keys.reload()?;
         self.settings.reload()?;
+        self.connections.follow_rows()?;
         self.choose_vault();
         for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
             self.changes.tell(change);
@@ -214,6 +218,17 @@ impl Core {
         Ok(expected)
     }
 
+    /// Adds an integration, or changes the one of the same id. Where it leads to another authority, client
+    /// ID or Graph from now on, the sign-ins through it end.
+    pub async fn save_integration(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {
+        let (saved, moved) = self.integrations.save(draft, secret).await?;
+        if moved && let Err(error) = self.connections.forget_moved(&saved.id).await {
+            // They have ended, and what is left of them in the vault is sent nowhere else.
+            tracing::warn!(%error, "sign-ins that have ended are left in the keychain");
+        }
+        Ok(saved)
+    }
+
     /// Deletes an integration and signs out every connection that went through it.
     pub async fn delete_integration(&self, id: &IntegrationId) -> Result<(), Error> {
         self.integrations.delete(id).await?;
@@ -224,11 +239,11 @@ impl Core {
         let reloaded = match change {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
+            Change::Connections => core.connections.follow_rows(),
             // Read when they are asked for.
             Change::Usage
             | Change::Gateway
             | Change::Integrations
-            | Change::Connections
             | Change::SignIns
             | Change::Activity
             | Change::Attention => Ok(()),

@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::bound::{Bound, Recipient};
 use crate::error::Error;
 use crate::settings::{Settings, SettingsStore};
 use crate::vault::{SecretChange, Vault};
@@ -17,10 +18,10 @@ pub(crate) async fn save(
     mut new: Settings,
     credential: SecretChange,
 ) -> Result<(), Error> {
+    new.check()?;
     let keep = settings.current().runtime_has_credential;
     // One that was sent to another runtime would be a leak.
-    let moved = new.runtime_url.as_deref().map(|url| url.trim().trim_end_matches('/'))
-        != settings.current().runtime_url.as_deref();
+    let moved = new.runtime_url != settings.current().runtime_url;
     match credential {
         SecretChange::Keep if !keep || !moved => {
             new.runtime_has_credential = keep;
@@ -28,8 +29,10 @@ pub(crate) async fn save(
         }
         SecretChange::Replace(secret) => {
             check(&secret)?;
-            vault.set(ENTRY, secret).await?;
             new.runtime_has_credential = true;
+            new.check()?;
+            let bound = Bound::new(recipient(&new), secret);
+            vault.set(ENTRY, bound.seal().map_err(|error| Error::Internal(error.to_string()))?).await?;
             settings.save(new)?;
             if keep {
                 settings.credential_replaced()?;
@@ -46,12 +49,21 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// The credential, where one is set.
+/// The credential, where one is set. One that was entered for another runtime is none, whatever led the
+/// calls to this one.
 pub(crate) async fn credential(settings: &SettingsStore, vault: &Vault) -> Result<Option<SecretString>, Error> {
-    if !settings.current().runtime_has_credential {
+    let current = settings.current();
+    if !current.runtime_has_credential {
         return Ok(None);
     }
-    Ok(vault.get(ENTRY).await?)
+    let bound = vault.get(ENTRY).await?.as_ref().and_then(Bound::open).ok_or(Error::CredentialGone)?;
+    let secret = bound.reveal_to(&recipient(&current)).map_err(|_| Error::CredentialGone)?;
+    Ok(Some(secret.clone()))
+}
+
+/// Whom the credential is for. Without a URL it is for none that will be set later.
+fn recipient(settings: &Settings) -> Recipient {
+    Recipient::Runtime { url: settings.runtime_url.clone().unwrap_or_default() }
 }
 
 fn check(secret: &SecretString) -> Result<(), Error> {

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::Transaction;
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::bound::Bound;
 use crate::error::Error;
 use crate::store::{Store, unsettled as rows};
 use crate::vault::Vault;
@@ -27,20 +27,22 @@ impl Secrets {
         Self { store, vault, recorder }
     }
 
-    pub(crate) async fn get(&self, entry: &str) -> Result<Option<SecretString>, Error> {
-        Ok(self.vault.get(entry).await?)
+    /// The secret with what it is for. One that does not say so counts as gone.
+    pub(crate) async fn get(&self, entry: &str) -> Result<Option<Bound>, Error> {
+        Ok(self.vault.get(entry).await?.as_ref().and_then(Bound::open))
     }
 
     /// Writes the secret, then its row in one transaction.
     pub(crate) async fn put<T>(
         &self,
         entry: &str,
-        secret: &SecretString,
+        secret: &Bound,
         row: impl Fn(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
             self.store.write(|tx| Ok(rows::unsettle(tx, entry)?))?;
-            self.vault.set(entry, secret.clone()).await?;
+            self.vault.set(entry, sealed.clone()).await?;
             let written = self.store.write(|tx| {
                 // Swept meanwhile by another process that took this one for dead: once more.
                 if rows::settle(tx, entry)? { row(tx).map(Some) } else { Ok(None) }

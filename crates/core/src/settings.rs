@@ -11,6 +11,7 @@ use crate::activity::{Came, Entry, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::UnixMs;
 use crate::error::Error;
+use crate::microsoft::is_safe;
 use crate::policy::Policy;
 use crate::store::{Store, activity, settings as rows};
 use crate::vault::VaultKind;
@@ -31,6 +32,9 @@ pub struct Settings {
     pub runtime_url: Option<String>,
     /// Whether a credential for the agent runtime lies in the keychain.
     pub runtime_has_credential: bool,
+    /// Whether the agent runtime hears what a proxy in front of the gateway says of a caller's address
+    /// (`X-Forwarded-For`, `-Proto` and `-Host`).
+    pub trust_front_proxy: bool,
     /// Seconds after which a copied key is cleared from the clipboard.
     pub clipboard_seconds: u16,
     /// Whether the app starts, without a window, when the person signs in to the desktop.
@@ -110,6 +114,7 @@ impl Default for Settings {
             largest_body_mib: 16,
             runtime_url: None,
             runtime_has_credential: false,
+            trust_front_proxy: false,
             clipboard_seconds: 30,
             start_at_login: false,
             on_close: OnClose::Ask,
@@ -132,7 +137,13 @@ impl Settings {
         reset().unwrap_or_default()
     }
 
-    fn check(&mut self) -> Result<(), Error> {
+    /// As the value of this name is stored; `None`: it is the default.
+    pub(crate) fn stored(&self, name: &str) -> Option<String> {
+        let (mine, defaults) = (fields(self).ok()?, fields(&Self::default()).ok()?);
+        mine.get(name).filter(|value| defaults.get(name) != Some(*value)).map(ToString::to_string)
+    }
+
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
         let wrong = |field, problem: &str| Err(Error::Setting { field, problem: problem.to_owned() });
         if self.gateway_port < 1024 {
             return wrong("gateway port", "must lie between 1024 and 65535");
@@ -145,8 +156,19 @@ impl Settings {
         }
         let url = self.runtime_url.take().filter(|url| !url.trim().is_empty());
         self.runtime_url = url.as_deref().map(checked_runtime_url).transpose()?;
+        if self.runtime_has_credential && !self.runtime_url.as_deref().is_none_or(may_send_secrets_to) {
+            return wrong(
+                "agent runtime URL",
+                "must start with https:// where a credential is sent along; http:// would show it to the network",
+            );
+        }
         Ok(())
     }
+}
+
+/// Whether a secret may be sent to this address: over https, or without leaving this machine.
+pub fn may_send_secrets_to(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_safe(&url))
 }
 
 /// An http or https URL with a host and nothing that does not belong into a base URL.
@@ -231,7 +253,7 @@ impl SettingsStore {
     pub fn save(&self, mut new: Settings) -> Result<Arc<Settings>, Error> {
         new.check()?;
         let before = fields(&self.current())?;
-        let (values, defaults) = (fields(&new)?, fields(&Settings::default())?);
+        let values = fields(&new)?;
         let changed: Fields = values.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(own).collect();
         if let Some(name) = changed.keys().find(|name| self.fixed.contains_key(*name)) {
             return Err(Error::FixedByPolicy(name.clone()));
@@ -240,9 +262,8 @@ impl SettingsStore {
             return Ok(self.current());
         }
         self.store.write(|tx| {
-            for (name, value) in &changed {
-                let kept = (defaults.get(name) != Some(value)).then(|| value.to_string());
-                rows::save(tx, name, kept.as_deref())?;
+            for name in changed.keys() {
+                rows::save(tx, name, new.stored(name).as_deref())?;
             }
             let was: Fields = before.iter().filter(|(name, _)| changed.contains_key(*name)).map(own).collect();
             let detail = json!({ "is": changed, "was": was });

@@ -1,8 +1,7 @@
-//! Copies of the database, putting one back, and starting anew. Secrets stay in the keychain.
+//! Copies of the database, starting anew, and the main switch. Secrets stay in the keychain.
 
 use std::path::Path;
 
-use rusqlite::Connection;
 use serde_json::json;
 
 use crate::activity::{Came, Entry, Kind};
@@ -23,21 +22,6 @@ impl Core {
         self.store.copy_to(file.path())?;
         file.persist(to).map_err(|error| failed(&error))?;
         self.append(Kind::BackedUp, json!({}))
-    }
-
-    /// Puts a backup in the place of the database. A key that has ended since then stays ended, what
-    /// is stopped stays stopped, and the record goes on. Blocks on SQLite.
-    pub fn restore(&self, from: &Path) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.store.replace_with(from, |backup: &Connection, current: &Connection| {
-            rows::end_keys_that_ended(backup, current, now)?;
-            rows::forget_sign_ins(backup)?;
-            rows::keep_record(backup, current)?;
-            rows::keep_switch_and_credential(backup, current)?;
-            rows::count_on_revisions(backup, current)
-        })?;
-        self.append(Kind::Restored, json!({}))?;
-        self.read_again()
     }
 
     /// Deletes every key, connection, integration, counter and setting, and the secrets that

@@ -4,11 +4,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use atthene_core::may_send_secrets_to;
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -18,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Sleep;
 use tower::BoxError;
 
+use crate::headers;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -30,10 +32,13 @@ pub(crate) struct Runtime {
     /// What stands before each path; empty for a base without a path.
     prefix: String,
     authorization: Option<HeaderValue>,
+    /// Whether it may hear what a proxy in front of the gateway says of a caller's address.
+    trust_front_proxy: bool,
 }
 
 impl Runtime {
-    /// `None` where the URL or the credential can't be sent; the settings check both.
+    /// `None` where the URL or the credential can't be sent, or not over this URL; the settings check all
+    /// of it.
     pub(crate) fn new(url: &str, credential: Option<&SecretString>) -> Option<Self> {
         let authorization = match credential {
             None => None,
@@ -44,9 +49,17 @@ impl Runtime {
                 Some(value)
             }
         };
+        if authorization.is_some() && !may_send_secrets_to(url) {
+            return None;
+        }
         let base: Uri = url.parse().ok()?;
         let prefix = base.path().trim_end_matches('/').to_owned();
-        Some(Self { origin: Origin::of(&base)?, prefix, authorization })
+        Some(Self { origin: Origin::of(&base)?, prefix, authorization, trust_front_proxy: false })
+    }
+
+    /// The same, which may hear what a proxy in front of the gateway says of a caller's address.
+    pub(crate) fn trusting_front_proxy(self, trust: bool) -> Self {
+        Self { trust_front_proxy: trust, ..self }
     }
 
     /// The path that is asked for there.
@@ -98,7 +111,7 @@ impl Forwarder {
             return Err(Problem::BodyTooLarge(largest_body / MIB));
         }
         let headers = &mut head.headers;
-        drop_hop_by_hop(headers);
+        headers::of_call(headers, runtime.trust_front_proxy);
         // The caller's key ends here; the Host is the runtime's own.
         headers.remove(header::AUTHORIZATION);
         headers.insert(header::HOST, runtime.origin.host());
@@ -114,7 +127,7 @@ impl Forwarder {
         let answered = meter.connection().patience.wait(asked, self.limits.runtime_head_time, sent).await;
         meter.set_runtime_time(asked.elapsed());
         let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
-        drop_hop_by_hop(answer.headers_mut());
+        headers::of_answer(answer.headers_mut());
         answer.extensions_mut().clear();
         Ok(answer)
     }
@@ -134,38 +147,6 @@ pub(crate) const MIB: u64 = 1024 * 1024;
 
 /// The body of a call: as it arrives, or as a route passes it on.
 pub(crate) type Inbound = Either<Incoming, Body>;
-
-/// Headers that speak of one connection only (RFC 9110, 7.6.1). `Expect` is met here (10.1.1).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "expect"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Options of `Connection` that name no header. They come alone, nearly always.
-const PERSISTENCE: [&str; 2] = ["keep-alive", "close"];
-
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let options =
-        headers.get_all(header::CONNECTION).iter().filter(|value| !PERSISTENCE.iter().any(|alone| value == alone));
-    let names = options.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
-    let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
-    for name in named {
-        headers.remove(name);
-    }
-    while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name)).cloned() {
-        headers.remove(name);
-    }
-}
 
 /// Finds the cause that a person can act on.
 fn why(error: &(dyn std::error::Error + 'static)) -> Problem {
@@ -264,22 +245,6 @@ impl http_body::Body for Limited {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_of_one_connection_stay_behind() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "close, X-Private"),
-            ("x-private", "1"),
-            ("te", "trailers"),
-            ("keep-alive", "5"),
-            ("accept", "*/*"),
-        ] {
-            headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_static(value));
-        }
-        drop_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), [header::ACCEPT]);
-    }
 
     #[test]
     fn a_call_keeps_its_path_below_the_base() {

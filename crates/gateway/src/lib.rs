@@ -8,10 +8,12 @@ mod caller;
 mod connections;
 mod forward;
 mod guard;
+mod headers;
 mod limits;
 mod meter;
 mod metrics;
 mod open;
+mod path;
 mod patience;
 mod problem;
 mod routes;
@@ -339,7 +341,9 @@ async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
         let mut config = Config::without_credential(&settings);
         if let Some(url) = settings.runtime_url.as_deref().filter(|_| settings.runtime_has_credential) {
             config.runtime = Some(match shared.core.runtime_credential().await {
-                Ok(credential) => Runtime::new(url, credential.as_ref()).ok_or(Problem::RUNTIME_UNUSABLE),
+                Ok(credential) => Runtime::new(url, credential.as_ref())
+                    .map(|runtime| runtime.trusting_front_proxy(settings.trust_front_proxy))
+                    .ok_or(Problem::RUNTIME_UNUSABLE),
                 Err(error) => Err(Problem::CredentialUnavailable(error.to_string())),
             });
         }
@@ -360,7 +364,9 @@ impl Config {
             if settings.runtime_has_credential {
                 return Err(Problem::CredentialUnavailable("The keychain has not answered yet.".into()));
             }
-            Runtime::new(url, None).ok_or(Problem::RUNTIME_UNUSABLE)
+            Runtime::new(url, None)
+                .map(|runtime| runtime.trusting_front_proxy(settings.trust_front_proxy))
+                .ok_or(Problem::RUNTIME_UNUSABLE)
         });
         Self { largest_body: u64::from(settings.largest_body_mib) * MIB, runtime }
     }

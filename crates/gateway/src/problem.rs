@@ -54,7 +54,7 @@ pub(crate) enum Problem {
     ConnectionWaiting(String),
     /// What a connection needs lies in a keychain that gives nothing now.
     KeychainUnavailable(String),
-    /// A path that could lead elsewhere than to Graph.
+    /// A path that could lead elsewhere than to Graph, or than to the agent API of the runtime.
     PathNotAllowed,
     /// Microsoft Graph can't be reached.
     GraphUnreachable(Cow<'static, str>),
@@ -232,7 +232,7 @@ impl Problem {
             Self::NeedsSignIn(text) => format!("{text} A person does so in ATTHENE Settings, Tools."),
             Self::ConnectionFailing(text) | Self::ConnectionWaiting(text) | Self::KeychainUnavailable(text) => text.clone(),
             Self::PathNotAllowed => {
-                "The path must begin with v1.0/ or beta/ and hold no empty or dot segments and no encoded slashes.".into()
+                "The path could be read, decoded once or twice, as leading elsewhere. A path of Graph must begin with v1.0/ or beta/.".into()
             }
             Self::GraphUnreachable(reason) => format!("Microsoft Graph could not be reached: {reason}. Try again later."),
             Self::Internal => "Something inside the gateway broke while it served this call. Try again.".into(),

@@ -21,6 +21,7 @@ use crate::auth::{self, LiveKey};
 use crate::connections;
 use crate::forward::{Inbound, Limited};
 use crate::meter::{Meter, Outbound};
+use crate::path;
 use crate::problem::{Problem, ProblemBody};
 use crate::server::Shared;
 
@@ -78,6 +79,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     security(("api_key" = [])),
     responses(
         (status = 200, description = "The agent's answer", body = StatusAnswer),
+        (status = 400, description = "path_not_allowed, bad_request", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
@@ -100,12 +102,14 @@ async fn execute(
     Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
 }
 
+/// What belongs to the agent API.
+const AGENTS: &str = "/api/amas/";
 const EXECUTE: &str = "/api/amas/conversations/execute";
 const CONNECTIONS: &str = "/api/amas/connections";
 
 /// Whether this path belongs to the agent API, and surely to no route of the gateway's own.
 pub(crate) fn is_for_agents(path: &str) -> bool {
-    path.strip_prefix("/api/amas/").is_some_and(|rest| !rest.is_empty()) && !path.starts_with(CONNECTIONS)
+    path.strip_prefix(AGENTS).is_some_and(|rest| !rest.is_empty()) && !path.starts_with(CONNECTIONS)
 }
 
 /// A call of the agent API. All but the gateway's own routes belong to the agent runtime.
@@ -120,6 +124,9 @@ pub(crate) async fn agents(
         return Err(Problem::MethodNotAllowed);
     }
     let key = auth::check(&head.headers, shared, meter).await?;
+    if !head.uri.path().strip_prefix(AGENTS).is_some_and(path::stays) {
+        return Err(Problem::PathNotAllowed);
+    }
     let config = shared.config();
     match &config.runtime {
         Some(Ok(runtime)) => {

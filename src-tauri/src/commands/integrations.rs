@@ -61,7 +61,7 @@ pub(crate) async fn save_integration(
     secret: SecretRequest,
 ) -> Answer<IntegrationView> {
     let core = startup.core().await?;
-    core.integrations.save(draft, secret.into()).await.map_err(|error| error.view())
+    core.save_integration(draft, secret.into()).await.map_err(|error| error.view())
 }
 
 #[tauri::command]

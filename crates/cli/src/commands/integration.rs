@@ -1,5 +1,6 @@
 //! `atthene integration`.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, StepReport, WayBackDraft};
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::args::{IntegrationCommand, IntegrationFields};
 use crate::blocking;
-use crate::out::{Failure, Out, Outcome, secret_from_stdin};
+use crate::out::{Failure, Out, Outcome, ask, secret_from_stdin};
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand) -> Outcome {
     match command {
@@ -18,14 +19,14 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand
                 return Err(Failure::Use("--name, --client-id and --scopes are needed.".into()));
             }
             let draft = core.integrations.fresh_draft();
-            save(core, out, draft, *fields).await
+            save(core, out, draft, *fields, true).await
         }
         IntegrationCommand::Edit { fields, .. } if fields.are_empty() => {
             Err(Failure::Use("Nothing is named that is to be changed.".into()))
         }
-        IntegrationCommand::Edit { id, fields } => {
+        IntegrationCommand::Edit { id, fields, yes } => {
             let draft = blocking(core, move |core| core.integrations.draft(&id)).await?;
-            save(core, out, draft, *fields).await
+            save(core, out, draft, *fields, yes).await
         }
         IntegrationCommand::List => {
             let all = blocking(core, |core| core.integrations.list()).await?;
@@ -85,7 +86,7 @@ fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: IntegrationFields) -> Outcome {
+async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: IntegrationFields, yes: bool) -> Outcome {
     let secret = if fields.secret_stdin {
         SecretChange::Replace(secret_from_stdin()?)
     } else if fields.remove_secret {
@@ -94,7 +95,10 @@ async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: Integration
         SecretChange::Keep
     };
     apply(&mut draft, fields);
-    let saved = core.integrations.save(draft, secret).await?;
+    if !yes {
+        tell_who_is_signed_out(core, out, &draft, &secret).await?;
+    }
+    let saved = core.save_integration(draft, secret).await?;
     out.result(&saved, |to| {
         writeln!(to, "{}", saved.id.as_str())?;
         Ok(())
@@ -106,6 +110,19 @@ async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: Integration
     out.say(format_args!("Register this redirect URI in Azure, platform \"{platform}\":\n  {}", saved.redirect_uri));
     out.say(format_args!("Then: atthene integration check {}", saved.id.as_str()));
     Ok(())
+}
+
+/// Names every account that has to sign in again after this change; at a terminal, asks.
+async fn tell_who_is_signed_out(core: &Arc<Core>, out: &Out, draft: &Draft, secret: &SecretChange) -> Outcome {
+    let accounts = core.integrations.report(draft, secret)?.signs_out;
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    out.tell("It leads to another authority, client ID or Graph then. These accounts have to sign in again:");
+    for account in accounts {
+        out.tell(format_args!("  {account}"));
+    }
+    if std::io::stdin().is_terminal() { ask("Change it?", "Nothing was changed.") } else { Ok(()) }
 }
 
 fn apply(draft: &mut Draft, fields: IntegrationFields) {

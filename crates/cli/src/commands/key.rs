@@ -1,6 +1,6 @@
 //! `atthene key`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::args::{KeyCommand, Reason};
 use crate::blocking;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{Failure, Out, Outcome, ask};
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Outcome {
@@ -134,14 +134,6 @@ async fn tell_who_stops(core: &Arc<Core>, out: &Out, id: &KeyId, name: &str) -> 
 
 fn name_of(caller: &CallerView) -> &str {
     if caller.program.is_empty() { &caller.user_agent } else { &caller.program }
-}
-
-/// Goes on only with a yes from the terminal.
-fn ask(question: &str, refused: &str) -> Outcome {
-    write!(std::io::stderr(), "{question} [y/N] ")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Failed(refused.into())) }
 }
 
 async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {

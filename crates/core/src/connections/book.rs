@@ -18,6 +18,7 @@ use super::{
     SignInRequest, SignInView, same_scope,
 };
 use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::bound::Bound;
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
@@ -47,6 +48,8 @@ pub struct GraphCall<'a> {
 #[derive(Default)]
 pub(super) struct Live {
     pub(super) access: Option<Access>,
+    /// The sign-in that the access came of. It ends with that.
+    pub(super) signed_in_at: Option<UnixMs>,
     /// Until when nothing is asked, and why.
     pub(super) pause: Option<(UnixMs, String)>,
     /// What Graph asked the next access to hold.
@@ -208,6 +211,7 @@ impl Connections {
 
     async fn connect(&self, taken: &Taken, answer: Answer) -> Result<Connection, AuthorityFailure> {
         let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
+        is_unchanged(taken, &registration)?;
         let found = self.discover(&registration).await?;
         // Mix-up defence (RFC 9207, 2.4): compared as it is, and missed where it is promised.
         if answer.issuer.as_ref().map_or(found.names_issuer, |issuer| *issuer != found.issuer) {
@@ -255,13 +259,7 @@ impl Connections {
             ));
         };
         let now = self.clock.now();
-        let expected = Expected {
-            authority: &registration.authority,
-            found,
-            client_id: &registration.client_id,
-            nonce: taken.nonce.as_deref(),
-            now,
-        };
+        let expected = Expected { found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
         let account = identity::account(id_token, &expected).map_err(|why| {
             AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
         })?;
@@ -316,11 +314,14 @@ impl Connections {
             used_at: None,
         };
         let _turn = self.turns.wait(&row.id).await;
-        self.secrets
-            .put(&row.id.token_entry(), refresh, |tx| Ok(rows::save(tx, &row)?))
-            .await
-            .map_err(|error| view(&error))?;
-        self.take_over(&row.id, tokens, found, &row.granted);
+        let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
+        let write = |tx: &rusqlite::Transaction<'_>| {
+            // Changed while the tokens were asked for: they are for nobody any more.
+            self.integrations.leads_to(tx, &registration.id, &registration.recipient())?;
+            Ok(rows::save(tx, &row)?)
+        };
+        self.secrets.put(&row.id.token_entry(), &refresh, write).await.map_err(|error| view(&error))?;
+        self.take_over(&row, tokens, found, &row.granted);
         Ok(row)
     }
 
@@ -397,16 +398,49 @@ impl Connections {
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
         for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
-            if self.secrets.get(&row.id.token_entry()).await?.is_none() {
+            let token = self.secrets.get(&row.id.token_entry()).await?;
+            let recipient = self.integrations.registration(&row.integration).map(|found| found.recipient());
+            let owner = row.account.owner();
+            let fits = |token: Bound| recipient.as_ref().is_ok_and(|to| token.is_for(to, Some(&owner)));
+            if !token.is_some_and(fits) {
                 self.settle_state(&row.id, ConnectionState::NeedsSignIn, GONE)?;
             }
         }
         Ok(())
     }
 
+    /// Forgets what was held for rows that are gone, ended, or of another sign-in since: whoever ended
+    /// them, here or in another process.
+    pub(crate) fn follow_rows(&self) -> Result<(), Error> {
+        let rows = self.store.read(rows::all)?;
+        self.live().retain(|id, live| {
+            let Some(row) = rows.iter().find(|row| row.id == *id) else { return false };
+            if row.state == ConnectionState::NeedsSignIn || live.signed_in_at.is_some_and(|at| at != row.signed_in_at) {
+                (live.access, live.signed_in_at) = (None, None);
+            }
+            true
+        });
+        Ok(())
+    }
+
+    /// Ends what came of sign-ins through an integration that leads elsewhere since it was changed.
+    pub(crate) async fn forget_moved(&self, integration: &IntegrationId) -> Result<(), Error> {
+        self.follow_rows()?;
+        let recipient = self.integrations.registration(integration)?.recipient();
+        for row in self.store.read(rows::all)?.into_iter().filter(|row| row.integration == *integration) {
+            let entry = row.id.token_entry();
+            let token = self.secrets.get(&entry).await?;
+            if token.is_some_and(|token| !token.is_for(&recipient, Some(&row.account.owner()))) {
+                self.secrets.remove(&entry, |_| Ok(())).await?;
+            }
+        }
+        self.changes.tell(Change::Connections);
+        Ok(())
+    }
+
     pub(super) fn take_over(
         &self,
-        id: &ConnectionId,
+        row: &Connection,
         tokens: &TokenSet,
         found: &Discovery,
         granted: &[String],
@@ -418,7 +452,8 @@ impl Connections {
             scopes: granted.to_vec(),
             graph: found.graph.clone(),
         };
-        *self.live().entry(id.clone()).or_default() = Live { access: Some(access.clone()), ..Live::default() };
+        *self.live().entry(row.id.clone()).or_default() =
+            Live { access: Some(access.clone()), signed_in_at: Some(row.signed_in_at), ..Live::default() };
         access
     }
 
@@ -466,11 +501,22 @@ pub(super) fn explain(error: &TokenError) -> AuthorityFailure {
             AuthorityFailure::own("The authority is busy or has a problem of its own", "The app tries again by itself.")
         }
         TokenError::Refused(body) => body.failure(),
+        TokenError::Misdirected => AuthorityFailure::own(
+            "What is kept for this sign-in belongs to another authority, client ID or account, and was not sent",
+            "Enter the client secret again, or sign in again.",
+        ),
         TokenError::Unreadable => AuthorityFailure::own(
             "The token endpoint did not answer in the OAuth format",
             "Check the network; a login page or proxy that answers in its place looks like this.",
         ),
     }
+}
+
+/// Whether the integration still leads where it led when the attempt began.
+pub(super) fn is_unchanged(taken: &Taken, registration: &Registration) -> Result<(), AuthorityFailure> {
+    taken.verifier.reveal_to(&registration.recipient()).map(drop).map_err(|_| {
+        AuthorityFailure::own("The integration was changed while you signed in", "Start the sign-in again.")
+    })
 }
 
 pub(super) fn view(error: &Error) -> AuthorityFailure {

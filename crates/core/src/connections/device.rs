@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-use super::book::explain;
+use super::book::{explain, is_unchanged};
 use super::sign_in::{Attempt, Taken};
 use super::{Connections, SignInId, SignInRequest, SignInView};
 use crate::error::Error;
@@ -40,10 +38,10 @@ impl Connections {
             )));
         };
         let code = code.map_err(|error| Error::Authority(explain(&error)))?;
-        let attempt = Attempt::with_device(request, scopes, again.as_ref(), &code, self.clock.now());
+        let attempt = Attempt::with_device(request, &registration, scopes, again.as_ref(), &code, self.clock.now());
         let taken = Taken {
             id: attempt.id.clone(),
-            verifier: SecretString::from(String::new()),
+            verifier: attempt.verifier.clone(),
             nonce: None,
             request: attempt.request.clone(),
             scopes: attempt.scopes.clone(),
@@ -67,6 +65,7 @@ impl Connections {
     async fn connect_device(&self, taken: &Taken, code: &DeviceCode) -> Result<super::Connection, AuthorityFailure> {
         let registration =
             self.integrations.registration(&taken.request.integration).map_err(|error| super::book::view(&error))?;
+        is_unchanged(taken, &registration)?;
         let found = self.discover(&registration).await?;
         let asker = Asker { client_id: &registration.client_id, secret: None, found: &found, network: &self.network };
         let tokens = asker.wait_for_device(code).await.map_err(|error| explain(&error))?;

@@ -27,7 +27,6 @@ struct Claims {
 
 /// What the token has to fit.
 pub(super) struct Expected<'a> {
-    pub(super) authority: &'a Authority,
     pub(super) found: &'a Discovery,
     pub(super) client_id: &'a ClientId,
     /// `None`: the flow has none.
@@ -57,7 +56,7 @@ pub(super) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<A
     if expected.nonce.is_some() && claims.nonce.as_deref() != expected.nonce {
         return Err("the id token belongs to another attempt");
     }
-    if let Authority::Entra { tenant, .. } = expected.authority
+    if let Authority::Entra { tenant, .. } = &expected.found.authority
         && tenant.is_id()
         && claims.tid.as_deref() != Some(tenant.as_str())
     {
@@ -82,7 +81,9 @@ mod tests {
     fn check(tenant: &str, claims: serde_json::Value) -> Result<Account, &'static str> {
         let url = |path: &str| format!("https://login.microsoftonline.com/{path}").parse().expect("a URL");
         let named = if tenant == "common" { "{tenantid}" } else { TENANT };
+        let authority = Authority::Entra { cloud: Cloud::Global, tenant: Tenant::parse(tenant).expect("a tenant") };
         let found = Discovery {
+            authority,
             issuer: format!("https://login.microsoftonline.com/{named}/v2.0"),
             authorization_endpoint: url("authorize"),
             token_endpoint: url("token"),
@@ -90,11 +91,9 @@ mod tests {
             names_issuer: false,
             graph: GraphUrl::parse("https://graph.microsoft.com").expect("a URL"),
         };
-        let authority = Authority::Entra { cloud: Cloud::Global, tenant: Tenant::parse(tenant).expect("a tenant") };
         let client_id = ClientId::parse(CLIENT).expect("an ID");
         let token = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let expected =
-            Expected { authority: &authority, found: &found, client_id: &client_id, nonce: Some("n"), now: NOW };
+        let expected = Expected { found: &found, client_id: &client_id, nonce: Some("n"), now: NOW };
         account(&token.into(), &expected)
     }
 

@@ -37,8 +37,8 @@ impl Connections {
     pub(super) async fn keep_sign_in(&self, attempt: &Attempt) -> Result<(), Error> {
         self.drop_old_sign_ins().await?;
         let Some((state, kept)) = attempt.to_keep() else { return Ok(()) };
-        // Neither holds a space.
-        let secret = SecretString::from(format!("{} {}", attempt.verifier.expose_secret(), attempt.nonce));
+        // The nonce stands where an account would: it belongs to this attempt alone.
+        let secret = attempt.verifier.clone().of_account(attempt.nonce.clone());
         self.secrets.put(&kept.id.entry(), &secret, |tx| Ok(rows::insert(tx, &hash(&state), &kept)?)).await
     }
 
@@ -48,16 +48,15 @@ impl Connections {
         let secret = self.secrets.get(&kept.id.entry()).await?;
         self.secrets.remove(&kept.id.entry(), |_| Ok(())).await?;
         let age = self.clock.now().0.saturating_sub(kept.started_at.0);
-        let parts = secret.as_ref().and_then(|secret| secret.expose_secret().split_once(' '));
-        let Some((verifier, nonce)) = parts.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
+        let Some(verifier) = secret.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
         let again = match &kept.request.again {
             Some(id) if !kept.request.switch_account => Some(self.row(id)?.account),
             _ => None,
         };
         Ok(Some(Taken {
             id: kept.id,
-            verifier: verifier.into(),
-            nonce: Some(nonce.to_owned()),
+            nonce: verifier.account().map(str::to_owned),
+            verifier,
             request: kept.request,
             scopes: kept.scopes,
             redirect_uri: kept.redirect_uri,

@@ -6,6 +6,7 @@ mod device;
 mod identity;
 mod kept;
 mod probe;
+mod put_back;
 mod renewal;
 mod return_page;
 mod sign_in;
@@ -50,7 +51,11 @@ impl Toolkit {
     }
 
     pub(crate) fn from_str(text: &str) -> Self {
-        if text == "teams" { Self::Teams } else { Self::Outlook }
+        Self::known(text).unwrap_or(Self::Outlook)
+    }
+
+    pub(crate) fn known(text: &str) -> Option<Self> {
+        [Self::Outlook, Self::Teams].into_iter().find(|toolkit| toolkit.as_str() == text)
     }
 
     fn scopes(self) -> ScopeToolkit {
@@ -152,6 +157,13 @@ pub(crate) struct Account {
     pub(crate) tid: String,
     /// As shown: the user name, or the name of the person.
     pub(crate) label: String,
+}
+
+impl Account {
+    /// Whose a sign-in is, as it is kept with it.
+    pub(crate) fn owner(&self) -> String {
+        format!("{} {}", self.tid, self.oid)
+    }
 }
 
 /// One connection as it is kept. The refresh token lies in the keychain.

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::book::{Access, GONE, explain, failure_detail, granted_of};
 use super::{Connection, ConnectionId, ConnectionState, Connections};
 use crate::activity::{Came, Entry, Kind};
+use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -112,11 +113,15 @@ impl Connections {
             return Err(Error::Waiting(why));
         }
         let entry = id.token_entry();
-        let Some(token) = self.secrets.get(&entry).await? else {
+        let registration = self.integrations.registration(&row.integration)?;
+        let recipient = registration.recipient();
+        let owner = row.account.owner();
+        // One for another authority, client ID or account is as good as none.
+        let token = self.secrets.get(&entry).await?.filter(|token| token.is_for(&recipient, Some(&owner)));
+        let Some(token) = token else {
             self.settle_state(id, ConnectionState::NeedsSignIn, GONE)?;
             return Err(Error::NeedsSignIn(GONE.to_owned()));
         };
-        let registration = self.integrations.registration(&row.integration)?;
         let found = match self.discover(&registration).await {
             Ok(found) => found,
             Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
@@ -135,18 +140,24 @@ impl Connections {
             Ok((tokens, confidential)) => {
                 let granted = tokens.scopes.as_ref().map(|_| granted_of(&tokens, &row.asked));
                 let write = |tx: &rusqlite::Transaction<'_>| {
-                    rows::refreshed(tx, id, self.clock.now(), granted.as_deref(), confidential)?;
+                    // Ended while the tokens were asked for: they are for nobody any more.
+                    if !rows::refreshed(tx, &row, self.clock.now(), granted.as_deref(), confidential)? {
+                        let ended = rows::by_id(tx, id)?.ok_or(Error::ConnectionNotFound)?;
+                        return Err(Error::NeedsSignIn(ended.problem.unwrap_or_else(|| GONE.to_owned())));
+                    }
                     let entry =
                         Entry { kind: Kind::Refresh, subject: id.as_str(), outcome: Came::Done, detail: json!({}) };
                     Ok(self.recorder.append(tx, &entry)?)
                 };
                 // The new refresh token is kept before the new access is used.
                 match &tokens.refresh {
-                    Some(rotated) => self.secrets.put(&entry, rotated, write).await?,
+                    Some(rotated) => {
+                        let rotated = Bound::new(recipient, rotated.clone()).of_account(owner);
+                        self.secrets.put(&entry, &rotated, write).await?;
+                    }
                     None => self.store.write(write)?,
                 }
-                let granted = granted.unwrap_or(row.granted);
-                let access = self.take_over(id, &tokens, &found, &granted);
+                let access = self.take_over(&row, &tokens, &found, granted.as_ref().unwrap_or(&row.granted));
                 self.changes.tell(Change::Connections);
                 Ok(access)
             }
@@ -155,12 +166,7 @@ impl Connections {
     }
 
     /// What a failed refresh leaves behind, and the error to tell.
-    async fn refused(
-        &self,
-        row: &Connection,
-        secret: Option<&SecretString>,
-        error: TokenError,
-    ) -> Result<Error, Error> {
+    async fn refused(&self, row: &Connection, secret: Option<&Bound>, error: TokenError) -> Result<Error, Error> {
         let failure = explain(&error);
         let failure = secret.map_or(failure.clone(), |secret| failure.without(secret));
         let text = format!("{failure}. {}", failure.fix);
@@ -170,6 +176,8 @@ impl Connections {
             TokenError::Busy { retry_after } => {
                 return Ok(self.wait(&row.id, retry_after.unwrap_or(Duration::from_mins(1)), &failure));
             }
+            // Found out here only where a row changed between two lines.
+            TokenError::Misdirected => Meaning::SignIn { forget: false },
             TokenError::Refused(body) => body.meaning(),
         };
         match meaning {
@@ -196,7 +204,7 @@ impl Connections {
         &self,
         registration: &Registration,
         found: &Discovery,
-        secret: Option<&SecretString>,
+        secret: Option<&Bound>,
         grant: &Grant<'_>,
     ) -> Result<(TokenSet, bool), TokenError> {
         const AGAIN_AFTER: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use ts_rs::TS;
 use url::Url;
 
 use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail};
+use crate::bound::Bound;
 use crate::clock::UnixMs;
 use crate::integrations::{IntegrationId, Registration, WayBack};
 use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, toolkit_scopes};
@@ -115,7 +116,8 @@ pub(super) struct Attempt {
     pub(super) id: SignInId,
     /// `None`: an answer has used it.
     state: Option<SecretString>,
-    pub(super) verifier: SecretString,
+    /// For whom the attempt was begun, and no other is sent it.
+    pub(super) verifier: Bound,
     pub(super) nonce: String,
     pub(super) request: SignInRequest,
     pub(super) scopes: Vec<String>,
@@ -132,7 +134,7 @@ pub(super) struct Attempt {
 /// What an answer takes out of its attempt.
 pub(super) struct Taken {
     pub(super) id: SignInId,
-    pub(super) verifier: SecretString,
+    pub(super) verifier: Bound,
     /// `None`: a device code, whose id token names none.
     pub(super) nonce: Option<String>,
     pub(super) request: SignInRequest,
@@ -195,7 +197,7 @@ impl Attempt {
         Ok(Self {
             id: SignInId(random_tail(12)),
             state: Some(state.into_secret().into()),
-            verifier: verifier.into_secret().into(),
+            verifier: Bound::new(registration.recipient(), verifier.into_secret().into()),
             nonce,
             request,
             scopes,
@@ -213,6 +215,7 @@ impl Attempt {
     /// An attempt whose answer is asked for, not waited for (RFC 8628).
     pub(super) fn with_device(
         request: SignInRequest,
+        registration: &Registration,
         scopes: Vec<String>,
         again: Option<&Connection>,
         code: &DeviceCode,
@@ -222,7 +225,7 @@ impl Attempt {
         Self {
             id: SignInId(random_tail(12)),
             state: None,
-            verifier: SecretString::from(String::new()),
+            verifier: Bound::new(registration.recipient(), SecretString::default()),
             nonce: String::new(),
             pinned: again.filter(|_| !request.switch_account).map(|connection| connection.account.clone()),
             request,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{Integration, IntegrationId, Platform, WayBack};
+use crate::bound::Recipient;
 use crate::clock::UnixMs;
 use crate::keys::checked_name;
 use crate::microsoft::{
@@ -143,6 +144,8 @@ pub struct DraftReport {
     pub scopes: Vec<ScopeNote>,
     /// Whether an administrator probably has to consent.
     pub needs_admin: bool,
+    /// Whom saving signs out: what they signed in to is not what the form names any more.
+    pub signs_out: Vec<String>,
 }
 
 /// What is known of the secret while the form is filled in.
@@ -150,16 +153,29 @@ pub struct DraftReport {
 pub(super) enum SecretInForm<'a> {
     None,
     Stored,
+    /// One is stored, for another authority or client ID than the form names.
+    StoredForAnother,
     Typed(&'a SecretString),
 }
 
+/// What lies in the vault while the form is filled in.
+#[derive(Clone, Copy)]
+pub(super) enum InVault {
+    Nothing,
+    /// For what the form names.
+    Fitting,
+    /// For another authority or client ID.
+    ForAnother,
+}
+
 impl<'a> SecretInForm<'a> {
-    /// After `change`, where one is `stored` now.
-    pub(super) fn after(change: &'a SecretChange, stored: bool) -> Self {
-        match change {
-            SecretChange::Replace(secret) => Self::Typed(secret),
-            SecretChange::Keep if stored => Self::Stored,
-            SecretChange::Keep | SecretChange::Remove => Self::None,
+    /// After `change`.
+    pub(super) fn after(change: &'a SecretChange, now: InVault) -> Self {
+        match (change, now) {
+            (SecretChange::Replace(secret), _) => Self::Typed(secret),
+            (SecretChange::Keep, InVault::Fitting) => Self::Stored,
+            (SecretChange::Keep, InVault::ForAnother) => Self::StoredForAnother,
+            (SecretChange::Keep, InVault::Nothing) | (SecretChange::Remove, _) => Self::None,
         }
     }
 
@@ -179,7 +195,47 @@ pub(super) struct Checked {
     way_back: Option<WayBack>,
 }
 
+impl WayBackDraft {
+    pub(super) fn of(way_back: &WayBack) -> Self {
+        match way_back {
+            WayBack::Loopback => Self::Loopback,
+            WayBack::DeepLink => Self::DeepLink,
+            WayBack::Page { url } => Self::Page { url: url.clone() },
+        }
+    }
+}
+
+impl AuthorityDraft {
+    pub(super) fn of(authority: &Authority) -> Self {
+        match authority {
+            Authority::Entra { cloud, tenant } => Self::Entra { cloud: *cloud, tenant: tenant.as_str().to_owned() },
+            Authority::Custom { issuer, graph } => Self::Custom {
+                issuer: issuer.clone(),
+                graph: graph.as_ref().map(|graph| graph.as_str().to_owned()).unwrap_or_default(),
+            },
+        }
+    }
+
+    /// The authority, or what is wrong with which field.
+    fn read(&self) -> Result<Authority, (Field, &'static str)> {
+        match self {
+            Self::Entra { cloud, tenant } => Tenant::parse(tenant)
+                .map(|tenant| Authority::Entra { cloud: *cloud, tenant })
+                .map_err(|problem| (Field::Tenant, problem)),
+            Self::Custom { issuer, graph } => Authority::custom(issuer, graph).map_err(|problem| match problem {
+                CustomProblem::Issuer(problem) => (Field::Issuer, problem),
+                CustomProblem::Graph(problem) => (Field::Graph, problem),
+            }),
+        }
+    }
+}
+
 impl Draft {
+    /// Whom secrets would be sent to; `None` while that can't be read.
+    pub(super) fn recipient(&self) -> Option<Recipient> {
+        Some(Recipient::app(&self.authority.read().ok()?, &ClientId::parse(&self.client_id).ok()?))
+    }
+
     /// A form to be filled in.
     pub(super) fn fresh() -> Self {
         Self {
@@ -199,22 +255,10 @@ impl Draft {
             id: row.id.clone(),
             name: row.name.clone(),
             client_id: row.client_id.as_str().to_owned(),
-            authority: match &row.authority {
-                Authority::Entra { cloud, tenant } => {
-                    AuthorityDraft::Entra { cloud: *cloud, tenant: tenant.as_str().to_owned() }
-                }
-                Authority::Custom { issuer, graph } => AuthorityDraft::Custom {
-                    issuer: issuer.clone(),
-                    graph: graph.as_ref().map(|graph| graph.as_str().to_owned()).unwrap_or_default(),
-                },
-            },
+            authority: AuthorityDraft::of(&row.authority),
             secret_expires_at: row.secret_expires_at,
             scopes: row.scopes.clone(),
-            way_back: match &row.way_back {
-                WayBack::Loopback => WayBackDraft::Loopback,
-                WayBack::DeepLink => WayBackDraft::DeepLink,
-                WayBack::Page { url } => WayBackDraft::Page { url: url.clone() },
-            },
+            way_back: WayBackDraft::of(&row.way_back),
         }
     }
 
@@ -229,22 +273,18 @@ impl Draft {
             }
         });
         let client_id = ClientId::parse(&self.client_id).inspect_err(|problem| wrong(Field::ClientId, problem));
-        let authority = match &self.authority {
-            AuthorityDraft::Entra { cloud, tenant } => Tenant::parse(tenant)
-                .map(|tenant| Authority::Entra { cloud: *cloud, tenant })
-                .inspect_err(|problem| wrong(Field::Tenant, problem))
-                .ok(),
-            AuthorityDraft::Custom { issuer, graph } => Authority::custom(issuer, graph)
-                .inspect_err(|problem| match problem {
-                    CustomProblem::Issuer(problem) => wrong(Field::Issuer, problem),
-                    CustomProblem::Graph(problem) => wrong(Field::Graph, problem),
-                })
-                .ok(),
-        };
+        let authority = self.authority.read().inspect_err(|(field, problem)| wrong(*field, problem)).ok();
         if let SecretInForm::Typed(secret) = secret
             && let Err(problem) = checked_secret(secret)
         {
             wrong(Field::Secret, problem.text());
+        }
+        if let SecretInForm::StoredForAnother = secret {
+            wrong(
+                Field::Secret,
+                "has to be entered again, or removed: the one that is kept belongs to another authority or client ID, \
+                 and is sent nowhere else",
+            );
         }
         if self.secret_expires_at.is_some_and(|at| !(EARLIEST..=LATEST).contains(&at)) {
             wrong(Field::SecretExpiry, "is no day that can be");
@@ -288,6 +328,7 @@ impl Draft {
             redirect_uri,
             portal_page: cloud.map(|cloud| portal_page(cloud, checked.client_id.as_ref())),
             consent_link,
+            signs_out: Vec::new(),
             needs_admin: scopes.iter().any(|note| matches!(note.consent, Some(Consent::Admin | Consent::Blocked))),
             scopes,
         }

@@ -17,6 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
+use crate::bound::Recipient;
 use crate::clock::UnixMs;
 use crate::microsoft::{Authority, ClientId};
 
@@ -67,7 +68,7 @@ impl IntegrationId {
     }
 
     /// The keychain entry of its client secret, in words for the keychain's own window.
-    fn secret_entry(&self) -> String {
+    pub(crate) fn secret_entry(&self) -> String {
         format!("Client secret of {}", self.0)
     }
 }
@@ -155,6 +156,13 @@ pub(crate) struct Registration {
     pub(crate) has_secret: bool,
 }
 
+impl Registration {
+    /// Whom its secrets may be sent to.
+    pub(crate) fn recipient(&self) -> Recipient {
+        Recipient::app(&self.authority, &self.client_id)
+    }
+}
+
 /// Whether an integration can be expected to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -212,6 +220,11 @@ pub struct IntegrationView {
 }
 
 impl Integration {
+    /// Whom its secrets may be sent to.
+    pub(crate) fn recipient(&self) -> Recipient {
+        Recipient::app(&self.authority, &self.client_id)
+    }
+
     fn health(&self, now: UnixMs) -> Health {
         let failed = self.check.as_ref().map(|check| check.problem.is_some());
         match (self.secret, self.secret_expires_at) {

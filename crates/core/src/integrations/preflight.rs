@@ -4,11 +4,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use ts_rs::TS;
 
 use super::{Integration, Platform};
+use crate::bound::Bound;
 use crate::microsoft::{Asker, AuthorityFailure, ClientId, Consent, Discovery, ErrorBody, Grant, TokenError, note};
 use crate::network::Network;
 
@@ -71,7 +72,7 @@ pub struct StepReport {
 /// Runs the steps and tells each as it changes. Returns what went wrong first.
 pub(super) async fn run(
     subject: &Integration,
-    secret: Option<&SecretString>,
+    secret: Option<&Bound>,
     network: &Network,
     tell: &mut (dyn FnMut(StepReport) + Send),
 ) -> Option<AuthorityFailure> {
@@ -110,7 +111,7 @@ pub(super) async fn run(
 /// The client credentials grant (RFC 6749, 4.4): proves ID and secret with no person.
 async fn ask_with_secret(
     client_id: &ClientId,
-    secret: &SecretString,
+    secret: &Bound,
     found: &Discovery,
     network: &Network,
 ) -> (StepState, StepState) {
@@ -129,6 +130,13 @@ async fn ask_with_secret(
         Err(TokenError::Busy { .. }) => {
             let failure =
                 AuthorityFailure::own("The authority is busy or has a problem of its own", "Try again later.");
+            return (not_answered(), StepState::Failed { failure });
+        }
+        Err(TokenError::Misdirected) => {
+            let failure = AuthorityFailure::own(
+                "The secret was kept for another authority or client ID, and was not sent",
+                "Enter it again.",
+            );
             return (not_answered(), StepState::Failed { failure });
         }
         Err(TokenError::Unreadable) => {

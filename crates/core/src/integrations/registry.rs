@@ -5,23 +5,28 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Transaction;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::built_in::BuiltIn;
-use super::draft::SecretInForm;
+use super::draft::{InVault, SecretInForm};
 use super::preflight;
-use super::{Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView};
+use super::{
+    AuthorityDraft, Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView, WayBack,
+    WayBackDraft,
+};
 use super::{Registration, StepReport, StoredSecret};
 use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::bound::{Bound, Recipient};
 use crate::change::{Change, Changes};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
-use crate::microsoft::checked_secret;
+use crate::microsoft::{Authority, checked_secret};
 use crate::network::Network;
 use crate::policy::Policy;
 use crate::secrets::Secrets;
-use crate::store::{Store, integrations as rows};
+use crate::store::backup::RawIntegration;
+use crate::store::{Store, connections, integrations as rows};
 use crate::vault::SecretChange;
 
 /// The integrations of this profile. What is not async blocks on SQLite.
@@ -36,6 +41,23 @@ pub struct Integrations {
     /// How the latest preflight of each form ended, so that saving that very form keeps it.
     preflights: Mutex<HashMap<IntegrationId, Preflighted>>,
     fingerprints: RandomState,
+}
+
+/// Why connections through an integration ended that leads elsewhere now.
+const MOVED: &str =
+    "The integration leads to another authority, client ID or Graph since it was changed. Sign in again.";
+
+/// Whether the form names another authority, client ID or Graph than the row.
+fn leads_elsewhere(draft: &Draft, before: &Integration) -> bool {
+    draft.recipient().is_some_and(|recipient| recipient != before.recipient())
+}
+
+fn in_vault(draft: &Draft, before: Option<&Integration>) -> InVault {
+    match before.filter(|row| row.secret.is_expected()) {
+        None => InVault::Nothing,
+        Some(row) if leads_elsewhere(draft, row) => InVault::ForAnother,
+        Some(_) => InVault::Fitting,
+    }
 }
 
 const TAKEN: &str = "belongs to another integration already";
@@ -95,10 +117,15 @@ impl Integrations {
     /// Checks a form as it is typed, without asking anybody.
     pub fn report(&self, draft: &Draft, secret: &SecretChange) -> Result<DraftReport, Error> {
         let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
-        let secret = SecretInForm::after(secret, before.is_some_and(|row| row.secret.is_expected()));
+        let secret = SecretInForm::after(secret, in_vault(draft, before.as_ref()));
         let mut checked = draft.check(secret);
         checked.problems.extend(self.taken(draft)?);
-        Ok(draft.report(checked, secret))
+        let mut report = draft.report(checked, secret);
+        if before.is_some_and(|row| leads_elsewhere(draft, &row)) {
+            let through = self.store.read(|db| connections::accounts_of(db, &draft.id))?;
+            report.signs_out = through.into_iter().map(|(_, account)| account).collect();
+        }
+        Ok(report)
     }
 
     /// Asks the authority about a form that may not be saved yet. Returns whether all passed.
@@ -109,15 +136,15 @@ impl Integrations {
         tell: &mut (dyn FnMut(StepReport) + Send),
     ) -> Result<bool, Error> {
         let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
-        let stored = before.as_ref().is_some_and(|row| row.secret.is_expected());
-        let form = SecretInForm::after(&secret, stored);
+        let form = SecretInForm::after(&secret, in_vault(&draft, before.as_ref()));
         let mut subject =
             draft.check(form).row(&draft, before.as_ref(), self.clock.now()).map_err(Error::Integration)?;
         subject.secret = if form.is_there() { StoredSecret::Stored } else { StoredSecret::None };
+        let recipient = subject.recipient();
         let presented = match form {
-            SecretInForm::Typed(typed) => checked_secret(typed).ok(),
-            SecretInForm::Stored => Some(self.stored_secret(&subject.id).await?),
-            SecretInForm::None => None,
+            SecretInForm::Typed(typed) => checked_secret(typed).ok().map(|secret| Bound::new(recipient, secret)),
+            SecretInForm::Stored => Some(self.stored_secret(&subject.id, &recipient).await?),
+            SecretInForm::None | SecretInForm::StoredForAnother => None,
         };
         let failure = preflight::run(&subject, presented.as_ref(), &self.network, tell).await;
 
@@ -149,15 +176,15 @@ impl Integrations {
         Ok(passed)
     }
 
-    /// Adds the integration, or changes the one of the same id.
-    pub async fn save(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {
+    /// Adds the integration, or changes the one of the same id. Where it leads elsewhere from now on, which
+    /// is told, the sign-ins through it end with that.
+    pub(crate) async fn save(&self, draft: Draft, secret: SecretChange) -> Result<(IntegrationView, bool), Error> {
         let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
         if draft.id.is_built_in() {
             return Err(Error::BuiltInIsFixed);
         }
-        let stored = before.as_ref().is_some_and(|row| row.secret.is_expected());
         let mut row = draft
-            .check(SecretInForm::after(&secret, stored))
+            .check(SecretInForm::after(&secret, in_vault(&draft, before.as_ref())))
             .row(&draft, before.as_ref(), self.clock.now())
             .map_err(Error::Integration)?;
         row.check = self.check_of(&draft, &secret);
@@ -178,6 +205,7 @@ impl Integrations {
                     return Err(Error::Integration(problem));
                 }
                 row.secret = StoredSecret::Stored;
+                let checked = Bound::new(row.recipient(), checked);
                 let write = |tx: &Transaction<'_>| self.write_row(tx, &row, before.as_ref(), "replaced");
                 self.secrets.put(&entry, &checked, write).await?;
             }
@@ -185,7 +213,8 @@ impl Integrations {
         self.preflights().remove(&draft.id);
         self.changes.tell(Change::Integrations);
         let default = self.store.read(rows::default_id)?;
-        Ok(row.view(self.clock.now(), default.as_ref()))
+        let moved = before.is_some_and(|before| before.recipient() != row.recipient());
+        Ok((row.view(self.clock.now(), default.as_ref()), moved))
     }
 
     /// Removes the row, then its secret.
@@ -225,6 +254,52 @@ impl Integrations {
         Ok(())
     }
 
+    /// An integration of a backup, checked like a form that was typed: the row to add, `None` where it is here
+    /// already, or why it can't be taken.
+    pub(crate) fn read_back(
+        &self,
+        tx: &Transaction<'_>,
+        raw: &RawIntegration,
+        now: UnixMs,
+    ) -> Result<Result<Option<Integration>, String>, Error> {
+        const UNREADABLE: &str = "it can't be read";
+        let parts = (
+            IntegrationId::try_from(raw.id.clone()).ok().filter(|id| !id.is_built_in()),
+            serde_json::from_str::<Authority>(&raw.authority).ok(),
+            serde_json::from_str::<WayBack>(&raw.way_back).ok(),
+        );
+        let (Some(id), Some(authority), Some(way_back)) = parts else { return Ok(Err(UNREADABLE.into())) };
+        let draft = Draft {
+            id,
+            name: raw.name.clone(),
+            client_id: raw.client_id.clone(),
+            authority: AuthorityDraft::of(&authority),
+            secret_expires_at: raw.secret_expires_at.map(UnixMs),
+            scopes: raw.scopes.split_whitespace().map(str::to_owned).collect(),
+            way_back: WayBackDraft::of(&way_back),
+        };
+        if let Some(here) = rows::by_id(tx, &draft.id)? {
+            let same = draft.recipient().is_some_and(|recipient| recipient == here.recipient());
+            let why = || format!("it leads elsewhere than \u{201c}{}\u{201d}, which is here", here.name);
+            return Ok(if same { Ok(None) } else { Err(why()) });
+        }
+        if rows::named(tx, raw.name.trim())?.is_some() {
+            return Ok(Err("another integration has its name".into()));
+        }
+        let secret = if raw.has_secret { SecretInForm::Stored } else { SecretInForm::None };
+        let checked = draft.check(secret).row(&draft, None, now);
+        Ok(checked.map_err(|wrong| wrong.problem).map(|row| {
+            let secret = if raw.has_secret { StoredSecret::Missing } else { StoredSecret::None };
+            Some(Integration { secret, ..row })
+        }))
+    }
+
+    /// The vault holds its secret after all.
+    pub(crate) fn secret_is_there(&self, id: &IntegrationId) -> Result<bool, Error> {
+        self.store.write(|tx| Ok(rows::set_secret(tx, id, StoredSecret::Stored)?))?;
+        Ok(true)
+    }
+
     /// The keychain entries that rows expect.
     pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
         let rows = self.store.read(rows::all)?;
@@ -234,7 +309,8 @@ impl Integrations {
     /// Marks rows whose secret is gone.
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
         for row in self.store.read(rows::all)?.iter().filter(|row| row.secret == StoredSecret::Stored) {
-            if self.secrets.get(&row.id.secret_entry()).await?.is_none() {
+            let secret = self.secrets.get(&row.id.secret_entry()).await?;
+            if !secret.is_some_and(|secret| secret.is_for(&row.recipient(), None)) {
                 self.mark_missing(row)?;
             }
         }
@@ -268,9 +344,23 @@ impl Integrations {
         built_in.registration().ok_or(Error::BuiltInNotSetUp)
     }
 
+    /// Whether the integration still leads to this recipient, in the transaction of what depends on it.
+    pub(crate) fn leads_to(&self, tx: &Transaction<'_>, id: &IntegrationId, to: &Recipient) -> Result<(), Error> {
+        let same = match rows::by_id(tx, id)? {
+            Some(row) => row.recipient() == *to,
+            None => self.registration(id)?.recipient() == *to,
+        };
+        if same { Ok(()) } else { Err(Error::NeedsSignIn(MOVED.to_owned())) }
+    }
+
+    /// Whether people can sign in through it: the built-in one, or one with a row.
+    pub(crate) fn is_there(&self, tx: &Transaction<'_>, id: &IntegrationId) -> Result<bool, Error> {
+        Ok(id.is_built_in() || rows::by_id(tx, id)?.is_some())
+    }
+
     /// The client secret; `None` for a public client.
-    pub(crate) async fn client_secret(&self, of: &Registration) -> Result<Option<SecretString>, Error> {
-        if of.has_secret { self.stored_secret(&of.id).await.map(Some) } else { Ok(None) }
+    pub(crate) async fn client_secret(&self, of: &Registration) -> Result<Option<Bound>, Error> {
+        if of.has_secret { self.stored_secret(&of.id, &of.recipient()).await.map(Some) } else { Ok(None) }
     }
 
     fn row(&self, id: &IntegrationId) -> Result<Integration, Error> {
@@ -291,8 +381,10 @@ impl Integrations {
         Ok(other.map(|_| FieldProblem::new(Field::Name, TAKEN)))
     }
 
-    async fn stored_secret(&self, id: &IntegrationId) -> Result<SecretString, Error> {
-        if let Some(secret) = self.secrets.get(&id.secret_entry()).await? {
+    async fn stored_secret(&self, id: &IntegrationId, recipient: &Recipient) -> Result<Bound, Error> {
+        // One for another authority or client ID is as good as none.
+        let secret = self.secrets.get(&id.secret_entry()).await?;
+        if let Some(secret) = secret.filter(|secret| secret.is_for(recipient, None)) {
             return Ok(secret);
         }
         self.mark_missing(&self.row(id)?)?;
@@ -324,6 +416,9 @@ impl Integrations {
         // Where nothing else can be the default, the first one is.
         let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();
         rows::save(tx, row)?;
+        if before.is_some_and(|before| before.recipient() != row.recipient()) {
+            connections::end_through(tx, &row.id, MOVED)?;
+        }
         if first {
             rows::set_default(tx, Some(&row.id))?;
         }

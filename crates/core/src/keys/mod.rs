@@ -209,19 +209,21 @@ const LONGEST_NAME: usize = 80;
 /// lie: control characters, line separators and bidirectional overrides (Unicode TR36, 2.4).
 pub fn checked_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
-    let misleading = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if name.is_empty() {
         return Err(Error::Name("is empty"));
     }
     if name.chars().count() > LONGEST_NAME {
         return Err(Error::Name("is longer than 80 characters"));
     }
-    if name.chars().any(misleading) {
+    if name.chars().any(is_misleading) {
         return Err(Error::Name("holds a control character, which can't be shown"));
     }
     Ok(name.to_owned())
+}
+
+/// Whether a character would make a line lie (Unicode TR36, 2.4).
+pub(crate) fn is_misleading(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::network::{Network, NetworkError};
 /// What an authority says of itself, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
+    /// Who was asked.
+    pub(crate) authority: Authority,
     /// The issuer that its tokens must name; for `common` and `organizations` a template
     /// with `{tenantid}`.
     pub issuer: String,
@@ -103,6 +105,7 @@ impl Discovery {
             }
         }
         Ok(Self {
+            authority: authority.clone(),
             graph: graph(authority, &home, document.msgraph_host)?,
             names_issuer: document.authorization_response_iss_parameter_supported,
             issuer: document.issuer,

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use oauth2::ErrorResponse;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
 use super::discovery::DiscoveryError;
 use super::help::help;
+use crate::bound::Bound;
 use crate::network::NetworkError;
 
 /// The error body of a token endpoint. `error` and `suberror` decide; the AADSTS number only
@@ -123,8 +123,8 @@ impl AuthorityFailure {
     /// Drops the authority's words where they repeat the secret: one that echoes what it got
     /// must not carry it into a window or a record.
     #[must_use]
-    pub fn without(mut self, secret: &SecretString) -> Self {
-        if self.said.as_deref().is_some_and(|said| said.contains(secret.expose_secret())) {
+    pub(crate) fn without(mut self, secret: &Bound) -> Self {
+        if self.said.as_deref().is_some_and(|said| secret.is_in(said)) {
             self.said = None;
         }
         self
@@ -244,6 +244,7 @@ mod tests {
     #[test]
     fn an_echoed_secret_is_dropped() {
         let failure = body(r#"{"error":"invalid_client","error_description":"planted-secret is wrong"}"#).failure();
-        assert_eq!(failure.without(&"planted-secret".into()).said, None);
+        let recipient = crate::bound::Recipient::Runtime { url: String::new() };
+        assert_eq!(failure.without(&Bound::new(recipient, "planted-secret".into())).said, None);
     }
 }

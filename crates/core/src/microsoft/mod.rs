@@ -12,8 +12,8 @@ mod scope_table;
 mod scopes;
 mod token;
 
-pub(crate) use authority::is_loopback;
 pub use authority::{Authority, CustomProblem, GraphUrl, Tenant};
+pub(crate) use authority::{is_loopback, is_safe};
 pub use claims::claims_challenge;
 pub(crate) use claims::claims_parameter;
 pub use client::{ClientId, SecretProblem, checked_secret};

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ClientId, Discovery, ErrorBody};
+use crate::bound::{Bound, Misdirected, Recipient};
 use crate::network::{Network, NetworkError};
 
 /// The client type of the `oauth2` crate with Entra's answers.
@@ -127,13 +128,21 @@ pub(crate) enum TokenError {
     Refused(ErrorBody),
     /// What it answered is not OAuth.
     Unreadable,
+    /// What should have been sent was kept for somebody else. Nothing was sent.
+    Misdirected,
+}
+
+impl From<Misdirected> for TokenError {
+    fn from(_: Misdirected) -> Self {
+        Self::Misdirected
+    }
 }
 
 /// Who asks.
 pub(crate) struct Asker<'a> {
     pub(crate) client_id: &'a ClientId,
     /// `None`: a public client.
-    pub(crate) secret: Option<&'a SecretString>,
+    pub(crate) secret: Option<&'a Bound>,
     pub(crate) found: &'a Discovery,
     pub(crate) network: &'a Network,
 }
@@ -141,9 +150,9 @@ pub(crate) struct Asker<'a> {
 /// What is asked for.
 pub(crate) enum Grant<'a> {
     /// Tokens for the code of a sign-in.
-    Code { code: &'a SecretString, verifier: &'a SecretString, redirect_uri: &'a str, claims: Option<&'a str> },
+    Code { code: &'a SecretString, verifier: &'a Bound, redirect_uri: &'a str, claims: Option<&'a str> },
     /// New tokens for a refresh token.
-    Refresh { token: &'a SecretString, scopes: &'a [String], claims: Option<&'a str> },
+    Refresh { token: &'a Bound, scopes: &'a [String], claims: Option<&'a str> },
     /// A token for the app itself.
     Client,
 }
@@ -151,16 +160,20 @@ pub(crate) enum Grant<'a> {
 impl Asker<'_> {
     /// One call. Nothing is tried twice here.
     pub(crate) async fn ask(&self, grant: &Grant<'_>) -> Result<TokenSet, TokenError> {
+        // The one place that sends a secret: to the endpoint of the very authority that it was kept for.
+        let recipient = Recipient::app(&self.found.authority, self.client_id);
         let mut client: EntraClient<EndpointNotSet, EndpointSet> =
             EntraClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
                 .set_auth_type(AuthType::RequestBody)
                 .set_token_uri(TokenUrl::from_url(self.found.token_endpoint.clone()));
         if let Some(secret) = self.secret {
+            let secret = secret.reveal_to(&recipient)?;
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
         let seen = Seen { network: self.network, head: Mutex::default() };
         let answer = match grant {
             Grant::Code { code, verifier, redirect_uri, claims } => {
+                let verifier = verifier.reveal_to(&recipient)?;
                 let redirect = RedirectUrl::new((*redirect_uri).to_owned()).map_err(|_| TokenError::Unreadable)?;
                 let client = client.set_redirect_uri(redirect);
                 let mut request = client
@@ -172,7 +185,7 @@ impl Asker<'_> {
                 request.request_async(&seen).await
             }
             Grant::Refresh { token, scopes, claims } => {
-                let token = RefreshToken::new(token.expose_secret().to_owned());
+                let token = RefreshToken::new(token.reveal_to(&recipient)?.expose_secret().to_owned());
                 let mut request = client.exchange_refresh_token(&token);
                 request = request.add_scopes(scopes.iter().map(|scope| Scope::new(scope.clone())));
                 if let Some(claims) = claims {

@@ -86,19 +86,28 @@ pub(crate) fn set_state(
     Ok(())
 }
 
-/// A refresh succeeded.
+/// A refresh of this sign-in succeeded. Whether that sign-in still stands.
 pub(crate) fn refreshed(
     db: &Db,
-    id: &ConnectionId,
+    row: &Connection,
     at: UnixMs,
     granted: Option<&[String]>,
     confidential: bool,
-) -> rusqlite::Result<()> {
-    db.execute(
+) -> rusqlite::Result<bool> {
+    let changed = db.execute(
         "UPDATE connections SET refreshed_at = ?2, granted = coalesce(?3, granted), confidential = ?4,
                                 state = 'connected', problem = NULL
-         WHERE id = ?1",
-        params![id.as_str(), at.0, granted.map(|scopes| scopes.join(" ")), confidential],
+         WHERE id = ?1 AND signed_in_at = ?5 AND state <> 'needs_sign_in'",
+        params![row.id.as_str(), at.0, granted.map(|scopes| scopes.join(" ")), confidential, row.signed_in_at.0,],
+    )?;
+    Ok(changed > 0)
+}
+
+/// Ends every sign-in through an integration.
+pub(crate) fn end_through(db: &Db, integration: &IntegrationId, problem: &str) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET state = 'needs_sign_in', problem = ?2 WHERE integration_id = ?1",
+        params![integration.as_str(), problem],
     )?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! processes welcome.
 
 pub(crate) mod activity;
+pub(crate) mod backup;
 pub(crate) mod connections;
 pub(crate) mod integrations;
 pub(crate) mod keys;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use crate::activity::{CallerView, RefusalView};
 use crate::clock::UnixMs;
 use crate::keys::KeyId;
+use crate::store::backup::RawCounter;
 
 /// Calls to add to one slot.
 pub(crate) struct Added<'a> {
@@ -45,6 +46,36 @@ pub(crate) fn add(connection: &Connection, added: &Added<'_>) -> rusqlite::Resul
             ":bytes_out": added.bytes_out.cast_signed(),
             ":last_at": added.last_at.0,
         })?;
+    Ok(())
+}
+
+/// Whether nothing was counted yet.
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM usage_hours) AND NOT EXISTS (SELECT 1 FROM usage_days)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Adds a counter of a backup that was checked.
+pub(crate) fn put_back(connection: &Connection, table: &'static str, row: &RawCounter) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO callers (program, user_agent) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([&row.program, &row.user_agent])?;
+    connection
+        .prepare_cached(&format!(
+            "INSERT INTO {table} SELECT ?1, ?2, id, ?3, ?4, ?5, ?6, ?7 FROM callers
+             WHERE program = ?8 AND user_agent = ?9 ON CONFLICT DO NOTHING"
+        ))?
+        .execute(params![
+            row.since,
+            row.key,
+            row.outcome,
+            row.requests,
+            row.bytes_in,
+            row.bytes_out,
+            row.last_at,
+            row.program,
+            row.user_agent,
+        ])?;
     Ok(())
 }
 

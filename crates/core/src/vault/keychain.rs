@@ -9,6 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{SecretStore, VaultError};
 use crate::identity::PRODUCT_NAME;
 
+/// Bytes that one entry holds on every platform: Windows takes 2,560 (`CRED_MAX_CREDENTIAL_BLOB_SIZE`,
+/// wincred.h), and the others more.
+pub(super) const LARGEST: usize = 2560;
+
 /// The keychain entries of one profile.
 pub struct Keychain {
     service: String,

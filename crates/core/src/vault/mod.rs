@@ -8,6 +8,7 @@
 mod file;
 mod keychain;
 mod memory;
+mod split;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -21,6 +22,7 @@ use ts_rs::TS;
 pub use file::{FileVault, PASSPHRASE_VARIABLE};
 pub use keychain::Keychain;
 pub use memory::MemoryVault;
+use split::Split;
 
 /// How long a caller waits for the keychain, and so for a person at its password window.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,7 +93,7 @@ pub enum VaultKind {
 
 /// Asks the one that is in use.
 struct Either {
-    keychain: Keychain,
+    keychain: Split<Keychain>,
     file: FileVault,
     in_file: Arc<AtomicBool>,
 }
@@ -131,6 +133,7 @@ impl Vault {
     /// The keychain, or the file once [`Vault::choose`] says so.
     pub fn either(keychain: Keychain, file: FileVault) -> std::io::Result<Self> {
         let in_file = Arc::<AtomicBool>::default();
+        let keychain = Split::new(keychain, keychain::LARGEST);
         let vault = Self::new(Either { keychain, file, in_file: in_file.clone() })?;
         Ok(Self { in_file, ..vault })
     }

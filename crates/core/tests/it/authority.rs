@@ -1,6 +1,7 @@
 //! An authority on loopback that answers as a test says, in the shapes recorded from Entra.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -25,14 +26,23 @@ pub struct Authority {
     pub issuer: String,
     script: Script,
     calls: Arc<Mutex<Vec<Form>>>,
+    pause: Arc<AtomicU64>,
 }
+
+/// Others call meanwhile: what may be asked once only must be asked once only.
+const PAUSE_MS: u64 = 20;
 
 impl Authority {
     pub async fn start(script: impl FnMut(&Form) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let issuer = format!("{base}/{TENANT}/v2.0");
-        let authority = Self { issuer, script: Arc::new(Mutex::new(Box::new(script))), calls: Arc::default() };
+        let authority = Self {
+            issuer,
+            script: Arc::new(Mutex::new(Box::new(script))),
+            calls: Arc::default(),
+            pause: Arc::new(AtomicU64::new(PAUSE_MS)),
+        };
         let document = json!({
             "issuer": authority.issuer,
             "authorization_endpoint": format!("{base}/authorize"),
@@ -40,10 +50,10 @@ impl Authority {
             "device_authorization_endpoint": format!("{base}/device"),
         })
         .to_string();
-        let (script, calls) = (authority.script.clone(), authority.calls.clone());
+        let (script, calls, pause) = (authority.script.clone(), authority.calls.clone(), authority.pause.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, document.clone(), script.clone(), calls.clone()));
+                tokio::spawn(serve(stream, document.clone(), script.clone(), calls.clone(), pause.clone()));
             }
         });
         authority
@@ -54,13 +64,24 @@ impl Authority {
         *self.script.lock().expect("not poisoned") = Box::new(script);
     }
 
+    /// Answers at once from now on.
+    pub fn hurry(&self) {
+        self.pause.store(0, Ordering::Relaxed);
+    }
+
     /// The forms that came so far.
     pub fn calls(&self) -> Vec<Form> {
         self.calls.lock().expect("not poisoned").clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, document: String, script: Script, calls: Arc<Mutex<Vec<Form>>>) {
+async fn serve(
+    mut stream: TcpStream,
+    document: String,
+    script: Script,
+    calls: Arc<Mutex<Vec<Form>>>,
+    pause: Arc<AtomicU64>,
+) {
     let mut bytes = Vec::new();
     let (head, body) = loop {
         let mut part = [0; 4096];
@@ -83,8 +104,7 @@ async fn serve(mut stream: TcpStream, document: String, script: Script, calls: A
     let (status, headers, body) = if head.starts_with("POST /token") {
         let form: Form = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         calls.lock().expect("not poisoned").push(form.clone());
-        // Others call meanwhile: what may be asked once only must be asked once only.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause.load(Ordering::Relaxed))).await;
         (script.lock().expect("not poisoned"))(&form)
     } else if head.starts_with("POST /device") {
         ok(&json!({

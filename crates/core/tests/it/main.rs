@@ -11,6 +11,8 @@
 )]
 
 mod authority;
+mod backups;
+mod bound;
 mod common;
 mod durability;
 mod integrations;

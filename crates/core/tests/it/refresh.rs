@@ -245,7 +245,7 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
         way_back: WayBackDraft::DeepLink,
         ..core.integrations.fresh_draft()
     };
-    let integration = core.integrations.save(draft, SecretChange::Keep).await.expect("saves").id;
+    let integration = core.save_integration(draft, SecretChange::Keep).await.expect("saves").id;
     // No clock can run that fast through a sign-in, so its row is written as one leaves it.
     drop(core);
     let id = "outlook-aaaaaaaa";
@@ -258,7 +258,12 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
             )
         })
         .expect("a row");
-    std::fs::write(folder.path().join("vault").join(format!("Sign-in-of-{id}")), "refresh-0").expect("written");
+    let kept = json!({
+        "for": { "kind": "app", "issuer": authority.issuer, "client_id": CLIENT_ID, "graph": "http://127.0.0.1:1" },
+        "account": "t o",
+        "secret": "refresh-0",
+    });
+    std::fs::write(folder.path().join("vault").join(format!("Sign-in-of-{id}")), kept.to_string()).expect("written");
     authority.says(move |form| {
         assert!(form["refresh_token"].starts_with("refresh-"));
         let next = count.fetch_add(1, Ordering::Relaxed) + 1;

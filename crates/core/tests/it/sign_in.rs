@@ -93,7 +93,7 @@ async fn a_link_that_starts_the_app_anew_finds_its_sign_in() {
     let world = World::new(SecretChange::Keep).await;
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
     draft.way_back = WayBackDraft::DeepLink;
-    world.core.integrations.save(draft, SecretChange::Keep).await.expect("saves");
+    world.core.save_integration(draft, SecretChange::Keep).await.expect("saves");
     let begin = async |core: &Core| core.connections.begin(world.request(), None).await.expect("begins");
     let (begun, late) = (begin(&world.core).await, begin(&world.core).await);
     world.signs_in(&begun.link, "ada");
@@ -181,7 +181,7 @@ async fn signing_in_again_keeps_the_account_unless_it_is_switched() {
     let mut other = world.core.integrations.draft(&world.integration).expect("a form");
     other.id = world.core.integrations.fresh_draft().id;
     other.name = "Fabrikam".to_owned();
-    let other = world.core.integrations.save(other, SecretChange::Keep).await.expect("saves").id;
+    let other = world.core.save_integration(other, SecretChange::Keep).await.expect("saves").id;
     let request = SignInRequest { integration: other.clone(), again: Some(id.clone()), ..world.request() };
     let moved = world.begin(request).await;
     world.signs_in(&moved.link, "grace");

@@ -15,13 +15,13 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
     core.back_up(&file).expect("backs up");
 
     core.settings.save(Settings::default()).expect("saves");
-    core.restore(&file).expect("restores");
+    core.restore(&file).await.expect("restores");
     assert_eq!(core.settings.current().clipboard_seconds, 60);
     assert_eq!(live(&core), Some(text.id()), "it was live all along");
 
     core.keys.revoke(&text.id(), None).expect("revokes");
     let other = machine.open();
-    core.restore(&file).expect("restores");
+    core.restore(&file).await.expect("restores");
     assert_eq!(live(&core), None);
     assert_eq!(core.keys.list().expect("lists")[0].state, KeyState::Revoked);
     assert!(!matches!(core.keys.verify(text.expose()).await, atthene_core::keys::Verdict::Valid(_)));
@@ -36,8 +36,8 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
 }
 
 #[cfg(unix)]
-#[test]
-fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
+#[tokio::test]
+async fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
     use std::os::unix::fs::PermissionsExt;
     let machine = Machine::new();
     let core = machine.open();
@@ -47,13 +47,13 @@ fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
     for text in ["no database at all", ""] {
         let wrong = machine.dir.path().join("wrong");
         std::fs::write(&wrong, text).expect("written");
-        assert_eq!(core.restore(&wrong).expect_err("refused").code(), Code::BackupFailed);
+        assert_eq!(core.restore(&wrong).await.expect_err("refused").code(), Code::BackupFailed);
     }
-    assert_eq!(core.restore(&machine.dir.path().join("missing")).expect_err("refused").code(), Code::BackupFailed);
+    assert_eq!(core.restore(&machine.dir.path().join("missing")).await.expect_err("refused").code(), Code::BackupFailed);
     let newer = rusqlite::Connection::open(&file).expect("opens");
     newer.pragma_update(None, "user_version", 99).expect("set");
     drop(newer);
-    assert_eq!(core.restore(&file).expect_err("refused").code(), Code::BackupFailed);
+    assert_eq!(core.restore(&file).await.expect_err("refused").code(), Code::BackupFailed);
 }
 
 #[tokio::test]
@@ -112,10 +112,11 @@ async fn a_backup_makes_nothing_undone_and_sends_no_credential_elsewhere() {
     core.save_settings(at("http://127.0.0.1:2"), credential()).await.expect("saves");
     core.stop_everything().expect("stops");
     let acts = core.activity.newest().expect("reads");
-    core.restore(&file).expect("restores");
+    let report = core.restore(&file).await.expect("restores");
     assert!(core.settings.stopped_at().is_some(), "only a person lets it go on");
-    assert_eq!(core.settings.current().runtime_url.as_deref(), Some("http://127.0.0.1:1"));
-    assert!(!core.settings.current().runtime_has_credential, "it was meant for another runtime");
+    assert_eq!(core.settings.current().runtime_url.as_deref(), Some("http://127.0.0.1:2"), "calls go where they went");
+    assert!(report.left.iter().any(|left| left.what.contains("http://127.0.0.1:1")), "{report:?}");
+    assert!(core.settings.current().runtime_has_credential);
     assert_eq!(core.activity.newest().expect("reads"), acts + 1, "the record goes on");
     assert!(matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }));
 }

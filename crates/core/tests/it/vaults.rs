@@ -26,8 +26,10 @@ impl SharedVault {
         self.entries.lock().expect("not poisoned").keys().cloned().collect()
     }
 
+    /// The secrets themselves, without what they are for.
     pub fn values(&self) -> Vec<String> {
-        self.entries.lock().expect("not poisoned").values().map(|text| text.expose_secret().to_owned()).collect()
+        let entries = self.entries.lock().expect("not poisoned");
+        entries.values().map(|text| secret_in(text.expose_secret())).collect()
     }
 
     pub fn clear(&self) {
@@ -73,6 +75,13 @@ impl SecretStore for SharedVault {
         self.entries.lock().expect("not poisoned").remove(name);
         Ok(())
     }
+}
+
+/// The secret in an entry, which says what it is for, too.
+pub fn secret_in(entry: &str) -> String {
+    let kept: serde_json::Value = serde_json::from_str(entry).expect("an entry that says what it is for");
+    assert!(kept["for"].is_object(), "an entry that says what it is for");
+    kept["secret"].as_str().expect("a secret").to_owned()
 }
 
 /// A keychain in a folder, one file an entry, each written whole.

@@ -44,7 +44,7 @@ impl World {
             scopes: ["User.Read", "Mail.Read", "Chat.Read"].map(str::to_owned).to_vec(),
             ..core.integrations.fresh_draft()
         };
-        let integration = core.integrations.save(draft, secret).await.expect("saves").id;
+        let integration = core.save_integration(draft, secret).await.expect("saves").id;
         Self { machine, vault, authority, core, integration }
     }
 

@@ -36,8 +36,7 @@ impl World {
             scopes: vec!["Mail.Read".to_owned()],
             ..running.core.integrations.fresh_draft()
         };
-        let integration =
-            runtime.block_on(running.core.integrations.save(draft, SecretChange::Keep)).expect("saves").id;
+        let integration = runtime.block_on(running.core.save_integration(draft, SecretChange::Keep)).expect("saves").id;
         let key = running.key(None);
         Self { running, authority, integration, key, runtime }
     }

@@ -34,4 +34,8 @@ scopes: Array<ScopeNote>,
 /**
  * Whether an administrator probably has to consent.
  */
-needs_admin: boolean, };
+needs_admin: boolean, 
+/**
+ * Whom saving signs out: what they signed in to is not what the form names any more.
+ */
+signs_out: Array<string>, };

@@ -29,6 +29,11 @@ runtime_url: string | null,
  */
 runtime_has_credential: boolean, 
 /**
+ * Whether the agent runtime hears what a proxy in front of the gateway says of a caller's address
+ * (`X-Forwarded-For`, `-Proto` and `-Host`).
+ */
+trust_front_proxy: boolean, 
+/**
  * Seconds after which a copied key is cleared from the clipboard.
  */
 clipboard_seconds: number, 

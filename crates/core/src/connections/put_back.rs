@@ -1,0 +1,87 @@
+//! Connections that a backup brings: checked, and without a sign-in until the vault shows it.
+
+use rusqlite::Transaction;
+
+use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Toolkit};
+use crate::clock::UnixMs;
+use crate::error::Error;
+use crate::integrations::IntegrationId;
+use crate::keys::{checked_name, is_misleading};
+use crate::store::backup::RawConnection;
+use crate::store::connections as rows;
+
+/// Longer than any that an authority gives.
+const LONGEST_NAME_OF_ACCOUNT: usize = 256;
+const LONGEST_ID_OF_ACCOUNT: usize = 128;
+const MOST_SCOPES: usize = 200;
+
+impl Connections {
+    /// A connection of a backup: the row to add, `None` where it is here already, or why it can't be taken.
+    pub(crate) fn read_back(
+        &self,
+        tx: &Transaction<'_>,
+        raw: &RawConnection,
+        now: UnixMs,
+    ) -> Result<Result<Option<Connection>, String>, Error> {
+        let Some(row) = checked(raw, now) else { return Ok(Err("it can't be read".into())) };
+        if let Some(here) = rows::by_id(tx, &row.id)? {
+            let same = (&here.integration, &here.account.oid, &here.account.tid)
+                == (&row.integration, &row.account.oid, &row.account.tid);
+            let why = || format!("its name belongs to {}, who is here", here.account.label);
+            return Ok(if same { Ok(None) } else { Err(why()) });
+        }
+        if rows::of_account(tx, &row.integration, row.toolkit, &row.account)?.is_some() {
+            return Ok(Ok(None));
+        }
+        Ok(match self.integrations.is_there(tx, &row.integration)? {
+            true => Ok(Some(row)),
+            false => Err("the integration that it goes through is not here".into()),
+        })
+    }
+
+    /// Whether the vault still holds the very sign-in of a connection that was put back; it works then.
+    pub(crate) async fn find_sign_in(&self, row: &Connection) -> Result<bool, Error> {
+        let recipient = self.integrations.registration(&row.integration)?.recipient();
+        let token = self.secrets.get(&row.id.token_entry()).await?;
+        if !token.is_some_and(|token| token.is_for(&recipient, Some(&row.account.owner()))) {
+            return Ok(false);
+        }
+        self.store.write(|tx| Ok(rows::set_state(tx, &row.id, ConnectionState::Connected, None)?))?;
+        Ok(true)
+    }
+}
+
+fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
+    let toolkit = Toolkit::known(&raw.toolkit)?;
+    let id = ConnectionId::try_from(raw.id.as_str()).ok()?;
+    let fits = id.as_str().starts_with(&format!("{}-", toolkit.as_str()));
+    let of_account =
+        |text: &str| (1..=LONGEST_ID_OF_ACCOUNT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let label_is_fine = !raw.account.trim().is_empty()
+        && raw.account.chars().count() <= LONGEST_NAME_OF_ACCOUNT
+        && !raw.account.chars().any(is_misleading);
+    if !fits || !of_account(&raw.oid) || !of_account(&raw.tid) || !label_is_fine {
+        return None;
+    }
+    let signed_in_at = UnixMs(raw.signed_in_at.clamp(0, now.0));
+    Some(Connection {
+        id,
+        integration: IntegrationId::try_from(raw.integration.clone()).ok()?,
+        toolkit,
+        account: Account { oid: raw.oid.clone(), tid: raw.tid.clone(), label: raw.account.trim().to_owned() },
+        asked: scopes(&raw.asked)?,
+        granted: scopes(&raw.granted)?,
+        confidential: raw.confidential,
+        state: ConnectionState::NeedsSignIn,
+        problem: None,
+        signed_in_at,
+        refreshed_at: signed_in_at,
+        used_at: None,
+    })
+}
+
+fn scopes(text: &str) -> Option<Vec<String>> {
+    let scopes: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let fine = scopes.len() <= MOST_SCOPES && scopes.iter().all(|scope| scope.is_ascii() && checked_name(scope).is_ok());
+    fine.then_some(scopes)
+}

@@ -1,0 +1,304 @@
+//! Putting a backup back. What it holds comes from outside: each row is read through the domain's own
+//! checks and added to the present database, in one transaction. Nothing of the backup ends or deletes
+//! what is here, brings a key back, or leads a secret elsewhere; what is left out is told, with why.
+
+use std::path::Path;
+
+use rusqlite::Transaction;
+use serde::Serialize;
+use serde_json::json;
+use ts_rs::TS;
+
+use crate::Core;
+use crate::activity::{Came, Entry, Kind};
+use crate::bound::Bound;
+use crate::change::Change;
+use crate::clock::UnixMs;
+use crate::connections::Connection;
+use crate::error::Error;
+use crate::integrations::{Integration, IntegrationId, StoredSecret};
+use crate::oversight::Fix;
+use crate::settings::Settings;
+use crate::store::backup::{Contents, RawCounter};
+use crate::store::{connections, integrations, settings, usage};
+
+/// What came of putting a backup back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct RestoreReport {
+    /// What was taken from it, in words.
+    pub taken: Vec<String>,
+    /// What was left out.
+    pub left: Vec<LeftOut>,
+    /// What a person has to do now.
+    pub to_do: Vec<ToDo>,
+}
+
+/// Something of a backup that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct LeftOut {
+    /// What it is.
+    pub what: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// Something that a person has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct ToDo {
+    /// What.
+    pub what: String,
+    /// How the faces offer it.
+    pub fix: Fix,
+}
+
+/// Settings that lead neither a secret nor a call anywhere.
+const HARMLESS: [&str; 9] = [
+    "gateway_on",
+    "gateway_port",
+    "largest_body_mib",
+    "clipboard_seconds",
+    "start_at_login",
+    "on_close",
+    "notifications",
+    "theme",
+    "log_level",
+];
+
+/// Why a connection that was put back has to be signed in again.
+const SIGN_IN_AGAIN: &str = "It was put back from a backup without its sign-in. Sign in again.";
+
+/// Longer lists are cut, with a word on how much more there was.
+const MOST_TOLD: usize = 100;
+
+impl RestoreReport {
+    fn take(&mut self, what: String) {
+        self.taken.push(what);
+    }
+
+    fn leave(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        self.left.push(LeftOut { what: what.into(), why: why.into() });
+    }
+
+    fn ask(&mut self, what: String, fix: Fix) {
+        self.to_do.push(ToDo { what, fix });
+    }
+
+    fn cut(&mut self) {
+        let more = |all: usize| format!("and {} more", all - MOST_TOLD);
+        if self.taken.len() > MOST_TOLD {
+            let more = more(self.taken.len());
+            self.taken.truncate(MOST_TOLD);
+            self.taken.push(more);
+        }
+        if self.left.len() > MOST_TOLD {
+            let more = more(self.left.len());
+            self.left.truncate(MOST_TOLD);
+            self.leave(more, "for reasons like these");
+        }
+        self.to_do.truncate(MOST_TOLD);
+    }
+}
+
+/// A row of a backup that was checked.
+enum Checked {
+    Integration(Integration),
+    Connection(Connection),
+}
+
+impl Core {
+    /// Puts back what a backup holds and the present profile lacks. Keys, the record, what is stopped and
+    /// every secret stay as they are. Blocks on SQLite, and waits for the keychain.
+    pub async fn restore(&self, from: &Path) -> Result<RestoreReport, Error> {
+        let contents = self.store.read_backup(from)?;
+        self.store.set_aside()?;
+        let (mut report, added) = self.store.write(|tx| self.put_back(tx, &contents))?;
+        self.keys.reload()?;
+        self.settings.reload()?;
+        for change in [Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
+            self.changes.tell(change);
+        }
+        self.look_for_secrets(added, &mut report).await;
+        if !self.keys.list()?.iter().any(|key| key.ended_at.is_none()) {
+            report.ask("No key is live, and a backup brings none back. Create one.".into(), Fix::CreateKey);
+        }
+        report.cut();
+        Ok(report)
+    }
+
+    fn put_back(&self, tx: &Transaction<'_>, contents: &Contents) -> Result<(RestoreReport, Vec<Checked>), Error> {
+        let mut report = RestoreReport::default();
+        self.put_settings_back(tx, contents, &mut report)?;
+        let mut added = Vec::new();
+        for raw in &contents.integrations {
+            let name = shown(&raw.name);
+            match self.integrations.read_back(tx, raw, self.clock.now())? {
+                Err(why) => report.leave(format!("Integration {name}"), why),
+                Ok(None) => {}
+                Ok(Some(row)) => {
+                    integrations::save(tx, &row)?;
+                    let at = row.authority.label();
+                    report.take(format!("Integration \u{201c}{}\u{201d}, which signs in at {at}", row.name));
+                    added.push(Checked::Integration(row));
+                }
+            }
+        }
+        // What is pre-selected is chosen by many without a second look: no backup decides about it.
+        let default = integrations::default_id(tx)?;
+        if contents.default_integration.as_deref() != default.as_ref().map(IntegrationId::as_str) {
+            report.leave("Which integration is the default", "it is pre-selected for everybody; choose it yourself");
+        }
+        for raw in &contents.connections {
+            match self.connections.read_back(tx, raw, self.clock.now())? {
+                Err(why) => report.leave(format!("Connection of {}", shown(&raw.account)), why),
+                Ok(None) => {}
+                Ok(Some(row)) => {
+                    let row = Connection { problem: Some(SIGN_IN_AGAIN.into()), ..row };
+                    connections::save(tx, &row)?;
+                    report.take(format!("Connection of {} ({})", row.account.label, row.toolkit.as_str()));
+                    added.push(Checked::Connection(row));
+                }
+            }
+        }
+        self.put_counters_back(tx, contents, &mut report)?;
+        report.leave("Keys and the record of acts", "a backup never brings back what has ended or was done");
+        if contents.unreadable > 0 {
+            report.leave(format!("{} rows", contents.unreadable), "they were not written by this app");
+        }
+        let detail = json!({ "taken": report.taken.len(), "left": report.left.len() });
+        let entry = Entry { kind: Kind::Restored, subject: "database", outcome: Came::Done, detail };
+        self.recorder.append(tx, &entry)?;
+        Ok((report, added))
+    }
+
+    fn put_settings_back(
+        &self,
+        tx: &Transaction<'_>,
+        contents: &Contents,
+        report: &mut RestoreReport,
+    ) -> Result<(), Error> {
+        let fixed = self.settings.fixed();
+        for (name, text) in &contents.settings {
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { continue };
+            if name == "runtime_url" {
+                let here = self.settings.current().runtime_url.clone();
+                if let Some(url) = value.as_str().filter(|url| here.as_deref() != Some(url)) {
+                    let why = "calls and a credential would go there; set it yourself if it is right";
+                    report.leave(format!("Agent runtime {}", shown(url)), why);
+                    report.ask("Set the URL of the agent runtime, and its credential.".into(), Fix::ShowPreferences);
+                }
+                continue;
+            }
+            if !HARMLESS.contains(&name.as_str()) || fixed.contains(name) {
+                continue;
+            }
+            let current = self.settings.current();
+            match current.with(name, value) {
+                Some(changed) if changed != *current => {
+                    settings::save(tx, name, changed.stored(name).as_deref())?;
+                    report.take(format!("Setting {name}"));
+                }
+                Some(_) => {}
+                None => report.leave(format!("Setting {name}"), "its value can't be used"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counters are taken into a profile that has none: added to others, they would count twice.
+    fn put_counters_back(
+        &self,
+        tx: &Transaction<'_>,
+        contents: &Contents,
+        report: &mut RestoreReport,
+    ) -> Result<(), Error> {
+        let all = contents.hours.len() + contents.days.len();
+        if all == 0 {
+            return Ok(());
+        }
+        if !usage::is_empty(tx)? {
+            report.leave("Counters of calls", "this profile has counters of its own");
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut taken = 0;
+        for (table, step, rows) in
+            [("usage_hours", UnixMs::HOUR, &contents.hours), ("usage_days", UnixMs::DAY, &contents.days)]
+        {
+            for row in rows.iter().filter(|row| is_counter(row, step, now)) {
+                usage::put_back(tx, table, row)?;
+                taken += 1;
+            }
+        }
+        report.take(format!("Counters of calls: {taken}"));
+        if taken < all {
+            report.leave(format!("Counters of calls: {}", all - taken), "their values can't be");
+        }
+        Ok(())
+    }
+
+    /// What was put back has its secret where the vault still holds the very one.
+    async fn look_for_secrets(&self, added: Vec<Checked>, report: &mut RestoreReport) {
+        for row in added {
+            let looked = match &row {
+                Checked::Integration(row) if row.secret == StoredSecret::Missing => {
+                    let secret = self.secrets.get(&row.id.secret_entry()).await;
+                    let fits = secret.map(|secret| secret.is_some_and(|it: Bound| it.is_for(&row.recipient(), None)));
+                    fits.and_then(|fits| if fits { self.integrations.secret_is_there(&row.id) } else { Ok(false) })
+                }
+                Checked::Integration(_) => Ok(true),
+                Checked::Connection(row) => self.connections.find_sign_in(row).await,
+            };
+            if looked.is_ok_and(|found| found) {
+                continue;
+            }
+            match row {
+                Checked::Integration(row) => report.ask(
+                    format!("Enter the client secret of \u{201c}{}\u{201d}.", row.name),
+                    Fix::EditIntegration { id: row.id },
+                ),
+                Checked::Connection(row) => {
+                    report.ask(format!("Sign {} in again.", row.account.label), Fix::SignInAgain { id: row.id });
+                }
+            }
+        }
+        self.changes.tell(Change::Integrations);
+        self.changes.tell(Change::Connections);
+    }
+}
+
+/// A name of a backup, in a sentence.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let clean: String = text.chars().filter(|c| !crate::keys::is_misleading(*c)).take(LONGEST).collect();
+    format!("\u{201c}{clean}\u{201d}")
+}
+
+fn is_counter(row: &RawCounter, step: i64, now: UnixMs) -> bool {
+    const KEPT: i64 = 3 * 366 * UnixMs::DAY;
+    let moment = |at: i64| (now.0 - KEPT..=now.0 + UnixMs::HOUR).contains(&at);
+    let word = |text: &str| (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let name = |text: &str| text.chars().count() <= 120 && !text.chars().any(crate::keys::is_misleading);
+    let key = row.key.is_empty() || (row.key.len() == 10 && row.key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    moment(row.since)
+        && row.since % step == 0
+        && moment(row.last_at)
+        && key
+        && word(&row.outcome)
+        && name(&row.program)
+        && name(&row.user_agent)
+        && [row.requests, row.bytes_in, row.bytes_out].iter().all(|count| (0..=1 << 50).contains(count))
+}
+
+impl Settings {
+    /// The same with one value of this name changed; `None`: it can't be used.
+    fn with(&self, name: &str, value: serde_json::Value) -> Option<Self> {
+        let serde_json::Value::Object(mut fields) = serde_json::to_value(self).ok()? else { return None };
+        fields.insert(name.to_owned(), value);
+        let mut changed: Self = serde_json::from_value(fields.into()).ok()?;
+        changed.check().ok()?;
+        Some(changed)
+    }
+}

@@ -1,0 +1,289 @@
+//! A backup that comes from anybody (S2): it is refused, or what it holds is put back without a secret
+//! leaving, a key coming back, or anything that is here ending.
+
+use std::path::{Path, PathBuf};
+
+use atthene_core::connections::ConnectionState;
+use atthene_core::integrations::StoredSecret;
+use atthene_core::keys::{KeyText, Verdict};
+use atthene_core::oversight::Fix;
+use atthene_core::{Code, DATABASE_FILE, SecretChange, Settings};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::authority::Authority;
+use crate::common::{Machine, live, new_key};
+use crate::vaults::SharedVault;
+use crate::world::{World, open, tokens};
+
+const SECRET: &str = "planted~client.secret";
+
+/// A profile with everything in it, a backup of it, and an authority of the one who tampers with that.
+struct Target {
+    world: World,
+    evil: Authority,
+    revoked: KeyText,
+    live: KeyText,
+    backup: PathBuf,
+}
+
+impl Target {
+    async fn new() -> Self {
+        let world = World::new(SecretChange::Replace(SECRET.into())).await;
+        world.connect("ada").await;
+        world.authority.says(|_| tokens("access", "rotated"));
+        let evil = Authority::start(|_| tokens("evil-access", "evil-refresh")).await;
+        let core = &world.core;
+        let settings =
+            Settings { runtime_url: Some("https://agents.example".into()), clipboard_seconds: 60, ..Settings::default() };
+        core.save_settings(settings, SecretChange::Replace("not-a-real-credential".into())).await.expect("saves");
+        let (_, revoked) = core.keys.create(new_key("Revoked", 30, None)).expect("creates");
+        let backup = world.machine.dir.path().join("taken.backup");
+        core.back_up(&backup).expect("backs up");
+        core.keys.revoke(&revoked.id(), None).expect("revokes");
+        let (_, live) = core.keys.create(new_key("Live", 30, None)).expect("creates");
+        Self { world, evil, revoked, live, backup }
+    }
+
+    /// The backup, changed.
+    fn tampered(&self, change: impl FnOnce(&Connection)) -> PathBuf {
+        let file = self.world.machine.dir.path().join("tampered.backup");
+        std::fs::copy(&self.backup, &file).expect("copies");
+        let db = Connection::open(&file).expect("opens");
+        db.pragma_update(None, "foreign_keys", false).expect("set");
+        change(&db);
+        file
+    }
+
+    /// Puts it back, uses everything afterwards, and sees that nothing was lost, revived or sent away.
+    async fn holds_against(&self, file: &Path, how: &str) {
+        let core = &self.world.core;
+        let integrations_before = core.integrations.list().expect("lists");
+        let (entries, acts) = (sorted(self.world.vault.names()), core.activity.newest().expect("reads"));
+        match core.restore(file).await {
+            Ok(_) => assert_eq!(core.activity.newest().expect("reads"), acts + 1, "{how}: the record goes on"),
+            Err(error) => assert!(matches!(error.code(), Code::BackupFailed | Code::DatabaseFailed), "{how}: {error}"),
+        }
+        core.settle_secrets().await.expect("settles");
+        let again = open(&self.world.machine, &self.world.vault);
+        again.settle_secrets().await.expect("settles");
+        for core in [core, &again] {
+            assert_eq!(live(core), Some(self.live.id()), "{how}");
+            assert!(matches!(core.keys.verify(self.live.expose()).await, Verdict::Valid(_)), "{how}");
+            assert!(!matches!(core.keys.verify(self.revoked.expose()).await, Verdict::Valid(_)), "{how}: a key came back");
+            assert_eq!(core.keys.list().expect("lists").len(), 2, "{how}");
+            assert_eq!(core.settings.current().runtime_url.as_deref(), Some("https://agents.example"), "{how}");
+            assert!(matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }), "{how}");
+        }
+        for before in &integrations_before {
+            let now = again.integrations.list().expect("lists").into_iter().find(|now| now.id == before.id);
+            let now = now.unwrap_or_else(|| panic!("{how}: {} is gone", before.name));
+            assert_eq!((&now.authority, &now.client_id), (&before.authority, &before.client_id), "{how}");
+        }
+        for connection in again.connections.list().expect("lists") {
+            let _ = again.connections.fresh(&connection.id).await;
+        }
+        assert_eq!(sorted(self.world.vault.names()), entries, "{how}: an entry was deleted");
+        let sent = format!("{:?}", self.evil.calls());
+        for planted in [SECRET, crate::world::PLANTED, "rotated", "not-a-real"] {
+            assert!(!sent.contains(planted), "{how}: {planted} was sent away");
+        }
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
+}
+
+fn batch(db: &Connection, sql: &str) {
+    db.execute_batch(sql).expect("tampers");
+}
+
+#[tokio::test]
+async fn s2_the_four_ways_of_the_audit_lead_nowhere() {
+    let target = Target::new().await;
+    let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
+    let a = target.tampered(|db| drop(db.execute("UPDATE integrations SET authority = ?1", [&evil])));
+    target.holds_against(&a, "(a) an integration that leads elsewhere").await;
+    let report = target.world.core.restore(&a).await.expect("puts back the rest");
+    assert!(report.left.iter().any(|left| left.what.contains("Contoso") && left.why.contains("elsewhere")), "{report:?}");
+
+    let b = target.tampered(|db| {
+        batch(db, "DROP TRIGGER ended_for_good");
+        db.execute(
+            "UPDATE api_keys SET id = ?1, hash = (SELECT hash FROM api_keys WHERE id = ?2), ended_at = NULL, ended_as = NULL
+             WHERE id = ?2",
+            [&*target.live.id().0, &*target.revoked.id().0],
+        )
+        .expect("plants");
+    });
+    target.holds_against(&b, "(b) a hash under the live key's id").await;
+
+    let c = target.tampered(|db| {
+        batch(
+            db,
+            "CREATE TRIGGER a AFTER INSERT ON integrations BEGIN UPDATE api_keys SET ended_at = NULL, ended_as = NULL; END;
+             CREATE TRIGGER b AFTER UPDATE ON revisions BEGIN UPDATE api_keys SET ended_at = NULL, ended_as = NULL; END;
+             CREATE TRIGGER c AFTER INSERT ON activity BEGIN DELETE FROM activity; END;
+             DROP TRIGGER ended_for_good; DROP INDEX one_live_key;
+             UPDATE api_keys SET ended_at = NULL, ended_as = NULL;",
+        );
+    });
+    target.holds_against(&c, "(c) triggers that bring a key back").await;
+
+    let d = target.tampered(|db| {
+        for entry in target.world.vault.names() {
+            db.execute("INSERT INTO unsettled_secrets (entry) VALUES (?1)", [entry]).expect("names");
+        }
+        batch(db, "DELETE FROM connections; DELETE FROM integrations;");
+    });
+    target.holds_against(&d, "(d) entries of the keychain to delete").await;
+}
+
+#[tokio::test]
+async fn s2_other_ways_lead_nowhere_either() {
+    let target = Target::new().await;
+    let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
+    for (how, sql) in [
+        ("a runtime of the thief", "UPDATE settings SET value = '\"https://evil.example\"' WHERE name = 'runtime_url'".to_owned()),
+        ("secrets in a file", "INSERT INTO settings VALUES ('vault', '\"file\"')".to_owned()),
+        ("a proxy that is trusted", "INSERT INTO settings VALUES ('trust_front_proxy', 'true')".to_owned()),
+        ("everything goes on", "INSERT OR REPLACE INTO settings VALUES ('stopped_at', '1')".to_owned()),
+        (
+            "a connection of another account under this one's name",
+            "UPDATE connections SET oid = 'mallory', account = 'ada@contoso.com'".to_owned(),
+        ),
+        (
+            "a connection through an integration of the thief",
+            format!(
+                "INSERT INTO integrations SELECT 'microsoft-evil00', provider, 'Evil', 'evil', client_id, '{evil}', scopes, way_back,
+                   'stored', NULL, 0, NULL, NULL FROM integrations;
+                 UPDATE connections SET integration_id = 'microsoft-evil00'; INSERT INTO default_integrations VALUES ('microsoft', 'microsoft-evil00')
+                   ON CONFLICT DO UPDATE SET integration_id = excluded.integration_id"
+            ),
+        ),
+        ("the present integration's name", format!("UPDATE integrations SET id = 'microsoft-abcdef', authority = '{evil}'")),
+        ("a view in the place of a table", "DROP TABLE settings; CREATE VIEW settings AS SELECT 'theme' AS name, '\"dark\"' AS value".to_owned()),
+        ("another profile's secret", "UPDATE profile_secret SET secret = zeroblob(32)".to_owned()),
+        ("values of another kind", "UPDATE integrations SET name = name; UPDATE connections SET account = char(27) || '[31m'".to_owned()),
+    ] {
+        let file = target.tampered(|db| batch(db, &sql));
+        target.holds_against(&file, how).await;
+        let settings = target.world.core.settings.current();
+        assert!(!settings.trust_front_proxy && settings.vault == atthene_core::vault::VaultKind::Keychain, "{how}");
+        assert!(target.world.core.settings.stopped_at().is_none(), "{how}");
+    }
+    let core = &target.world.core;
+    let added = core.integrations.list().expect("lists").into_iter().find(|view| view.name == "Evil").expect("it is told");
+    assert!(added.secret == StoredSecret::Missing && !added.is_default, "a person decides about it: {added:?}");
+}
+
+/// 200 random changes of bytes and of rows.
+#[tokio::test]
+async fn s2_two_hundred_random_mutations_lead_nowhere() {
+    let target = Target::new().await;
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let size = std::fs::metadata(&target.backup).expect("there").len();
+    let flips = prop::collection::vec((0..size, any::<u8>()), 1..40);
+    let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
+    let values: Vec<String> = [
+        "NULL", "''", "'x'", "-1", "9223372036854775807", "x'00ff'", "'stored'", "'connected'", "'built-in'", "'teams'", "'null'",
+        "'microsoft-aaaaaa'", "'outlook-aaaaaaaa'", "'../../x'", "char(8238) || 'x'", "randomblob(2000000)", "'{}'",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([format!("'{evil}'")])
+    .collect();
+    let tables: &[(&str, &[&str])] = &[
+        ("settings", &["name", "value"]),
+        ("integrations", &["id", "name", "client_id", "authority", "scopes", "way_back", "secret", "created_at"]),
+        ("connections", &["id", "integration_id", "toolkit", "oid", "tid", "account", "granted", "state", "signed_in_at"]),
+        ("api_keys", &["id", "hash", "ended_at", "ended_as", "form"]),
+        ("unsettled_secrets", &["entry", "swept"]),
+        ("revisions", &["n"]),
+        ("usage_hours", &["hour", "requests", "outcome"]),
+    ];
+    let changes = prop::collection::vec((0..tables.len(), 0..9_usize, 0..values.len()), 1..6);
+    for round in 0..200 {
+        let (file, how) = if round % 2 == 0 {
+            let flips = flips.new_tree(&mut runner).expect("bytes").current();
+            let mut bytes = std::fs::read(&target.backup).expect("reads");
+            for (at, byte) in &flips {
+                bytes[usize::try_from(*at).expect("small")] = *byte;
+            }
+            let file = target.world.machine.dir.path().join("tampered.backup");
+            std::fs::write(&file, bytes).expect("writes");
+            (file, format!("bytes {flips:?}"))
+        } else {
+            let changes = changes.new_tree(&mut runner).expect("rows").current();
+            let mut done = String::new();
+            let file = target.tampered(|db| {
+                // Without the schema that would refuse the worst of it.
+                batch(db, "PRAGMA writable_schema = on; PRAGMA ignore_check_constraints = on; DROP TRIGGER ended_for_good");
+                batch(db, "UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE type = 'table' AND sql NOT LIKE '%WITHOUT%'");
+                for (table, column, value) in changes {
+                    let (table, columns) = tables[table];
+                    let sql = format!("UPDATE OR IGNORE {table} SET {} = {}", columns[column % columns.len()], values[value]);
+                    let _ = db.execute(&sql, []);
+                    done.push_str(&sql);
+                    done.push_str("; ");
+                }
+            });
+            (file, done)
+        };
+        target.holds_against(&file, &how).await;
+    }
+}
+
+#[tokio::test]
+async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
+    let target = Target::new().await;
+    let vault = target.world.vault.clone();
+    let id = target.world.only().id;
+    // The database is lost, and the keychain still holds what it held.
+    let machine = Machine::new();
+    let core = open(&machine, &vault);
+    let report = core.restore(&target.backup).await.expect("puts back");
+    assert_eq!(core.settings.current().clipboard_seconds, 60);
+    let views = core.integrations.list().expect("lists");
+    assert_eq!(views.iter().find(|view| view.name == "Contoso").expect("back").secret, StoredSecret::Stored);
+    assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::Connected);
+    let fixes: Vec<_> = report.to_do.iter().map(|to_do| to_do.fix.clone()).collect();
+    assert_eq!(fixes, [Fix::ShowPreferences, Fix::CreateKey], "{report:?}");
+    assert!(report.left.iter().any(|left| left.what.contains("agents.example")), "{report:?}");
+
+    // The keychain is another one, too: each secret and account is named, with what fixes it.
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let report = core.restore(&target.backup).await.expect("puts back");
+    let wanted = [
+        Fix::ShowPreferences,
+        Fix::EditIntegration { id: target.world.integration.clone() },
+        Fix::SignInAgain { id: id.clone() },
+        Fix::CreateKey,
+    ];
+    assert_eq!(report.to_do.iter().map(|to_do| to_do.fix.clone()).collect::<Vec<_>>(), wanted, "{report:?}");
+    assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::NeedsSignIn);
+    // Once more changes nothing.
+    let again = core.restore(&target.backup).await.expect("puts back");
+    assert!(again.taken.is_empty(), "{again:?}");
+    assert!(machine.dir.path().join(DATABASE_FILE).with_extension("before-restore.backup").exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn s13_what_a_restore_sets_aside_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let target = Target::new().await;
+    target.world.core.restore(&target.backup).await.expect("puts back");
+    let folder = std::fs::read_dir(target.world.machine.dir.path()).expect("reads");
+    for entry in folder.map(|entry| entry.expect("an entry")).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+        let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+}
