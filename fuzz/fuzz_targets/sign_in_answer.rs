@@ -8,6 +8,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     let _ = Answer::from_link(&text);
-    let _ = Answer::from_link(&format!("{IDENTIFIER}://oauth/callback?{text}"));
+    let _ = Answer::from_link(&format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?{text}"));
     let _ = Answer::from_form(&text);
 });

@@ -59,11 +59,11 @@ pub(crate) fn take<R: Runtime>(app: &AppHandle<R>, link: &str) {
     match Answer::from_link(link) {
         // It only raises the window.
         Ok(None) => {}
-        Ok(Some(answer)) => {
+        Ok(Some((answer, integration))) => {
             let app = app.clone();
             tauri::async_runtime::spawn(async move {
                 let Ok(core) = app.state::<Startup>().core().await else { return };
-                if let Err(error) = core.connections.answer(answer, &ReturnPath::Link).await {
+                if let Err(error) = core.connections.answer(answer, &ReturnPath::Link(integration)).await {
                     tracing::info!(%error, "a link was not taken");
                 }
             });

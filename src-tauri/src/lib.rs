@@ -1,6 +1,7 @@
 //! The desktop shell: a window and thin commands on the core. It checks nothing and
 //! decides nothing about keys.
 
+mod chosen;
 mod clipboard;
 mod commands;
 mod deep_link;
@@ -23,6 +24,7 @@ use tauri_plugin_autostart::MacosLauncher;
 
 pub use commands::NAMES as COMMAND_NAMES;
 
+use chosen::ChosenBackup;
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
 use startup::{RealDesktop, Startup};
@@ -89,6 +91,7 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .plugin(tauri_plugin_notification::init())
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
+        .manage(ChosenBackup::default())
         .manage(CopiedKey::default())
         .manage(AfterClose::default())
         .manage(Look::default())

@@ -228,6 +228,12 @@ pub(crate) enum ConnectionCommand {
         /// Print the address to open, instead of opening it.
         #[arg(long)]
         print_url: bool,
+        /// Take this account and no other.
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Take whoever signs in. Without this and `--account`, a person is asked.
+        #[arg(long, short, conflicts_with = "account")]
+        yes: bool,
     },
     /// All of them.
     List,

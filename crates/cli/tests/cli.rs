@@ -140,7 +140,7 @@ fn integrations() {
             shell.run(&format!("integration edit {id} --name Fabrikam --way-back deep-link"))
         );
         assert_snapshot!("integration_default", shell.run(&format!("integration default {id}")));
-        assert_snapshot!("connection_add_link", shell.run(&format!("connection add outlook --integration {id}")));
+        assert_snapshot!("connection_add_link", shell.run(&format!("connection add outlook --yes --integration {id}")));
         assert_snapshot!(
             "integration_edit_json",
             shell.run(&format!("--json integration edit {id} --way-back loopback"))
@@ -162,7 +162,8 @@ fn connections_without_any() {
     steady(|| {
         assert_snapshot!("connection_list", shell.run("connection list"));
         assert_snapshot!("connection_list_json", shell.run("--json connection list"));
-        assert_snapshot!("connection_add_none", shell.run("connection add teams"));
+        assert_snapshot!("connection_add_none", shell.run("connection add teams --yes"));
+        assert_snapshot!("connection_add_nobody_to_ask", shell.run("connection add teams"));
         assert_snapshot!("connection_gone", shell.run("connection token outlook-aaaaaaaa"));
         assert_snapshot!("connection_test_gone", shell.run("connection test outlook-aaaaaaaa"));
         assert_snapshot!("connection_remove_gone", shell.run("--json connection remove outlook-aaaaaaaa"));

@@ -305,7 +305,7 @@ impl Error {
             Code::ExportFailed | Code::ReturnPageFailed => "Choose another folder.",
             Code::BackupFailed => "Choose another file; nothing was changed.",
             Code::UnknownRequest => {
-                "Copy the request_id from the answer that the application got; the latest 2,000 are remembered."
+                "Copy the request_id from the answer that the application got; the latest 1,000 refused and 1,000 failed ones are remembered."
             }
             Code::RuntimeUnreachable => "Check that it runs, that its URL is right and that this machine may reach it.",
             Code::InvalidIntegration => "Correct this field; nothing was saved.",

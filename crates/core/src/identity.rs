@@ -1,7 +1,8 @@
 //! Who this build is: identifier, deep-link scheme, keychain service, data folder.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+
+use blake2::{Blake2s256, Digest};
 
 /// The name people see.
 pub const PRODUCT_NAME: &str = "ATTHENE Settings";
@@ -44,10 +45,9 @@ impl Profile {
         &self.data_dir
     }
 
-    /// Tells this data folder apart from others, however its path was written. It must exist.
+    /// Tells this data folder apart from others, however its path was written.
     pub fn folder_id(&self) -> String {
-        let path = self.data_dir.canonicalize();
-        format!("{:016x}", fixed_hash(path.as_ref().unwrap_or(&self.data_dir)))
+        hash(&where_it_is(&self.data_dir))
     }
 
     /// The service name under which this profile's secrets lie in the keychain.
@@ -55,15 +55,27 @@ impl Profile {
         if !self.overridden {
             return IDENTIFIER.to_owned();
         }
-        format!("{IDENTIFIER} ({:08x})", fixed_hash(&self.data_dir) & 0xffff_ffff)
+        format!("{IDENTIFIER} ({})", self.folder_id())
     }
 }
 
-/// `DefaultHasher::new()` has fixed keys; the value only tells folders apart.
-fn fixed_hash(path: &Path) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    hasher.finish()
+/// The path without links and dots, also of a folder that is not there yet.
+fn where_it_is(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        // An empty rest would add a slash.
+        Some((above, found)) => {
+            path.strip_prefix(above).into_iter().flatten().fold(found, |found, name| found.join(name))
+        }
+        None => path.to_owned(),
+    }
+}
+
+/// The first eight bytes of BLAKE2s-256 (RFC 7693) over the path as text. Secrets are found by it for as
+/// long as the profile lives, so it has a specification.
+fn hash(path: &Path) -> String {
+    let digest = Blake2s256::digest(path.to_string_lossy().as_bytes());
+    digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -76,5 +88,26 @@ mod tests {
         assert_ne!(a.keychain_service(), b.keychain_service());
         assert_eq!(a.keychain_service(), Profile::at("/data/a").keychain_service());
         assert_ne!(a.keychain_service(), IDENTIFIER);
+    }
+
+    #[test]
+    fn s22_the_name_of_a_folder_follows_its_specification() {
+        // printf /data/a | b2sum of the reference implementation, blake2s, cut.
+        assert_eq!(hash(Path::new("/data/a")), "6f86f7bb0c79a72e");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_known_by_where_it_is_before_and_after_it_was_made() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).expect("made");
+        std::os::unix::fs::symlink(&real, dir.path().join("link")).expect("linked");
+        let (by_link, by_path) = (Profile::at(dir.path().join("link/data")), Profile::at(real.join("data")));
+        let before = by_link.keychain_service();
+        assert_eq!(before, by_path.keychain_service());
+        std::fs::create_dir(real.join("data")).expect("made");
+        assert_eq!(by_link.keychain_service(), before);
+        assert_eq!(Profile::at(real.join("../real/data")).folder_id(), by_path.folder_id());
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod activity;
 mod bound;
+mod browser;
 mod change;
 mod clock;
 pub mod connections;
@@ -11,6 +12,7 @@ mod export;
 pub mod identity;
 pub mod integrations;
 pub mod keys;
+pub mod limits;
 pub mod microsoft;
 mod network;
 pub mod oversight;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 pub use activity::Actor;
+pub use browser::open_in_browser;
 pub use change::{Change, Changes};
 pub use clock::{Clock, UnixMs};
 pub use error::{Code, Error, ErrorView, StoreError};

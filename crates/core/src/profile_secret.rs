@@ -15,8 +15,8 @@ pub(crate) const SECRET_LEN: usize = 32;
 
 /// What the one secret is used for: BLAKE2's personalisation keeps the uses apart (RFC 7693, 2.8), so
 /// that no proof of a gateway is ever the check of a key.
-const CHECK_OF_KEYS: &[u8; 8] = b"key text";
-const PROOF_OF_GATEWAYS: &[u8; 8] = b"gateway?";
+const CHECK_OF_KEYS: [u8; 8] = *b"key text";
+const PROOF_OF_GATEWAYS: [u8; 8] = *b"gateway?";
 
 /// What a gateway answers to a challenge.
 pub type Proof = [u8; 32];
@@ -61,10 +61,12 @@ impl ProfileSecret {
         self.proof(port, challenge).ct_eq(proof).into()
     }
 
-    fn mac(&self, purpose: &[u8; 8], parts: &[&[u8]]) -> [u8; 32] {
+    fn mac(&self, purpose: [u8; 8], parts: &[&[u8]]) -> [u8; 32] {
         #[expect(clippy::expect_used, reason = "the lengths are constants of this file")]
-        let mut mac = Blake2sMac256::new_with_salt_and_personal(Some(&self.0), &[], purpose).expect("a valid length");
-        parts.iter().for_each(|part| mac.update(part));
+        let mut mac = Blake2sMac256::new_with_salt_and_personal(Some(&self.0), &[], &purpose).expect("a valid length");
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 }

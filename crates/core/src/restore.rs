@@ -14,9 +14,9 @@ use crate::activity::{Came, Entry, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
-use crate::connections::Connection;
+use crate::connections::{Connection, Connections};
 use crate::error::Error;
-use crate::integrations::{Integration, IntegrationId, StoredSecret};
+use crate::integrations::{Integration, IntegrationId, Integrations, StoredSecret};
 use crate::oversight::Fix;
 use crate::settings::Settings;
 use crate::store::backup::{Contents, RawCounter};
@@ -134,7 +134,7 @@ impl Core {
         let mut added = Vec::new();
         for raw in &contents.integrations {
             let name = shown(&raw.name);
-            match self.integrations.read_back(tx, raw, self.clock.now())? {
+            match Integrations::read_back(tx, raw, self.clock.now())? {
                 Err(why) => report.leave(format!("Integration {name}"), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {
@@ -151,7 +151,7 @@ impl Core {
             report.leave("Which integration is the default", "it is pre-selected for everybody; choose it yourself");
         }
         for raw in &contents.connections {
-            match self.connections.read_back(tx, raw, self.clock.now())? {
+            match Connections::read_back(tx, raw, self.clock.now())? {
                 Err(why) => report.leave(format!("Connection of {}", shown(&raw.account)), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {

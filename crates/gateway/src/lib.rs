@@ -19,6 +19,7 @@ mod problem;
 mod routes;
 mod server;
 mod sign_in;
+mod stranger;
 mod unserved;
 mod upstream;
 
@@ -41,6 +42,7 @@ pub use sign_in::{begin_sign_in, listen_for_sign_in};
 use forward::{MIB, Runtime};
 use problem::Problem;
 use server::{Config, Shared};
+use stranger::Strangers;
 
 /// What the gateway is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -197,6 +199,7 @@ async fn run(
     let mut roll_up = tokio::time::interval(ROLL_UP_EVERY);
     roll_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut serving: Option<Serving> = None;
+    let mut strangers = Strangers::new(core.clone());
     let mut cut = follow_stop(&shared, None);
     loop {
         tokio::select! {
@@ -229,6 +232,7 @@ async fn run(
                     if let Some(old) = serving.take() {
                         tokio::spawn(old.end());
                     }
+                    strangers.are_gone();
                     tell(GatewayState::Off);
                     continue;
                 }
@@ -238,6 +242,7 @@ async fn run(
                 }
                 match bind(port).await {
                     Ok(listeners) => {
+                        strangers.are_gone();
                         let old = serving.replace(Serving::start(port, listeners, &shared, &router));
                         tracing::info!("the gateway listens at {}", url(port));
                         tell(serving_state(port, cut));
@@ -250,7 +255,9 @@ async fn run(
                         if let Some(old) = serving.take() {
                             tokio::spawn(old.end());
                         }
-                        tell(cannot_listen(port, &error).await);
+                        let state = cannot_listen(port, &error).await;
+                        strangers.look(&state);
+                        tell(state);
                     }
                 }
             }

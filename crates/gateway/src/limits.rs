@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use atthene_core::limits;
+
 /// Limits that keep a slow, broken or hostile caller from taking the gateway away from others.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -27,11 +29,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head_time: Duration::from_secs(30),
-            head_bytes: 64 * 1024,
+            head_bytes: limits::HEAD_BYTES,
             body_pause: Duration::from_secs(30),
             runtime_head_time: Duration::from_mins(10),
             runtime_connect_time: Duration::from_secs(5),
-            connections: 512,
+            connections: limits::CONNECTIONS,
             drain: Duration::from_secs(3),
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::activity::{Call, Caller, Outcome, Trouble};
 use atthene_core::keys::KeyId;
+use atthene_core::limits::LONGEST_PATH;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
@@ -49,8 +50,6 @@ struct State {
     /// Held while the call is open, so that it counts as one.
     open: Option<Arc<()>>,
 }
-
-const LONGEST_PATH: usize = 200;
 
 fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
     let path = head.uri.path();

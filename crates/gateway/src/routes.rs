@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use atthene_core::oversight::FOLDER_HEADER;
+use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, hex};
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
 use http::request::Parts;
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Either};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -173,11 +173,23 @@ async fn verify_get(_key: LiveKey) -> StatusCode {
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "The gateway serves; `x-atthene-folder` tells its data folder apart from others", body = String)),
+    responses((status = 200, description = "The gateway serves; `x-atthene-folder` tells its data folder apart from others, and `x-atthene-proof` answers an `x-atthene-challenge`", body = String)),
 )]
-async fn healthz(State(shared): State<Arc<Shared>>, Extension(meter): Extension<Meter>) -> Response {
+async fn healthz(
+    State(shared): State<Arc<Shared>>,
+    Extension(meter): Extension<Meter>,
+    headers: HeaderMap,
+) -> Response {
     meter.leave_out();
-    ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response()
+    let challenge = headers.get(CHALLENGE_HEADER).map(HeaderValue::as_bytes);
+    let mut response = ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response();
+    if let Some(challenge) = challenge.filter(|challenge| challenge.len() <= LONGEST_CHALLENGE) {
+        let proof = shared.core.profile_secret().proof(meter.connection().local_port(), challenge);
+        if let Ok(proof) = HeaderValue::try_from(hex(&proof)) {
+            response.headers_mut().insert(PROOF_HEADER, proof);
+        }
+    }
+    response
 }
 
 /// This description.

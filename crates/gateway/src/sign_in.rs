@@ -39,16 +39,13 @@ pub async fn begin_sign_in(core: &Arc<Core>, request: SignInRequest) -> Result<S
 /// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
 /// Ends by itself once no sign-in waits any more; begin the sign-in within half a minute.
 pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let port = first.local_addr()?.port();
-    // Some browsers try ::1 first for "localhost"; a machine without IPv6 has none that does.
-    let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
+    let (port, listeners) = bind().await?;
     let router = Router::new()
         .route("/oauth/{integration}/callback", get(by_query).post(by_form))
         .route("/oauth/ended/{how}", get(ended))
         .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
         .with_state(core.clone());
-    for listener in [Some(first), second].into_iter().flatten() {
+    for listener in listeners {
         let (router, core) = (router.clone(), core.clone());
         tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(no_longer_needed(core));
@@ -58,6 +55,26 @@ pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
         });
     }
     Ok(port)
+}
+
+/// Ports tried before giving up: each is one that the system says is free.
+const TRIES: usize = 20;
+
+/// A port that is ours on IPv4 and on IPv6. Some browsers try `::1` first for "localhost": whoever has it
+/// there would get the answer.
+async fn bind() -> std::io::Result<(u16, Vec<TcpListener>)> {
+    let mut last = std::io::ErrorKind::AddrInUse.into();
+    for _ in 0..TRIES {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = first.local_addr()?.port();
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+            Ok(second) => return Ok((port, vec![first, second])),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => last = error,
+            // A machine without IPv6 has no browser that tries it.
+            Err(_) => return Ok((port, vec![first])),
+        }
+    }
+    Err(last)
 }
 
 async fn no_longer_needed(core: Arc<Core>) {
@@ -106,6 +123,7 @@ async fn take(
     let Ok(answer) = Answer::from_form(form) else { return Redirect::to("/oauth/ended/unknown").into_response() };
     let how = match core.connections.answer(answer, &ReturnPath::Loopback(integration)).await {
         Ok(Progress::Done { .. }) => "connected",
+        Ok(Progress::Confirm { .. }) => "signed-in",
         Ok(_) => "failed",
         Err(_) => "unknown",
     };
@@ -125,6 +143,9 @@ async fn ended(Path(how): Path<String>, headers: HeaderMap) -> Response {
     }
     let (title, text) = match how.as_str() {
         "connected" => ("You are connected", "You can close this tab and go back to ATTHENE Settings."),
+        "signed-in" => {
+            ("You are signed in", "Go back to ATTHENE Settings and confirm your account; agents get nothing before.")
+        }
         "failed" => ("You are not connected", "ATTHENE Settings shows why, and what to do."),
         _ => (
             "No sign-in waits for this answer",

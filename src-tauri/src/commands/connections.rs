@@ -2,7 +2,7 @@
 
 use atthene_core::connections::{ConnectionId, ConnectionView, ProbeStep, SignInId, SignInRequest, SignInView};
 use atthene_core::microsoft::{AuthorityFailure, explain_code};
-use atthene_core::{Error, ErrorView};
+use atthene_core::{Error, ErrorView, open_in_browser};
 use tauri::State;
 
 use super::{Answer, blocking, on_core};
@@ -40,10 +40,20 @@ pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> A
     let core = startup.core().await?;
     let page = core.connections.sign_in(&id).ok_or_else(|| Error::UnknownSignIn.view())?.link;
     // From Rust: the page never names an address to open.
-    blocking(move || {
-        tauri_plugin_opener::open_url(page, None::<&str>).map_err(|error| Error::BrowserFailed(error.to_string()))
-    })
-    .await
+    blocking(move || open_in_browser(&page)).await
+}
+
+/// Sign-ins that wait for the person to say whether the right account signed in.
+#[tauri::command]
+pub(crate) async fn unconfirmed_sign_ins(startup: State<'_, Startup>) -> Answer<Vec<SignInView>> {
+    on_core(&startup, |core| Ok(core.connections.unconfirmed())).await
+}
+
+/// The right account signed in: from now on agents get access.
+#[tauri::command]
+pub(crate) async fn confirm_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+    let core = startup.core().await?;
+    core.connections.confirm(&id).await.map(drop).map_err(|error| error.view())
 }
 
 #[tauri::command]

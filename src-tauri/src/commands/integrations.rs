@@ -1,14 +1,12 @@
 //! Commands on the integrations.
 
-use std::path::PathBuf;
-
 use atthene_core::connections::{RETURN_PAGE_FILE, write_return_page};
 use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationView, StepReport};
 use atthene_core::microsoft::{Catalogue, catalogue};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Runtime, State};
 
-use super::{Answer, SecretRequest, blocking, choose_new_file, on_core};
+use super::{Answer, SecretRequest, Written, in_new_file, on_core};
 use crate::startup::Startup;
 
 #[tauri::command]
@@ -75,13 +73,9 @@ pub(crate) async fn set_default_integration(startup: State<'_, Startup>, id: Int
     on_core(&startup, move |core| core.integrations.set_default(&id)).await
 }
 
-/// Asks in the desktop's own dialog where the page for the way back is to be saved.
+/// Asks in the desktop's own dialog where the page for this integration's way back is to be saved, and
+/// saves it.
 #[tauri::command]
-pub(crate) async fn choose_return_page<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    choose_new_file(app, RETURN_PAGE_FILE.into()).await
-}
-
-#[tauri::command]
-pub(crate) async fn save_return_page(path: PathBuf) -> Answer<()> {
-    blocking(move || write_return_page(&path)).await
+pub(crate) async fn save_return_page<R: Runtime>(app: AppHandle<R>, id: IntegrationId) -> Answer<Option<Written<()>>> {
+    in_new_file(app, RETURN_PAGE_FILE.into(), move |path| write_return_page(path, &id)).await
 }

@@ -1,7 +1,5 @@
 //! Commands on the API key.
 
-use std::path::PathBuf;
-
 use atthene_core::UnixMs;
 use atthene_core::activity::{CallerView, LastDay};
 use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, RevokeReason, write_env_file};
@@ -9,7 +7,7 @@ use serde::Serialize;
 use tauri::{AppHandle, Runtime, State};
 use ts_rs::TS;
 
-use super::{Answer, blocking, choose_new_file, on_core};
+use super::{Answer, in_new_file, on_core};
 use crate::clipboard;
 use crate::new_key::NewKeySlot;
 use crate::startup::Startup;
@@ -75,18 +73,19 @@ pub(crate) async fn copy_new_key<R: Runtime>(
     Ok(clears_at)
 }
 
-/// Asks for a .env file in the desktop's own dialog.
+/// Asks for a .env file in the desktop's own dialog, and puts the text of the new key into it.
 #[tauri::command]
-pub(crate) async fn choose_env_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    choose_new_file(app, ".env".into()).await
-}
-
-#[tauri::command]
-pub(crate) async fn write_new_key(slot: State<'_, NewKeySlot>, id: KeyId, path: PathBuf) -> Answer<EnvFileWritten> {
+pub(crate) async fn write_new_key<R: Runtime>(
+    app: AppHandle<R>,
+    slot: State<'_, NewKeySlot>,
+    id: KeyId,
+) -> Answer<Option<EnvFileWritten>> {
     let text = slot.text(&id).map_err(|error| error.view())?;
-    let written = blocking(move || write_env_file(&path, &text)).await?;
-    slot.taken(&id);
-    Ok(written)
+    let written = in_new_file(app, ".env".into(), move |path| write_env_file(path, &text)).await?;
+    if written.is_some() {
+        slot.taken(&id);
+    }
+    Ok(written.map(|written| written.done))
 }
 
 #[tauri::command]

@@ -7,12 +7,12 @@ mod oversight;
 mod preferences;
 mod shell;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atthene_core::{Core, Error, ErrorView, SecretChange};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, Builder, Runtime};
 use tauri_plugin_dialog::{DialogExt, FilePath};
 use ts_rs::TS;
@@ -45,7 +45,6 @@ commands![
     keys::recent_callers,
     keys::last_day,
     keys::copy_new_key,
-    keys::choose_env_file,
     keys::write_new_key,
     keys::dismiss_new_key,
     shell::open_link,
@@ -58,7 +57,6 @@ commands![
     integrations::save_integration,
     integrations::delete_integration,
     integrations::set_default_integration,
-    integrations::choose_return_page,
     integrations::save_return_page,
     connections::list_connections,
     connections::begin_sign_in,
@@ -66,6 +64,8 @@ commands![
     connections::sign_in,
     connections::open_sign_in,
     connections::cancel_sign_in,
+    connections::unconfirmed_sign_ins,
+    connections::confirm_sign_in,
     connections::probe_connection,
     connections::disconnect,
     connections::explain_error_code,
@@ -74,7 +74,6 @@ commands![
     shell::close_window,
     shell::open_data_folder,
     oversight::usage_report,
-    oversight::choose_export,
     oversight::export_usage,
     oversight::activity_page,
     oversight::verify_activity,
@@ -87,7 +86,6 @@ commands![
     preferences::test_runtime,
     preferences::stop_everything,
     preferences::resume_everything,
-    preferences::choose_backup,
     preferences::back_up,
     preferences::choose_restore,
     preferences::restore,
@@ -131,6 +129,27 @@ async fn on_core<T: Send + 'static>(
 ) -> Answer<T> {
     let core = startup.core().await?;
     blocking(move || use_case(core)).await
+}
+
+/// Asks for a file to write in the desktop's own dialog, and does `work` with it. `None`: no file was chosen.
+async fn in_new_file<R: Runtime, T: Send + 'static>(
+    app: AppHandle<R>,
+    name: String,
+    work: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
+) -> Answer<Option<Written<T>>> {
+    let Some(path) = choose_new_file(app, name).await? else { return Ok(None) };
+    blocking(move || work(&path).map(|done| Some(Written { path, done }))).await
+}
+
+/// What was done with a file that a person chose.
+#[derive(Serialize, TS)]
+#[ts(export)]
+pub(crate) struct Written<T> {
+    /// The file, to be shown.
+    #[ts(type = "string")]
+    path: PathBuf,
+    /// What was done.
+    done: T,
 }
 
 /// Asks for a file to write in the desktop's own dialog.

@@ -1,6 +1,6 @@
 //! Commands on usage, the record, what needs attention, and the self-check.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
 use atthene_core::oversight::{Attention, Explanation, Finding, TroubledCall, desktop_checks};
@@ -8,7 +8,7 @@ use atthene_core::{Error, Format};
 use atthene_gateway::GatewayState;
 use tauri::{AppHandle, Manager, Runtime, State};
 
-use super::{Answer, blocking, choose_new_file, on_core};
+use super::{Answer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
 use crate::startup::{RealDesktop, Startup};
 use crate::tray::{self, Tray};
@@ -18,21 +18,17 @@ pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> Ans
     on_core(&startup, move |core| core.usage.report(span)).await
 }
 
-/// Asks for a new file in the desktop's own dialog.
+/// Writes the counters of a span to a file that is asked for; tells how many rows.
 #[tauri::command]
-pub(crate) async fn choose_export<R: Runtime>(app: AppHandle<R>, name: String) -> Answer<Option<PathBuf>> {
-    choose_new_file(app, name).await
-}
-
-/// Writes the counters of a span; tells how many rows.
-#[tauri::command]
-pub(crate) async fn export_usage(
+pub(crate) async fn export_usage<R: Runtime>(
+    app: AppHandle<R>,
     startup: State<'_, Startup>,
     span: Span,
     format: Format,
-    path: PathBuf,
-) -> Answer<u64> {
-    on_core(&startup, move |core| core.usage.export(span, format, new_file(&path)?)).await
+    name: String,
+) -> Answer<Option<Written<u64>>> {
+    let core = startup.core().await?;
+    in_new_file(app, name, move |path| core.usage.export(span, format, new_file(path)?)).await
 }
 
 #[tauri::command]
@@ -49,15 +45,17 @@ pub(crate) async fn verify_activity(startup: State<'_, Startup>) -> Answer<Chain
     on_core(&startup, |core| core.activity.verify()).await
 }
 
-/// Writes the rows that pass the filter; tells how many.
+/// Writes the rows that pass the filter to a file that is asked for; tells how many.
 #[tauri::command]
-pub(crate) async fn export_activity(
+pub(crate) async fn export_activity<R: Runtime>(
+    app: AppHandle<R>,
     startup: State<'_, Startup>,
     filter: ActivityFilter,
     format: Format,
-    path: PathBuf,
-) -> Answer<u64> {
-    on_core(&startup, move |core| core.activity.export(&filter, format, new_file(&path)?)).await
+    name: String,
+) -> Answer<Option<Written<u64>>> {
+    let core = startup.core().await?;
+    in_new_file(app, name, move |path| core.activity.export(&filter, format, new_file(path)?)).await
 }
 
 #[tauri::command]
@@ -94,7 +92,12 @@ fn about_gateway(state: &GatewayState) -> Finding {
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
         GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
-        GatewayState::PortTaken { .. } => Finding::bad(id, name, found, "Choose another port in Preferences."),
+        GatewayState::PortTaken { .. } => Finding::bad(
+            id,
+            name,
+            found,
+            "End that program or choose another port in Preferences, then replace the key: applications may have sent it there.",
+        ),
         GatewayState::Failed { .. } | GatewayState::Stopped => Finding::bad(id, name, found, "Restart the app."),
     }
 }
@@ -118,7 +121,7 @@ fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
     checks
 }
 
-fn new_file(path: &PathBuf) -> Result<std::io::BufWriter<std::fs::File>, Error> {
+fn new_file(path: &Path) -> Result<std::io::BufWriter<std::fs::File>, Error> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).truncate(true).write(true);
     #[cfg(unix)]

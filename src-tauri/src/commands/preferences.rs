@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use atthene_core::Settings;
+use atthene_core::oversight::without_places;
+use atthene_core::{RestoreReport, Settings};
 use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-use super::{Answer, SecretRequest, blocking, choose_new_file, choose_old_file, on_core};
+use super::{Answer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
+use crate::chosen::ChosenBackup;
 use crate::startup::Startup;
 
 #[tauri::command]
@@ -48,24 +50,30 @@ pub(crate) async fn resume_everything(startup: State<'_, Startup>) -> Answer<()>
     on_core(&startup, |core| core.resume()).await
 }
 
+/// Copies the database to a file that is asked for.
 #[tauri::command]
-pub(crate) async fn choose_backup<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    choose_new_file(app, "atthene-settings.backup".into()).await
+pub(crate) async fn back_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<Option<Written<()>>> {
+    let core = startup.core().await?;
+    in_new_file(app, "atthene-settings.backup".into(), move |path| core.back_up(path)).await
 }
 
+/// Asks for a backup, and tells what it is called. [`restore`] puts it back.
 #[tauri::command]
-pub(crate) async fn back_up(startup: State<'_, Startup>, path: PathBuf) -> Answer<()> {
-    on_core(&startup, move |core| core.back_up(&path)).await
+pub(crate) async fn choose_restore<R: Runtime>(
+    app: AppHandle<R>,
+    chosen: State<'_, ChosenBackup>,
+) -> Answer<Option<PathBuf>> {
+    let file = choose_old_file(app).await?;
+    chosen.hold(file.clone());
+    Ok(file)
 }
 
+/// Puts the chosen backup back.
 #[tauri::command]
-pub(crate) async fn choose_restore<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    choose_old_file(app).await
-}
-
-#[tauri::command]
-pub(crate) async fn restore(startup: State<'_, Startup>, path: PathBuf) -> Answer<()> {
-    on_core(&startup, move |core| core.restore(&path)).await
+pub(crate) async fn restore(startup: State<'_, Startup>, chosen: State<'_, ChosenBackup>) -> Answer<RestoreReport> {
+    let core = startup.core().await?;
+    let file = chosen.take().map_err(|error| error.view())?;
+    core.restore(&file).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
@@ -79,7 +87,8 @@ pub(crate) async fn reset(startup: State<'_, Startup>) -> Answer<()> {
 pub(crate) async fn copy_diagnostics<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<()> {
     let gateway = startup.gateway_state();
     let text = on_core(&startup, |core| core.diagnostics()).await?;
-    let text = format!("{text}gateway: {gateway:?}\nweb view: {}\n", tauri::webview_version().unwrap_or_default());
+    let more = format!("gateway: {gateway:?}\nweb view: {}\n", tauri::webview_version().unwrap_or_default());
+    let text = text + &without_places(&more);
     blocking(move || {
         app.clipboard().write_text(text).map_err(|error| atthene_core::Error::Clipboard(error.to_string()))
     })

@@ -1,28 +1,39 @@
 //! `atthene connection`.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::connections::{Progress, SignInId, SignInRequest, SignInView, Toolkit};
 use atthene_core::integrations::IntegrationId;
-use atthene_core::{Core, Error};
+use atthene_core::{Core, Error, open_in_browser};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::args::ConnectionCommand;
 use crate::blocking;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{Failure, Out, Outcome, ask};
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand) -> Outcome {
     match command {
-        ConnectionCommand::Add { toolkit, integration, device_code, print_url } => {
+        ConnectionCommand::Add { toolkit, integration, device_code, print_url, account, yes } => {
+            let right = match account {
+                Some(name) => Right::Named(name),
+                None if yes => Right::Anybody,
+                None if std::io::stdin().is_terminal() => Right::Asked,
+                None => {
+                    let why = "Nobody is there to be asked whether the right account signed in; name it with --account, or \
+                               take whoever signs in with --yes.";
+                    return Err(Failure::Use(why.into()));
+                }
+            };
             let integration = integration.map_or_else(|| default(core), Ok)?;
             let request = SignInRequest { toolkit, integration, again: None, switch_account: false };
             if device_code {
-                by_code(core, out, request).await
+                by_code(core, out, request, &right).await
             } else {
-                in_browser(core, out, request, print_url).await
+                in_browser(core, out, request, print_url, &right).await
             }
         }
         ConnectionCommand::List => {
@@ -90,7 +101,25 @@ fn default(core: &Core) -> Result<IntegrationId, Failure> {
     Ok(usable.ok_or_else(none)?.id)
 }
 
-async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_url: bool) -> Outcome {
+/// Which account is the right one: the page to sign in on can be seen by others on this machine, who could
+/// sign in with one of theirs.
+enum Right {
+    Named(String),
+    Anybody,
+    Asked,
+}
+
+impl Right {
+    fn is(&self, account: &str) -> bool {
+        match self {
+            Self::Named(name) => name.to_lowercase() == account.to_lowercase(),
+            Self::Anybody => true,
+            Self::Asked => ask(&format!("{account} signed in. Is that the right account?"), "").is_ok(),
+        }
+    }
+}
+
+async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_url: bool, right: &Right) -> Outcome {
     if !core.connections.returns_through_loopback(&request.integration)? {
         let why = "This integration returns by a link to the window, which no command gets. Use --device-code, or connect in the window.";
         return Err(Failure::Failed(why.into()));
@@ -103,12 +132,13 @@ async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_u
         out.result(&json!({ "url": view.link }), |to| writeln!(to, "{}", view.link))?;
     } else {
         out.say(format_args!("Your browser opens the sign-in page. If it does not, open this:\n  {}", view.link));
-        open::that_detached(&view.link).map_err(|error| Error::BrowserFailed(error.to_string()))?;
+        let page = view.link.clone();
+        blocking(core, move |_| open_in_browser(&page)).await?;
     }
-    wait(core, out, &view, toolkit, print_url).await
+    wait(core, out, &view, toolkit, print_url, right).await
 }
 
-async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest) -> Outcome {
+async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest, right: &Right) -> Outcome {
     core.check_vault().await?;
     let toolkit = request.toolkit;
     let (view, begun) = core.connections.begin_device_sign_in(request).await?;
@@ -124,18 +154,32 @@ async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest) -> Outcome
     }
     let finishing = core.clone();
     tokio::spawn(async move { finishing.connections.finish_device_sign_in(begun).await });
-    wait(core, out, &view, toolkit, false).await
+    wait(core, out, &view, toolkit, false, right).await
 }
 
 /// How often is looked how far a sign-in has come.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-async fn wait(core: &Arc<Core>, out: &Out, begun: &SignInView, toolkit: Toolkit, printed: bool) -> Outcome {
+async fn wait(
+    core: &Arc<Core>,
+    out: &Out,
+    begun: &SignInView,
+    toolkit: Toolkit,
+    printed: bool,
+    right: &Right,
+) -> Outcome {
     let id: &SignInId = &begun.id;
     loop {
         let Some(view) = core.connections.sign_in(id) else { return Err(Error::UnknownSignIn.into()) };
         match view.progress {
             Progress::Waiting | Progress::Checking => tokio::time::sleep(LOOK_EVERY).await,
+            Progress::Confirm { account } => {
+                if !right.is(&account) {
+                    core.connections.cancel(id).await?;
+                    return Err(Failure::Failed(format!("{account} signed in. Nothing was connected.")));
+                }
+                core.connections.confirm(id).await?;
+            }
             Progress::Failed { failure } => return Err(Error::Authority(failure).into()),
             Progress::Done { connection, account } => {
                 out.say(format_args!("{account} is connected."));

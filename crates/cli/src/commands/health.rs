@@ -26,11 +26,12 @@ impl Port {
             return Self::Free;
         }
         let who = tokio::task::spawn_blocking(move || atthene_gateway::who_listens(port)).await.ok().flatten();
+        let served = core.look_at_port(port, who.as_deref()).await;
         let who = who.unwrap_or_else(|| "an unknown program".into());
-        match core.served_on(port).await {
-            Served::Here => Self::Ours(who),
-            Served::Elsewhere => Self::Elsewhere(who),
-            Served::ByNone => Self::Others(who),
+        match served {
+            Ok(Served::Here) => Self::Ours(who),
+            Ok(Served::Elsewhere) => Self::Elsewhere(who),
+            Ok(Served::ByNone) | Err(_) => Self::Others(who),
         }
     }
 
@@ -130,8 +131,9 @@ async fn about_port(core: &Core) -> Finding {
     let (id, name) = ("gateway", "Gateway");
     let port = core.settings.current().gateway_port;
     let taken = |by: String| {
-        let remedy = "End that program, or choose another port: atthene config set gateway_port PORT.";
-        Finding::bad(id, name, format!("Port {port} is taken by {by}."), remedy)
+        let remedy = "End that program, or choose another port: atthene config set gateway_port PORT. Then replace the \
+                      key: applications may have sent it there.";
+        Finding::bad(id, name, format!("Port {port} is taken by {by}, which is not this gateway."), remedy)
     };
     match Port::of(core).await {
         Port::Elsewhere(who) => taken(format!("{who}, for the data of another folder or account")),

@@ -96,7 +96,7 @@ async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: Integration
     };
     apply(&mut draft, fields);
     if !yes {
-        tell_who_is_signed_out(core, out, &draft, &secret).await?;
+        tell_who_is_signed_out(core, out, &draft, &secret)?;
     }
     let saved = core.save_integration(draft, secret).await?;
     out.result(&saved, |to| {
@@ -113,7 +113,7 @@ async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: Integration
 }
 
 /// Names every account that has to sign in again after this change; at a terminal, asks.
-async fn tell_who_is_signed_out(core: &Arc<Core>, out: &Out, draft: &Draft, secret: &SecretChange) -> Outcome {
+fn tell_who_is_signed_out(core: &Arc<Core>, out: &Out, draft: &Draft, secret: &SecretChange) -> Outcome {
     let accounts = core.integrations.report(draft, secret)?.signs_out;
     if accounts.is_empty() {
         return Ok(());

@@ -12,6 +12,7 @@ pub use listing::{Activity, ActivityFilter, ActivityPage, ActivityRow, Chain};
 pub use record::{Actor, Came, Kind};
 pub(crate) use record::{Entry, Recorder};
 pub use report::{ProgramUsage, Span, Totals, UsageReport};
+pub(crate) use usage::OTHERS;
 pub use usage::{Call, Caller, Outcome, Trouble, Usage};
 
 use serde::Serialize;

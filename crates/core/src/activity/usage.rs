@@ -1,6 +1,6 @@
 //! Counts calls in memory and writes them in one batch: no database write on the request path.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::keys::{KeyId, Use};
+use crate::limits::{
+    Allowance, BURST, BURST_OF_ALL, BURST_PAUSE, BURST_WINDOW, BURSTS_AN_HOUR, MOST_SLOTS, MOST_TROUBLED, MOST_WATCHED,
+    NAMED_OUTSIDERS,
+};
 use crate::store::{Store, keys, troubled, usage as rows};
 
 /// Who calls. A hint, not a proof: the program is read from the operating system when the
@@ -133,6 +137,8 @@ struct Pending {
     /// Few, and mostly one: looking through them is cheaper than hashing all that tells them apart.
     counts: Vec<(Slot, Count)>,
     troubled: VecDeque<TroubledCall>,
+    /// Apart: a flood of refused calls must not push out what an application asks about.
+    refused: VecDeque<TroubledCall>,
     bursts: Vec<Burst>,
 }
 
@@ -148,29 +154,79 @@ struct TroubledCall {
 struct Burst {
     by: String,
     reason: &'static str,
+    calls: u32,
     key: Option<KeyId>,
 }
 
-/// How many refused calls of one program within [`BURST_WINDOW`] are a burst.
-const BURST: u32 = 20;
-const BURST_WINDOW: i64 = 5 * 60_000;
-/// A program that goes on is told of once in this time.
-const BURST_PAUSE: i64 = UnixMs::HOUR;
-/// Programs watched for bursts at a time.
-const MOST_WATCHED: usize = 64;
+/// What is known of the calls of a refused program.
+enum Seen {
+    /// Somebody was told of them lately, or is by this burst.
+    Told(Option<Burst>),
+    /// Nobody was.
+    Untold,
+}
 
-/// Refused calls of one program since a moment.
+/// Refused calls since a moment.
+#[derive(Default)]
 struct Watched {
     since: UnixMs,
     refused: u32,
     told_at: Option<UnixMs>,
 }
 
-/// Distinct slots held between two batches. A caller chooses its user agent freely; beyond
-/// this many it is counted without one, so that memory and rows stay bounded.
-const MOST_SLOTS: usize = 256;
-/// Troubled calls kept between two batches: the latest.
-const MOST_TROUBLED: usize = 100;
+impl Watched {
+    /// Counts one; whether that makes a burst of `burst` calls that somebody has to be told of.
+    fn count(&mut self, burst: u32, now: UnixMs) -> bool {
+        if !(0..BURST_WINDOW).contains(&(now.0 - self.since.0)) {
+            (self.since, self.refused) = (now, 0);
+        }
+        self.refused += 1;
+        self.refused >= burst && !self.was_told(now)
+    }
+
+    fn was_told(&self, now: UnixMs) -> bool {
+        self.told_at.is_some_and(|told| now.0 - told.0 < BURST_PAUSE)
+    }
+}
+
+/// What refused callers are called that got no name of their own.
+pub(crate) const OTHERS: &str = "(others)";
+/// Whom a burst is told of that no single program made.
+const MANY: &str = "many callers together";
+
+/// Refused callers, and what they call themselves in this hour.
+#[derive(Default)]
+struct Outsiders {
+    hour: UnixMs,
+    named: HashSet<Caller>,
+    refused: Watched,
+}
+
+impl Outsiders {
+    /// Whether this refused call makes a burst of all of them that nobody was told of.
+    fn burst(&mut self, reason: &'static str, now: UnixMs) -> Option<Burst> {
+        let due = self.refused.count(BURST_OF_ALL, now);
+        if due {
+            self.refused.told_at = Some(now);
+        }
+        due.then(|| Burst { by: MANY.to_owned(), reason, calls: BURST_OF_ALL, key: None })
+    }
+
+    /// The name under which a refused caller is counted.
+    fn named(&mut self, caller: Caller, hour: UnixMs) -> Caller {
+        if self.hour != hour {
+            (self.hour, self.named) = (hour, HashSet::new());
+        }
+        if self.named.contains(&caller) {
+            return caller;
+        }
+        if self.named.len() >= NAMED_OUTSIDERS {
+            return Caller { program: "".into(), user_agent: OTHERS.into() };
+        }
+        self.named.insert(caller.clone());
+        caller
+    }
+}
 
 /// The counters of this profile.
 pub struct Usage {
@@ -180,29 +236,48 @@ pub struct Usage {
     recorder: Recorder,
     pending: Mutex<Pending>,
     watched: Mutex<HashMap<String, Watched>>,
+    outsiders: Mutex<Outsiders>,
+    named_bursts: Allowance,
 }
 
 impl Usage {
     pub(crate) fn new(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Self {
-        Self { store, clock, changes, recorder, pending: Mutex::default(), watched: Mutex::default() }
+        Self {
+            store,
+            clock,
+            changes,
+            recorder,
+            pending: Mutex::default(),
+            watched: Mutex::default(),
+            outsiders: Mutex::default(),
+            named_bursts: Allowance::an_hour(BURSTS_AN_HOUR),
+        }
     }
 
     /// Counts a call. Takes no time worth measuring and never fails.
-    pub fn record(&self, call: Call) {
+    pub fn record(&self, mut call: Call) {
         let now = self.clock.now();
         let hour = now.hour();
-        let burst = match call.outcome {
-            Outcome::Refused(reason) => self.burst(&call, reason, now),
-            _ => None,
-        };
+        let mut burst = None;
+        let is_refused = matches!(call.outcome, Outcome::Refused(_));
+        if let Outcome::Refused(reason) = call.outcome {
+            let mut outsiders = self.outsiders.lock().unwrap_or_else(PoisonError::into_inner);
+            burst = match self.burst(&call, reason, now) {
+                Seen::Told(burst) => burst,
+                // Those that no single program is told of are seen together.
+                Seen::Untold => outsiders.burst(reason, now),
+            };
+            call.caller = outsiders.named(call.caller, hour);
+        }
         let mut pending = self.lock();
         pending.bursts.extend(burst);
         if let Some(trouble) = call.trouble {
-            if pending.troubled.len() >= MOST_TROUBLED {
-                pending.troubled.pop_front();
+            let kept = if is_refused { &mut pending.refused } else { &mut pending.troubled };
+            if kept.len() >= MOST_TROUBLED {
+                kept.pop_front();
             }
             let (key, caller) = (call.key.clone(), call.caller.clone());
-            pending.troubled.push_back(TroubledCall { at: now, key, caller, trouble });
+            kept.push_back(TroubledCall { at: now, key, caller, trouble });
         }
         let slot = Slot { hour, key: call.key, caller: call.caller, outcome: call.outcome };
         let count = pending.count(slot, now);
@@ -219,26 +294,23 @@ impl Usage {
         }
     }
 
-    /// Whether this refused call makes a burst that nobody was told of.
-    fn burst(&self, call: &Call, reason: &'static str, now: UnixMs) -> Option<Burst> {
+    /// Whether this refused call makes a burst of one program.
+    fn burst(&self, call: &Call, reason: &'static str, now: UnixMs) -> Seen {
         let by = call.caller.label();
         let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_WATCHED && !all.contains_key(by) {
             all.retain(|_, watched| now.0 - watched.since.0 < BURST_WINDOW);
             if all.len() >= MOST_WATCHED {
-                return None;
+                // Too many names to watch each.
+                return Seen::Untold;
             }
         }
-        let watched = all.entry(by.to_owned()).or_insert(Watched { since: now, refused: 0, told_at: None });
-        if now.0 - watched.since.0 >= BURST_WINDOW {
-            *watched = Watched { since: now, refused: 0, told_at: watched.told_at };
+        let watched = all.entry(by.to_owned()).or_default();
+        if watched.count(BURST, now) && self.named_bursts.take(now) {
+            watched.told_at = Some(now);
+            return Seen::Told(Some(Burst { by: by.to_owned(), reason, calls: BURST, key: call.key.clone() }));
         }
-        watched.refused += 1;
-        if watched.refused < BURST || watched.told_at.is_some_and(|told| now.0 - told.0 < BURST_PAUSE) {
-            return None;
-        }
-        watched.told_at = Some(now);
-        Some(Burst { by: by.to_owned(), reason, key: call.key.clone() })
+        if watched.was_told(now) { Seen::Told(None) } else { Seen::Untold }
     }
 
     /// Writes what was counted since the last time, in one transaction. Blocks on SQLite.
@@ -306,14 +378,16 @@ impl Pending {
     }
 
     fn write(&self, connection: &rusqlite::Connection, recorder: &Recorder) -> rusqlite::Result<()> {
-        for call in &self.troubled {
-            troubled::add(connection, call.at, call.key.as_ref(), &call.caller, &call.trouble)?;
+        for (all, is_refused) in [(&self.troubled, false), (&self.refused, true)] {
+            for call in all {
+                troubled::add(connection, call.at, call.key.as_ref(), &call.caller, &call.trouble, is_refused)?;
+            }
         }
-        if !self.troubled.is_empty() {
+        if !self.troubled.is_empty() || !self.refused.is_empty() {
             troubled::forget_old(connection)?;
         }
         for burst in &self.bursts {
-            let detail = json!({ "program": burst.by, "reason": burst.reason, "calls": BURST });
+            let detail = json!({ "program": burst.by, "reason": burst.reason, "calls": burst.calls });
             let subject = burst.key.as_ref().map_or("", |key| &key.0);
             let entry = Entry { kind: Kind::RefusalBurst, subject, outcome: Came::Failed, detail };
             recorder.append(connection, &entry)?;
@@ -328,6 +402,7 @@ impl Pending {
                     program: &slot.caller.program,
                     user_agent: &slot.caller.user_agent,
                     outcome: slot.outcome.as_str(),
+                    is_refused: matches!(slot.outcome, Outcome::Refused(_)),
                     requests: count.requests,
                     bytes_in: count.bytes_in,
                     bytes_out: count.bytes_out,
@@ -349,8 +424,10 @@ impl Pending {
     }
 
     fn put_back(&mut self, mut older: Self) {
-        older.troubled.append(&mut self.troubled);
-        self.troubled = older.troubled.split_off(older.troubled.len().saturating_sub(MOST_TROUBLED));
+        for (mine, older) in [(&mut self.troubled, &mut older.troubled), (&mut self.refused, &mut older.refused)] {
+            older.append(mine);
+            *mine = older.split_off(older.len().saturating_sub(MOST_TROUBLED));
+        }
         self.bursts.append(&mut older.bursts);
         for (slot, old) in older.counts {
             self.count(slot, old.first_at).add(&old);

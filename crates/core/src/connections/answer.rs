@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::identity::IDENTIFIER;
+use crate::integrations::IntegrationId;
 
 /// A read answer.
 #[derive(Debug)]
@@ -42,15 +43,21 @@ pub enum AnswerProblem {
 const LONGEST: usize = 16 * 1024;
 
 impl Answer {
-    /// From the deep link. `Ok(None)`: the link only raises the window.
-    pub fn from_link(link: &str) -> Result<Option<Self>, AnswerProblem> {
+    /// From the deep link, with the integration whose link it is. `Ok(None)`: it only raises the window.
+    pub fn from_link(link: &str) -> Result<Option<(Self, IntegrationId)>, AnswerProblem> {
         if link.len() > LONGEST {
             return Err(AnswerProblem::TooLong);
         }
         let url = Url::parse(link).map_err(|_| AnswerProblem::NotOurs)?;
         let ours = url.scheme() == IDENTIFIER && url.username().is_empty() && url.password().is_none();
-        match (ours, url.host_str(), url.path()) {
-            (true, Some("oauth"), "/callback") => Self::from_form(url.query().unwrap_or_default()).map(Some),
+        let path = url.path();
+        let integration = path.strip_prefix('/').and_then(|path| path.strip_suffix("/callback"));
+        let integration = integration.and_then(|id| IntegrationId::try_from(id.to_owned()).ok());
+        match (ours, url.host_str(), path) {
+            (true, Some("oauth"), _) => {
+                let integration = integration.ok_or(AnswerProblem::NotOurs)?;
+                Self::from_form(url.query().unwrap_or_default()).map(|answer| Some((answer, integration)))
+            }
             (true, Some("open"), "" | "/") if url.query().is_none() => Ok(None),
             _ => Err(AnswerProblem::NotOurs),
         }
@@ -95,9 +102,10 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_from_link_and_form() {
-        let link = format!("{IDENTIFIER}://oauth/callback?code=c&state=s&session_state=x");
-        let answer = Answer::from_link(&link).expect("an answer").expect("not only a raise");
+        let link = format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?code=c&state=s&session_state=x");
+        let (answer, integration) = Answer::from_link(&link).expect("an answer").expect("not only a raise");
         assert!(matches!(answer.outcome, Outcome::Code(_)));
+        assert_eq!(integration.as_str(), "microsoft-abcdef");
         assert!(matches!(Answer::from_link(&format!("{IDENTIFIER}://open")), Ok(None)));
         let refused = Answer::from_form("error=access_denied&error_description=AADSTS65004%3A+x&state=s&code=c");
         assert!(matches!(refused.expect("an answer").outcome, Outcome::Error { .. }));
@@ -107,15 +115,20 @@ mod tests {
     fn what_is_not_an_answer_is_refused() {
         for (link, problem) in [
             ("https://evil.example/oauth/callback?code=c&state=s".to_owned(), AnswerProblem::NotOurs),
+            (format!("{IDENTIFIER}://oauth/callback?code=c&state=s"), AnswerProblem::NotOurs),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/x/callback?code=c&state=s"), AnswerProblem::NotOurs),
             (format!("{IDENTIFIER}://oauth@evil/callback?code=c&state=s"), AnswerProblem::NotOurs),
             (format!("{IDENTIFIER}://oauth/callback/../x?code=c&state=s"), AnswerProblem::NotOurs),
             (format!("{IDENTIFIER}://open?state=s"), AnswerProblem::NotOurs),
-            (format!("{IDENTIFIER}://oauth/callback?code=c"), AnswerProblem::Incomplete),
-            (format!("{IDENTIFIER}://oauth/callback?state=s"), AnswerProblem::Incomplete),
-            (format!("{IDENTIFIER}://oauth/callback?state=&code=c"), AnswerProblem::Incomplete),
-            (format!("{IDENTIFIER}://oauth/callback?state=s&state=t&code=c"), AnswerProblem::Twice),
-            (format!("{IDENTIFIER}://oauth/callback?state=s&code=c&code=d"), AnswerProblem::Twice),
-            (format!("{IDENTIFIER}://oauth/callback?state={}", "s".repeat(LONGEST)), AnswerProblem::TooLong),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?code=c"), AnswerProblem::Incomplete),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?state=s"), AnswerProblem::Incomplete),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?state=&code=c"), AnswerProblem::Incomplete),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?state=s&state=t&code=c"), AnswerProblem::Twice),
+            (format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?state=s&code=c&code=d"), AnswerProblem::Twice),
+            (
+                format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?state={}", "s".repeat(LONGEST)),
+                AnswerProblem::TooLong,
+            ),
         ] {
             assert_eq!(Answer::from_link(&link).map(|answer| answer.is_some()), Err(problem), "{link:.80}");
         }
@@ -126,7 +139,7 @@ mod tests {
         fn nothing_breaks_the_parser(text in "\\PC{0,200}", tail in "[a-z=&%0-9/?#@:.]{0,200}") {
             let _ = Answer::from_link(&text);
             let _ = Answer::from_link(&format!("{IDENTIFIER}:{tail}"));
-            let _ = Answer::from_link(&format!("{IDENTIFIER}://oauth/callback?{tail}"));
+            let _ = Answer::from_link(&format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?{tail}"));
             let _ = Answer::from_form(&text);
         }
     }

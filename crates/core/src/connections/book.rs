@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::answer::Outcome;
 use super::identity::{self, Expected};
-use super::sign_in::{Attempt, SignIns, Taken};
+use super::sign_in::{Attempt, SignIns, Taken, Unconfirmed};
 use super::turn::Turns;
 use super::{
     Account, Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
@@ -23,6 +23,7 @@ use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::integrations::{IntegrationId, Integrations, Registration, Shared, WayBack};
+use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::microsoft::{
     AUTOMATIC_SCOPES, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet, claims_parameter,
 };
@@ -64,6 +65,16 @@ pub(super) struct Access {
     pub(super) graph: GraphUrl,
 }
 
+/// Tokens, and whose they are.
+pub(super) struct SignedIn {
+    registration: Registration,
+    account: Account,
+    tokens: TokenSet,
+    refresh: SecretString,
+    confidential: bool,
+    found: Discovery,
+}
+
 /// The connections of this profile. What is not async blocks on SQLite.
 pub struct Connections {
     pub(super) store: Arc<Store>,
@@ -75,6 +86,8 @@ pub struct Connections {
     pub(super) changes: Changes,
     pub(super) sign_ins: SignIns,
     pub(super) ended: AtomicU64,
+    /// Of answers to none, those that are put on record.
+    refused_sign_ins: Allowance,
     live: Mutex<HashMap<ConnectionId, Live>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
     pub(super) turns: Turns,
@@ -95,6 +108,7 @@ impl Connections {
             changes,
             sign_ins: SignIns::default(),
             ended: AtomicU64::new(0),
+            refused_sign_ins: Allowance::an_hour(REFUSED_SIGN_INS_AN_HOUR),
             live: Mutex::default(),
             discovered: Mutex::default(),
         }
@@ -170,23 +184,78 @@ impl Connections {
     /// the record.
     pub async fn answer(&self, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
         let mut taken = self.sign_ins.take(&answer.state, path, self.clock.now());
-        if *path == ReturnPath::Link {
+        if let ReturnPath::Link(integration) = path {
             match &taken {
                 Some(taken) => self.drop_sign_in(&taken.id).await?,
-                None => taken = self.take_kept(&answer.state).await?,
+                None => taken = self.take_kept(&answer.state, integration).await?,
             }
         }
         let Some(taken) = taken else {
-            self.record(Kind::SignInRefused, "", Came::Failed, json!({ "why": "no sign-in waits for it" }))?;
+            // Anybody can send one, as often as they like.
+            if self.refused_sign_ins.take(self.clock.now()) {
+                self.record(Kind::SignInRefused, "", Came::Failed, json!({ "why": "no sign-in waits for it" }))?;
+            }
             return Err(Error::UnknownSignIn);
         };
         self.changes.tell(Change::SignIns);
         let outcome = self.connect(&taken, answer).await;
-        Ok(self.end(&taken, outcome))
+        Ok(self.end(taken, outcome).await)
+    }
+
+    /// Those sign-ins that wait for a person to say who signed in.
+    pub fn unconfirmed(&self) -> Vec<SignInView> {
+        self.sign_ins.unconfirmed(self.clock.now())
+    }
+
+    /// A person says that the right one signed in; from now on agents get access. Giving it up instead is
+    /// [`Self::cancel`].
+    pub async fn confirm(&self, id: &SignInId) -> Result<Progress, Error> {
+        let signed_in = self.sign_ins.confirmed(id, self.clock.now()).ok_or(Error::UnknownSignIn)?;
+        let kept = self.keep(&signed_in).await;
+        Ok(self.tell_end(&signed_in.taken, kept))
+    }
+
+    /// Keeps what came of a sign-in where it is known whose it should be; else asks a person.
+    pub(super) async fn end(&self, taken: Taken, outcome: Result<SignedIn, AuthorityFailure>) -> Progress {
+        let signed_in = match outcome {
+            Ok(signed_in) => Unconfirmed {
+                taken,
+                registration: signed_in.registration,
+                account: signed_in.account,
+                tokens: signed_in.tokens,
+                refresh: signed_in.refresh,
+                confidential: signed_in.confidential,
+                found: signed_in.found,
+            },
+            Err(failure) => return self.tell_end(&taken, Err(failure)),
+        };
+        match self.is_known(&signed_in) {
+            Ok(true) => {
+                let kept = self.keep(&signed_in).await;
+                self.tell_end(&signed_in.taken, kept)
+            }
+            Ok(false) => {
+                let account = signed_in.account.label.clone();
+                self.sign_ins.ask(signed_in, self.clock.now());
+                self.ended.fetch_add(1, Ordering::Relaxed);
+                self.changes.tell(Change::SignIns);
+                Progress::Confirm { account }
+            }
+            Err(error) => self.tell_end(&signed_in.taken, Err(view(&error))),
+        }
+    }
+
+    /// Whether a person has said before that this account may be connected here.
+    fn is_known(&self, signed_in: &Unconfirmed) -> Result<bool, Error> {
+        if signed_in.taken.pinned.is_some() {
+            return Ok(true);
+        }
+        let (integration, toolkit) = (&signed_in.registration.id, signed_in.taken.request.toolkit);
+        Ok(self.store.read(|db| rows::of_account(db, integration, toolkit, &signed_in.account))?.is_some())
     }
 
     /// Records how a sign-in ended and tells it.
-    pub(super) fn end(&self, taken: &Taken, outcome: Result<Connection, AuthorityFailure>) -> Progress {
+    fn tell_end(&self, taken: &Taken, outcome: Result<Connection, AuthorityFailure>) -> Progress {
         let toolkit = taken.request.toolkit;
         let detail = match &outcome {
             Ok(row) => json!({ "toolkit": toolkit, "account": row.account.label, "granted": row.granted }),
@@ -209,7 +278,7 @@ impl Connections {
         progress
     }
 
-    async fn connect(&self, taken: &Taken, answer: Answer) -> Result<Connection, AuthorityFailure> {
+    async fn connect(&self, taken: &Taken, answer: Answer) -> Result<SignedIn, AuthorityFailure> {
         let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
         is_unchanged(taken, &registration)?;
         let found = self.discover(&registration).await?;
@@ -240,18 +309,18 @@ impl Connections {
                 let failure = explain(&error);
                 secret.as_ref().map_or(failure.clone(), |secret| failure.without(secret))
             })?;
-        self.accept(taken, &registration, &found, &tokens, confidential).await
+        self.accept(taken, registration, found, tokens, confidential)
     }
 
-    /// Checks who the tokens are for, and keeps them.
-    pub(super) async fn accept(
+    /// Checks who the tokens are for.
+    pub(super) fn accept(
         &self,
         taken: &Taken,
-        registration: &Registration,
-        found: &Discovery,
-        tokens: &TokenSet,
+        registration: Registration,
+        found: Discovery,
+        tokens: TokenSet,
         confidential: bool,
-    ) -> Result<Connection, AuthorityFailure> {
+    ) -> Result<SignedIn, AuthorityFailure> {
         let Some(id_token) = &tokens.id_token else {
             return Err(AuthorityFailure::own(
                 "The authority did not say who signed in",
@@ -259,7 +328,8 @@ impl Connections {
             ));
         };
         let now = self.clock.now();
-        let expected = Expected { found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
+        let expected =
+            Expected { found: &found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
         let account = identity::account(id_token, &expected).map_err(|why| {
             AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
         })?;
@@ -271,31 +341,22 @@ impl Connections {
                 "Sign in with that account, or choose “Switch account”.",
             ));
         }
-        let Some(refresh) = &tokens.refresh else {
+        let Some(refresh) = tokens.refresh.clone() else {
             return Err(AuthorityFailure::own(
                 "The authority gave no lasting access",
                 "Check that the registration may use offline_access, then sign in again.",
             ));
         };
-        self.keep(taken, registration, account, tokens, refresh, confidential, found).await
+        Ok(SignedIn { registration, account, tokens, refresh, confidential, found })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a part of one row")]
-    async fn keep(
-        &self,
-        taken: &Taken,
-        registration: &Registration,
-        account: Account,
-        tokens: &TokenSet,
-        refresh: &SecretString,
-        confidential: bool,
-        found: &Discovery,
-    ) -> Result<Connection, AuthorityFailure> {
+    async fn keep(&self, signed_in: &Unconfirmed) -> Result<Connection, AuthorityFailure> {
+        let Unconfirmed { taken, registration, account, tokens, refresh, confidential, found } = signed_in;
         let now = self.clock.now();
         let toolkit = taken.request.toolkit;
         let known = self
             .store
-            .read(|db| rows::of_account(db, &registration.id, toolkit, &account))
+            .read(|db| rows::of_account(db, &registration.id, toolkit, account))
             .map_err(|error| view(&error))?;
         let granted = granted_of(tokens, &taken.scopes);
         let row = Connection {
@@ -303,10 +364,10 @@ impl Connections {
             id: known.or_else(|| taken.request.again.clone()).unwrap_or_else(|| ConnectionId::generate(toolkit)),
             integration: registration.id.clone(),
             toolkit,
-            account,
+            account: account.clone(),
             asked: taken.scopes.clone(),
             granted,
-            confidential,
+            confidential: *confidential,
             state: ConnectionState::Connected,
             problem: None,
             signed_in_at: now,

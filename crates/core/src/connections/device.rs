@@ -2,16 +2,32 @@
 
 use std::time::Duration;
 
-use super::book::{explain, is_unchanged};
+use super::book::{SignedIn, explain, is_unchanged};
 use super::sign_in::{Attempt, Taken};
 use super::{Connections, SignInId, SignInRequest, SignInView};
 use crate::error::Error;
-use crate::microsoft::{AUTOMATIC_SCOPES, Asker, AuthorityFailure, DeviceCode, toolkit_scopes};
+use crate::microsoft::{AUTOMATIC_SCOPES, Asker, AuthorityFailure, DeviceCode, is_safe, toolkit_scopes};
 
 /// A begun sign-in: what is polled for.
 pub struct DeviceSignIn {
     taken: Taken,
     code: DeviceCode,
+}
+
+/// Whether page and code may be shown to a person, in a window and on a terminal: a page over https (http
+/// on this machine), and a code that is printed as it is (RFC 8628, 3.2 and 6.1).
+fn is_fit_to_show(code: &DeviceCode) -> bool {
+    const LONGEST_CODE: usize = 64;
+    const LONGEST_PAGE: usize = 512;
+    let (page, user_code) = (code.verification_uri(), code.user_code().secret());
+    let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_safe(page.url())
+        && page.url().username().is_empty()
+        && page.url().password().is_none()
+        && page.as_str().len() <= LONGEST_PAGE
+        && printable(page.as_str())
+        && (1..=LONGEST_CODE).contains(&user_code.len())
+        && user_code.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 /// How soon a sign-in that was given up is no longer asked for.
@@ -38,6 +54,12 @@ impl Connections {
             )));
         };
         let code = code.map_err(|error| Error::Authority(explain(&error)))?;
+        if !is_fit_to_show(&code) {
+            return Err(Error::Authority(AuthorityFailure::own(
+                "The authority answered with a page or a code that can't be shown safely",
+                "Check the integration's authority; sign in with a browser on this machine.",
+            )));
+        }
         let attempt = Attempt::with_device(request, &registration, scopes, again.as_ref(), &code, self.clock.now());
         let taken = Taken {
             id: attempt.id.clone(),
@@ -59,17 +81,17 @@ impl Connections {
             outcome = self.connect_device(&taken, &code) => outcome,
             () = self.given_up(&taken.id) => return,
         };
-        self.end(&taken, outcome);
+        self.end(taken, outcome).await;
     }
 
-    async fn connect_device(&self, taken: &Taken, code: &DeviceCode) -> Result<super::Connection, AuthorityFailure> {
+    async fn connect_device(&self, taken: &Taken, code: &DeviceCode) -> Result<SignedIn, AuthorityFailure> {
         let registration =
             self.integrations.registration(&taken.request.integration).map_err(|error| super::book::view(&error))?;
         is_unchanged(taken, &registration)?;
         let found = self.discover(&registration).await?;
         let asker = Asker { client_id: &registration.client_id, secret: None, found: &found, network: &self.network };
         let tokens = asker.wait_for_device(code).await.map_err(|error| explain(&error))?;
-        self.accept(taken, &registration, &found, &tokens, false).await
+        self.accept(taken, registration, found, tokens, false)
     }
 
     async fn given_up(&self, id: &SignInId) {

@@ -8,6 +8,7 @@ use super::sign_in::{Attempt, LIFE, Taken};
 use super::{Connections, SignInId, SignInRequest};
 use crate::clock::UnixMs;
 use crate::error::Error;
+use crate::integrations::IntegrationId;
 use crate::store::sign_ins as rows;
 
 /// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
@@ -43,8 +44,13 @@ impl Connections {
     }
 
     /// The attempt that this state belongs to, where another process began it.
-    pub(super) async fn take_kept(&self, state: &SecretString) -> Result<Option<Taken>, Error> {
-        let Some(kept) = self.store.write(|tx| Ok(rows::take(tx, &hash(state))?))? else { return Ok(None) };
+    pub(super) async fn take_kept(
+        &self,
+        state: &SecretString,
+        integration: &IntegrationId,
+    ) -> Result<Option<Taken>, Error> {
+        let kept = self.store.write(|tx| Ok(rows::take(tx, &hash(state), integration)?))?;
+        let Some(kept) = kept else { return Ok(None) };
         let secret = self.secrets.get(&kept.id.entry()).await?;
         self.secrets.remove(&kept.id.entry(), |_| Ok(())).await?;
         let age = self.clock.now().0.saturating_sub(kept.started_at.0);

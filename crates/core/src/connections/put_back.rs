@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::integrations::IntegrationId;
 use crate::keys::{checked_name, is_misleading};
 use crate::store::backup::RawConnection;
-use crate::store::connections as rows;
+use crate::store::{connections as rows, integrations};
 
 /// Longer than any that an authority gives.
 const LONGEST_NAME_OF_ACCOUNT: usize = 256;
@@ -18,7 +18,6 @@ const MOST_SCOPES: usize = 200;
 impl Connections {
     /// A connection of a backup: the row to add, `None` where it is here already, or why it can't be taken.
     pub(crate) fn read_back(
-        &self,
         tx: &Transaction<'_>,
         raw: &RawConnection,
         now: UnixMs,
@@ -33,10 +32,9 @@ impl Connections {
         if rows::of_account(tx, &row.integration, row.toolkit, &row.account)?.is_some() {
             return Ok(Ok(None));
         }
-        Ok(match self.integrations.is_there(tx, &row.integration)? {
-            true => Ok(Some(row)),
-            false => Err("the integration that it goes through is not here".into()),
-        })
+        let is_there = row.integration.is_built_in() || integrations::by_id(tx, &row.integration)?.is_some();
+        let missing = || "the integration that it goes through is not here".to_owned();
+        Ok(is_there.then_some(Some(row)).ok_or_else(missing))
     }
 
     /// Whether the vault still holds the very sign-in of a connection that was put back; it works then.
@@ -55,8 +53,9 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
     let toolkit = Toolkit::known(&raw.toolkit)?;
     let id = ConnectionId::try_from(raw.id.as_str()).ok()?;
     let fits = id.as_str().starts_with(&format!("{}-", toolkit.as_str()));
-    let of_account =
-        |text: &str| (1..=LONGEST_ID_OF_ACCOUNT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let of_account = |text: &str| {
+        (1..=LONGEST_ID_OF_ACCOUNT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     let label_is_fine = !raw.account.trim().is_empty()
         && raw.account.chars().count() <= LONGEST_NAME_OF_ACCOUNT
         && !raw.account.chars().any(is_misleading);
@@ -82,6 +81,7 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
 
 fn scopes(text: &str) -> Option<Vec<String>> {
     let scopes: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let fine = scopes.len() <= MOST_SCOPES && scopes.iter().all(|scope| scope.is_ascii() && checked_name(scope).is_ok());
+    let fine =
+        scopes.len() <= MOST_SCOPES && scopes.iter().all(|scope| scope.is_ascii() && checked_name(scope).is_ok());
     fine.then_some(scopes)
 }

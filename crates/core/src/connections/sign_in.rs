@@ -14,7 +14,9 @@ use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail}
 use crate::bound::Bound;
 use crate::clock::UnixMs;
 use crate::integrations::{IntegrationId, Registration, WayBack};
-use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, toolkit_scopes};
+use crate::microsoft::{
+    AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, TokenSet, toolkit_scopes,
+};
 
 /// After this an answer is too late: Entra's codes do not live longer either.
 pub(super) const LIFE: i64 = 10 * 60 * 1000;
@@ -54,8 +56,8 @@ pub struct SignInRequest {
 pub enum ReturnPath {
     /// The loopback listener, under the path of this integration.
     Loopback(IntegrationId),
-    /// The deep link, straight or through a page of the company.
-    Link,
+    /// The deep link of this integration, straight or through a page of the company.
+    Link(IntegrationId),
 }
 
 /// How far an attempt has come.
@@ -67,6 +69,12 @@ pub enum Progress {
     Waiting,
     /// The answer is here; tokens are being asked for.
     Checking,
+    /// Somebody signed in. Nothing is connected until a person says that it was the right one: the page to
+    /// sign in on can be seen by others on this machine, who could sign in with an account of theirs.
+    Confirm {
+        /// Who signed in.
+        account: String,
+    },
     /// Connected.
     Done {
         /// The connection.
@@ -129,6 +137,19 @@ pub(super) struct Attempt {
     ends_at: UnixMs,
     progress: Progress,
     device: Option<DeviceView>,
+    /// What came of the sign-in, until a person has confirmed who it was.
+    unconfirmed: Option<Box<Unconfirmed>>,
+}
+
+/// Tokens of an account that nobody has confirmed yet. They are in memory only.
+pub(super) struct Unconfirmed {
+    pub(super) taken: Taken,
+    pub(super) registration: Registration,
+    pub(super) account: Account,
+    pub(super) tokens: TokenSet,
+    pub(super) refresh: SecretString,
+    pub(super) confidential: bool,
+    pub(super) found: Discovery,
 }
 
 /// What an answer takes out of its attempt.
@@ -163,7 +184,7 @@ impl Attempt {
             }
             (WayBack::Loopback, None) => return Err("nothing listens for the answer on this machine"),
             (way @ (WayBack::DeepLink | WayBack::Page { .. }), _) => {
-                (ReturnPath::Link, way.redirect_uri(&registration.id), "query")
+                (ReturnPath::Link(registration.id.clone()), way.redirect_uri(&registration.id), "query")
             }
         };
         let scopes = toolkit_scopes(&registration.scopes, request.toolkit.scopes());
@@ -209,6 +230,7 @@ impl Attempt {
             ends_at: now.plus(LIFE),
             progress: Progress::Waiting,
             device: None,
+            unconfirmed: None,
         })
     }
 
@@ -231,7 +253,7 @@ impl Attempt {
             request,
             scopes,
             redirect_uri: String::new(),
-            path: ReturnPath::Link,
+            path: ReturnPath::Link(registration.id.clone()),
             link: code.verification_uri().url().clone(),
             started_at: now,
             ends_at: now.plus(lives),
@@ -240,13 +262,14 @@ impl Attempt {
                 code: code.user_code().secret().clone(),
                 page: code.verification_uri().as_str().to_owned(),
             }),
+            unconfirmed: None,
         }
     }
 
     /// The state, and what another start needs to take its answer. `None`: the answer can
     /// only come to this process.
     pub(super) fn to_keep(&self) -> Option<(SecretString, KeptSignIn)> {
-        if self.path != ReturnPath::Link {
+        if !matches!(self.path, ReturnPath::Link(_)) {
             return None;
         }
         let kept = KeptSignIn {
@@ -257,6 +280,28 @@ impl Attempt {
             started_at: self.started_at,
         };
         Some((self.state.clone()?, kept))
+    }
+
+    /// Begun before this process was: only what came of it is here.
+    fn of_another_process(unconfirmed: &Unconfirmed) -> Self {
+        let taken = &unconfirmed.taken;
+        Self {
+            id: taken.id.clone(),
+            state: None,
+            verifier: taken.verifier.clone(),
+            nonce: String::new(),
+            request: taken.request.clone(),
+            scopes: taken.scopes.clone(),
+            redirect_uri: taken.redirect_uri.clone(),
+            pinned: taken.pinned.clone(),
+            path: ReturnPath::Link(taken.request.integration.clone()),
+            link: unconfirmed.found.authorization_endpoint.clone(),
+            started_at: UnixMs(0),
+            ends_at: UnixMs(0),
+            progress: Progress::Checking,
+            device: None,
+            unconfirmed: None,
+        }
     }
 
     fn view(&self) -> SignInView {
@@ -335,6 +380,40 @@ impl SignIns {
         }
     }
 
+    /// Keeps what came of a sign-in until somebody confirms it; ten minutes more. An attempt that another
+    /// process began gets a place here.
+    pub(super) fn ask(&self, unconfirmed: Unconfirmed, now: UnixMs) {
+        let progress = Progress::Confirm { account: unconfirmed.account.label.clone() };
+        let mut all = self.lock();
+        let at = all.iter().position(|attempt| attempt.id == unconfirmed.taken.id).unwrap_or_else(|| {
+            if all.len() == MOST {
+                all.pop_front();
+            }
+            all.push_back(Attempt::of_another_process(&unconfirmed));
+            all.len() - 1
+        });
+        let attempt = &mut all[at];
+        (attempt.started_at, attempt.ends_at) = (now, now.plus(LIFE));
+        attempt.progress = progress;
+        attempt.unconfirmed = Some(Box::new(unconfirmed));
+    }
+
+    /// Takes what a person has confirmed.
+    pub(super) fn confirmed(&self, id: &SignInId, now: UnixMs) -> Option<Unconfirmed> {
+        self.end_old(now);
+        let mut all = self.lock();
+        let attempt = all.iter_mut().find(|attempt| attempt.id == *id)?;
+        let unconfirmed = attempt.unconfirmed.take()?;
+        attempt.progress = Progress::Checking;
+        Some(*unconfirmed)
+    }
+
+    /// Those that wait for a person to say who signed in.
+    pub(super) fn unconfirmed(&self, now: UnixMs) -> Vec<SignInView> {
+        self.end_old(now);
+        self.lock().iter().filter(|attempt| attempt.unconfirmed.is_some()).map(Attempt::view).collect()
+    }
+
     /// The person gave up: a late answer finds nothing.
     pub(super) fn cancel(&self, id: &SignInId) {
         self.lock().retain(|attempt| attempt.id != *id);
@@ -343,10 +422,17 @@ impl SignIns {
     fn end_old(&self, now: UnixMs) {
         for attempt in self.lock().iter_mut() {
             let age = now.0.saturating_sub(attempt.started_at.0);
-            if attempt.state.is_some() && !(0..LIFE).contains(&age) {
-                attempt.state = None;
+            if (0..LIFE).contains(&age) {
+                continue;
+            }
+            if attempt.state.take().is_some() {
                 let failure = AuthorityFailure::own("No answer came within ten minutes", "Start the sign-in again.");
                 attempt.progress = Progress::Failed { failure };
+            }
+            if attempt.unconfirmed.take().is_some() {
+                let what = "Nobody confirmed within ten minutes who signed in";
+                attempt.progress =
+                    Progress::Failed { failure: AuthorityFailure::own(what, "Start the sign-in again.") };
             }
         }
     }

@@ -10,7 +10,7 @@ pub use draft::{AuthorityDraft, Draft, DraftReport, Field, FieldProblem, WayBack
 pub use preflight::{Step, StepReport, StepState};
 pub use registry::Integrations;
 pub(crate) use registry::Shared;
-pub use way_back::{Platform, WayBack};
+pub use way_back::{Platform, WayBack, deep_link};
 
 use rand::RngExt;
 use serde::de::Error as _;

@@ -12,8 +12,8 @@ use super::built_in::BuiltIn;
 use super::draft::{InVault, SecretInForm};
 use super::preflight;
 use super::{
-    AuthorityDraft, Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView, WayBack,
-    WayBackDraft,
+    AuthorityDraft, Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView,
+    WayBack, WayBackDraft,
 };
 use super::{Registration, StepReport, StoredSecret};
 use crate::activity::{Came, Entry, Kind, Recorder};
@@ -50,6 +50,30 @@ const MOVED: &str =
 /// Whether the form names another authority, client ID or Graph than the row.
 fn leads_elsewhere(draft: &Draft, before: &Integration) -> bool {
     draft.recipient().is_some_and(|recipient| recipient != before.recipient())
+}
+
+/// What another integration has already. A page passes answers on to one integration: shared by two, an
+/// authority could pass an attempt of its own off as one of the other's.
+fn taken(
+    db: &rusqlite::Connection,
+    id: &IntegrationId,
+    name: &str,
+    page: Option<&str>,
+) -> rusqlite::Result<Option<FieldProblem>> {
+    if rows::named(db, name)?.is_some_and(|other| other != *id) {
+        return Ok(Some(FieldProblem::new(Field::Name, TAKEN)));
+    }
+    let Some(page) = page else { return Ok(None) };
+    let shared =
+        rows::all(db)?.into_iter().any(|row| row.id != *id && row.way_back == WayBack::Page { url: page.into() });
+    Ok(shared.then(|| FieldProblem::new(Field::Page, TAKEN)))
+}
+
+fn page_of(draft: &Draft) -> Option<&str> {
+    match &draft.way_back {
+        WayBackDraft::Page { url } => Some(url.trim()),
+        WayBackDraft::Loopback | WayBackDraft::DeepLink => None,
+    }
 }
 
 fn in_vault(draft: &Draft, before: Option<&Integration>) -> InVault {
@@ -257,7 +281,6 @@ impl Integrations {
     /// An integration of a backup, checked like a form that was typed: the row to add, `None` where it is here
     /// already, or why it can't be taken.
     pub(crate) fn read_back(
-        &self,
         tx: &Transaction<'_>,
         raw: &RawIntegration,
         now: UnixMs,
@@ -283,10 +306,10 @@ impl Integrations {
             let why = || format!("it leads elsewhere than \u{201c}{}\u{201d}, which is here", here.name);
             return Ok(if same { Ok(None) } else { Err(why()) });
         }
-        if rows::named(tx, raw.name.trim())?.is_some() {
-            return Ok(Err("another integration has its name".into()));
-        }
         let secret = if raw.has_secret { SecretInForm::Stored } else { SecretInForm::None };
+        if let Some(problem) = taken(tx, &draft.id, draft.name.trim(), page_of(&draft))? {
+            return Ok(Err(problem.problem));
+        }
         let checked = draft.check(secret).row(&draft, None, now);
         Ok(checked.map_err(|wrong| wrong.problem).map(|row| {
             let secret = if raw.has_secret { StoredSecret::Missing } else { StoredSecret::None };
@@ -353,11 +376,6 @@ impl Integrations {
         if same { Ok(()) } else { Err(Error::NeedsSignIn(MOVED.to_owned())) }
     }
 
-    /// Whether people can sign in through it: the built-in one, or one with a row.
-    pub(crate) fn is_there(&self, tx: &Transaction<'_>, id: &IntegrationId) -> Result<bool, Error> {
-        Ok(id.is_built_in() || rows::by_id(tx, id)?.is_some())
-    }
-
     /// The client secret; `None` for a public client.
     pub(crate) async fn client_secret(&self, of: &Registration) -> Result<Option<Bound>, Error> {
         if of.has_secret { self.stored_secret(&of.id, &of.recipient()).await.map(Some) } else { Ok(None) }
@@ -375,10 +393,9 @@ impl Integrations {
         Ok(built_in.view(true).name)
     }
 
-    /// Another integration of the same name.
+    /// Another integration of the same name, or with the same page.
     fn taken(&self, draft: &Draft) -> Result<Option<FieldProblem>, Error> {
-        let other = self.store.read(|db| rows::named(db, draft.name.trim()))?.filter(|other| *other != draft.id);
-        Ok(other.map(|_| FieldProblem::new(Field::Name, TAKEN)))
+        self.store.read(|db| taken(db, &draft.id, draft.name.trim(), page_of(draft)))
     }
 
     async fn stored_secret(&self, id: &IntegrationId, recipient: &Recipient) -> Result<Bound, Error> {
@@ -410,8 +427,12 @@ impl Integrations {
         before: Option<&Integration>,
         secret: &str,
     ) -> Result<(), Error> {
-        if rows::named(tx, &row.name)?.is_some_and(|other| other != row.id) {
-            return Err(Error::Integration(FieldProblem::new(Field::Name, TAKEN)));
+        let page = match &row.way_back {
+            WayBack::Page { url } => Some(url.as_str()),
+            WayBack::Loopback | WayBack::DeepLink => None,
+        };
+        if let Some(problem) = taken(tx, &row.id, &row.name, page)? {
+            return Err(Error::Integration(problem));
         }
         // Where nothing else can be the default, the first one is.
         let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();

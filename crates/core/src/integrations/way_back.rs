@@ -35,13 +35,19 @@ pub enum Platform {
     MobileAndDesktop,
 }
 
+/// The link that brings an answer for this integration, and for no other: an authority can't pass an
+/// attempt of its own off as one of another authority (RFC 9700, 4.4.2.2).
+pub fn deep_link(id: &IntegrationId) -> String {
+    format!("{IDENTIFIER}://oauth/{}/callback", id.as_str())
+}
+
 impl WayBack {
     /// The exact URI to register. Entra ignores the port of `localhost`, and compares the
     /// path letter by letter.
     pub fn redirect_uri(&self, id: &IntegrationId) -> String {
         match self {
             Self::Loopback => format!("http://localhost/oauth/{}/callback", id.as_str()),
-            Self::DeepLink => format!("{IDENTIFIER}://oauth/callback"),
+            Self::DeepLink => deep_link(id),
             Self::Page { url } => url.clone(),
         }
     }
@@ -96,7 +102,7 @@ mod tests {
         let id = IntegrationId::generate();
         let page = WayBack::page("https://apps.example.com/cb.html").expect("a page");
         assert!(WayBack::Loopback.redirect_uri(&id).starts_with("http://localhost/oauth/microsoft-"));
-        assert_eq!(WayBack::DeepLink.redirect_uri(&id), format!("{IDENTIFIER}://oauth/callback"));
+        assert_eq!(WayBack::DeepLink.redirect_uri(&id), format!("{IDENTIFIER}://oauth/{}/callback", id.as_str()));
         assert_eq!(page.redirect_uri(&id), "https://apps.example.com/cb.html");
         assert_eq!(WayBack::Loopback.platform(true), Platform::Web);
         assert_eq!(WayBack::Loopback.platform(false), Platform::MobileAndDesktop);

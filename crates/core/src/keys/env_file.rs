@@ -50,7 +50,7 @@ pub fn write_env_file(path: &Path, text: &KeyText) -> Result<EnvFileWritten, Err
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(fail(error.to_string())),
     };
-    let ignored_in = ignore(folder, name).map_err(|error| fail(format!(".gitignore: {error}")))?;
+    let ignored_in = ignore(folder, name).map_err(fail)?;
     replace(folder, &path, &with_key(&kept, text)).map_err(|error| fail(error.to_string()))?;
     Ok(EnvFileWritten { path, ignored_in })
 }
@@ -98,29 +98,59 @@ fn replace(folder: &Path, path: &Path, content: &secrecy::SecretString) -> std::
     Ok(())
 }
 
-/// Makes git ignore `name` in `folder`, where `folder` lies in a git tree.
-fn ignore(folder: &Path, name: &str) -> std::io::Result<Option<PathBuf>> {
-    let Some(root) = folder.ancestors().find(|dir| dir.join(".git").exists()) else { return Ok(None) };
-    let anchored = format!("/{name}");
-    let names_it = |file: &Path| {
-        fs::read_to_string(file).is_ok_and(|text| {
-            text.lines()
-                .map(str::trim_end)
-                .any(|line| line == name || (line == anchored && file.parent() == Some(folder)))
-        })
-    };
-    if folder.ancestors().take_while(|dir| dir.starts_with(root)).any(|dir| names_it(&dir.join(".gitignore"))) {
+/// Makes git ignore `name` in `folder`, where `folder` lies in a git tree. Git itself says whether it
+/// does: a tracked file, or one that a later rule takes back, would be committed all the same.
+fn ignore(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
+    if !folder.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(None);
+    }
+    let failed = |error: std::io::Error| format!(".gitignore: {error}");
+    if git(folder, &["ls-files", "--error-unmatch", "--", name]).map_err(no_git)? {
+        return Err("git tracks this file, so the key would be committed; run `git rm --cached` on it first".into());
+    }
+    if is_ignored(folder, name).map_err(no_git)? {
         return Ok(None);
     }
     let file = folder.join(".gitignore");
     let before = match fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
+        Err(error) => return Err(failed(error)),
     };
     let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
-    fs::OpenOptions::new().create(true).append(true).open(&file)?.write_all(format!("{gap}{anchored}\n").as_bytes())?;
+    let line = format!("{gap}/{name}\n");
+    let mut open = fs::OpenOptions::new().create(true).append(true).open(&file).map_err(failed)?;
+    open.write_all(line.as_bytes()).map_err(failed)?;
+    if !is_ignored(folder, name).map_err(no_git)? {
+        return Err("git would not leave this file out although .gitignore names it; look at its other rules".into());
+    }
     Ok(Some(file))
+}
+
+fn is_ignored(folder: &Path, name: &str) -> std::io::Result<bool> {
+    git(folder, &["check-ignore", "--quiet", "--", name])
+}
+
+fn no_git(error: std::io::Error) -> String {
+    format!("the folder lies in a git tree, and git can't be asked whether it would commit the file ({error})")
+}
+
+/// Whether git says yes. The tree may belong to anybody: nothing that its configuration names is run.
+fn git(folder: &Path, question: &[&str]) -> std::io::Result<bool> {
+    let answered = std::process::Command::new("git")
+        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .args(question)
+        .current_dir(folder)
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(std::process::Stdio::null())
+        .output()?;
+    match answered.status.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        _ => Err(std::io::Error::other(String::from_utf8_lossy(&answered.stderr).trim().to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -155,19 +185,84 @@ mod tests {
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     }
 
+    /// A git tree with these files committed.
+    fn git_tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        let run = |arguments: &[&str]| {
+            let named = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+            let done = std::process::Command::new("git").args(named).args(arguments).current_dir(dir.path()).output();
+            assert!(done.expect("git").status.success(), "{arguments:?}");
+        };
+        run(&["init", "--quiet"]);
+        for (name, text) in files {
+            let file = dir.path().join(name);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, text).expect("written");
+            run(&["add", "--force", name]);
+        }
+        if !files.is_empty() {
+            run(&["commit", "--quiet", "--message", "files"]);
+        }
+        dir
+    }
+
+    fn is_clean(dir: &Path) -> bool {
+        let status = std::process::Command::new("git").args(["status", "--porcelain"]).current_dir(dir).output();
+        let text = String::from_utf8(status.expect("git").stdout).expect("text");
+        !text.lines().any(|line| line.contains(".env"))
+    }
+
     #[test]
     fn in_a_git_tree_the_file_is_ignored_once() {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = git_tree(&[("service/.gitignore", "dist")]);
         let sub = dir.path().join("service");
-        fs::create_dir_all(dir.path().join(".git")).expect("made");
-        fs::create_dir_all(&sub).expect("made");
-        fs::write(sub.join(".gitignore"), "dist").expect("written");
         let path = sub.join(".env");
         let first = write_env_file(&path, &generate()).expect("written");
         assert_eq!(first.ignored_in, Some(sub.join(".gitignore")));
         let second = write_env_file(&path, &generate()).expect("written");
         assert_eq!(second.ignored_in, None);
         assert_eq!(fs::read_to_string(sub.join(".gitignore")).expect("read"), "dist\n/.env\n");
+        assert!(is_clean(dir.path()));
+    }
+
+    #[test]
+    fn s14_what_git_would_commit_all_the_same_is_not_written() {
+        let written = |dir: &tempfile::TempDir, name: &str| write_env_file(&dir.path().join(name), &generate());
+        let tracked = git_tree(&[(".gitignore", ".env\n"), (".env", "A=1\n")]);
+        let refused = written(&tracked, ".env").expect_err("it is tracked");
+        assert!(refused.to_string().contains("git tracks this file"), "{refused}");
+        assert_eq!(fs::read_to_string(tracked.path().join(".env")).expect("read"), "A=1\n");
+
+        // Taken back by a later line, in the same file and in one below.
+        let taken_back = git_tree(&[(".gitignore", ".env\n!.env\n")]);
+        assert_eq!(
+            written(&taken_back, ".env").expect("a line after it counts").ignored_in,
+            Some(taken_back.path().join(".gitignore"))
+        );
+        assert!(is_clean(taken_back.path()));
+        let below = git_tree(&[(".gitignore", ".env\n"), ("service/.gitignore", "!.env\n")]);
+        written(&below, "service/.env").expect("a line after it counts");
+        assert!(is_clean(below.path()));
+
+        // A pattern that no comparison of lines would find is enough.
+        for rule in ["*.env\n", ".e*\n", "**/.env\n", ".env*\n"] {
+            let tree = git_tree(&[(".gitignore", rule)]);
+            assert_eq!(written(&tree, ".env").expect("written").ignored_in, None, "{rule}");
+            assert!(is_clean(tree.path()));
+        }
+        // The other way round: the line of another file.
+        let other = git_tree(&[(".gitignore", "# .env\n.env.example\n")]);
+        assert!(written(&other, ".env").expect("written").ignored_in.is_some());
+        assert!(is_clean(other.path()));
+    }
+
+    #[test]
+    fn s14_where_git_can_not_say_nothing_is_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(dir.path().join(".git")).expect("made");
+        let refused = write_env_file(&dir.path().join(".env"), &generate()).expect_err("no answer");
+        assert!(refused.to_string().contains("git can't be asked"), "{refused}");
+        assert!(!dir.path().join(".env").exists());
     }
 
     #[test]

@@ -122,6 +122,20 @@ impl Core {
             ));
         }
         let keys = self.keys.list()?;
+        if let Some((port, who)) = self.signals.stranger() {
+            let live = keys.first().is_some_and(|key| key.ended_at.is_none());
+            let replace = if live { " Then replace the key: applications may have sent it there." } else { "" };
+            found.push(Attention::daily(
+                format!("stranger {port}"),
+                Weight::Urgent,
+                format!("{who} has the gateway\u{2019}s port"),
+                format!(
+                    "It answers on port {port}, where applications send their key, and can\u{2019}t prove to be this \
+                     gateway. End it, or choose another port in Preferences.{replace}"
+                ),
+                if live { Fix::CreateKey } else { Fix::ShowPreferences },
+            ));
+        }
         found.extend(keys.first().and_then(|key| about_key(key, now)));
         self.about_integrations(now, &mut found)?;
         self.about_connections(&mut found)?;

@@ -50,6 +50,82 @@ impl Core {
                 .collect::<Vec<_>>();
             line("failed", &format_args!("{} {} {}", row.at.rfc3339(), row.kind, codes.join(", ")));
         }
-        Ok(text)
+        Ok(without_places(&text))
+    }
+}
+
+/// Takes out what names a place or a person: hosts, addresses, accounts, folders. What helps to find a
+/// defect is left. Every face passes what it adds through this, too.
+pub fn without_places(text: &str) -> String {
+    let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().display().to_string());
+    let text = home.filter(|home| home.len() > 1).map_or_else(|| text.to_owned(), |home| text.replace(&home, "~"));
+    let lines = text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" "));
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// The word, or what kind of place stood there. A word may hold several, as JSON does.
+fn word(word: &str) -> String {
+    let edge = |c: char| "\"'(){}[]<>,;".contains(c);
+    word.split_inclusive(edge).fold(String::new(), |text, part| {
+        let (inner, end) = part.strip_suffix(edge).map_or((part, ""), |inner| (inner, &part[inner.len()..]));
+        text + kind_of_place(inner).unwrap_or(inner) + end
+    })
+}
+
+fn kind_of_place(part: &str) -> Option<&'static str> {
+    let bare = part.trim_end_matches(['.', ':', '!', '?']);
+    let host = bare.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(bare, |(host, _)| host);
+    let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback());
+    // A top-level domain is letters; a version, a file of ours and a code are not.
+    let is_host = |text: &str| {
+        let mut labels = text.rsplit('.');
+        let top = labels.next().unwrap_or_default();
+        let label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+        top.chars().count() >= 2
+            && top.chars().all(char::is_alphabetic)
+            && labels.clone().count() > 0
+            && labels.all(label)
+    };
+    let in_url = bare.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    match bare {
+        text if in_url.is_some_and(|host| {
+            !host.starts_with("127.0.0.1") && !host.starts_with("localhost") && !text.is_empty()
+        }) =>
+        {
+            Some("(address)")
+        }
+        _ if in_url.is_some() => None,
+        text if text.contains('@') => Some("(account)"),
+        text if is_address(text) || is_address(host) => Some("(address)"),
+        text if text.starts_with('/') || text.starts_with('~') || text.contains('\\') => Some("(folder)"),
+        text if !text.starts_with("com.atthene") && is_host(host) => Some("(host)"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s20_places_and_people_are_taken_out_and_the_rest_stays() {
+        for (text, shown) in [
+            ("runtime trouble: connection refused", "runtime trouble: connection refused\n"),
+            ("lookup of agents.contoso.example: failed", "lookup of (host) failed\n"),
+            ("keychain: /home/ada/.local/share/x is locked", "keychain: (folder) is locked\n"),
+            ("it is at C:\\Users\\ada\\x", "it is at (folder)\n"),
+            (
+                "url https://agents.contoso.example/base and http://127.0.0.1:8765",
+                "url (address) and http://127.0.0.1:8765\n",
+            ),
+            ("by ada@contoso.example, 10.1.2.3:443, [2001:db8::1]", "by (account), (address), [(address)]\n"),
+            ("{\"host\":\"contoso.example\",\"n\":1.5}", "{\"host\":\"(host)\",\"n\":1.5}\n"),
+            ("system: linux x86_64, ATTHENE Settings: 0.1.0", "system: linux x86_64, ATTHENE Settings: 0.1.0\n"),
+            ("2026-11-26T15:00:00.000Z refresh aadsts 50076", "2026-11-26T15:00:00.000Z refresh aadsts 50076\n"),
+        ] {
+            assert_eq!(without_places(text), shown);
+        }
+        let home = directories::BaseDirs::new().expect("a home").home_dir().join("x").display().to_string();
+        assert!(!without_places(&format!("at {home} now")).contains(&home));
     }
 }

@@ -85,6 +85,7 @@ impl Core {
         checks.push(self.check_secrets()?);
         checks.push(self.check_connections()?);
         checks.push(self.check_record()?);
+        checks.push(self.check_folder());
         Ok(checks)
     }
 
@@ -208,11 +209,34 @@ impl Core {
         })
     }
 
+    /// Whether other accounts may enter the data folder. Its files are private all the same.
+    fn check_folder(&self) -> Finding {
+        let (id, name, folder) = ("folder", "Data folder", self.store.folder());
+        if !others_may_enter(folder) {
+            return Finding::good(id, name, "Only this account may enter it.");
+        }
+        let remedy = format!("Run: chmod 700 '{}'.", folder.display());
+        Finding::warning(id, name, "Other accounts may enter it, and see which files it holds.", remedy)
+    }
+
     /// The whole chain is walked on the page Activity; here only its end.
     fn check_record(&self) -> Result<Finding, Error> {
         let rows = self.activity.newest()?;
         Ok(Finding::good("database", "Database", format!("It is sound; the record has come to row {rows}.")))
     }
+}
+
+#[cfg(unix)]
+fn others_may_enter(folder: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
+    folder.metadata().is_ok_and(|meta| meta.permissions().mode() & OTHERS != 0)
+}
+
+/// The profile's own folder is private to its account there, unless somebody opened it.
+#[cfg(not(unix))]
+fn others_may_enter(_: &std::path::Path) -> bool {
+    false
 }
 
 fn clock_check((id, name): (&'static str, &'static str), headers: &http::HeaderMap, ours: i64) -> Finding {

@@ -1,31 +1,76 @@
-//! Whose gateway answers on a port. Two data folders may be in use on one machine.
+//! Whose gateway answers on a port. Two data folders may be in use on one machine, and whoever takes the
+//! port first gets the keys that applications send there. So a gateway proves that it serves this profile.
+
+use std::fmt::Write as _;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
 
 use crate::Core;
+use crate::error::Error;
 
-/// The header of `/healthz` that names the data folder.
+/// The header of `/healthz` that names the data folder. A claim: anybody can repeat it.
 pub const FOLDER_HEADER: &str = "x-atthene-folder";
+/// The header that asks for a proof: up to [`LONGEST_CHALLENGE`] characters of the asker's choice.
+pub const CHALLENGE_HEADER: &str = "x-atthene-challenge";
+/// The header that answers it, as hexadecimal digits.
+pub const PROOF_HEADER: &str = "x-atthene-proof";
+/// Characters that a gateway proves itself over.
+pub const LONGEST_CHALLENGE: usize = 128;
 
 /// Who answers on a loopback port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
-    /// A gateway on this data.
+    /// A gateway on this data: it has proved that.
     Here,
-    /// A gateway on the data of another folder or account.
+    /// Somebody who says to be a gateway on the data of another folder or account.
     Elsewhere,
-    /// Nobody, or another program.
+    /// Nobody, or a stranger; also one who says to be this gateway and can't prove it.
     ByNone,
 }
 
 impl Core {
-    /// Asks whoever answers on the port. Waits for the answer.
-    pub async fn served_on(&self, port: u16) -> Served {
-        let Ok(answer) = self.network.get(&format!("http://127.0.0.1:{port}/healthz")).await else {
-            return Served::ByNone;
-        };
-        match answer.headers().get(FOLDER_HEADER) {
-            None => Served::ByNone,
-            Some(folder) if folder.as_bytes() == self.folder_id().as_bytes() => Served::Here,
-            Some(_) => Served::Elsewhere,
+    /// Asks whoever answers on the port to prove who it is. Waits for the answer.
+    pub async fn served_on(&self, port: u16) -> Result<Served, Error> {
+        let mut random = [0; 32];
+        SysRng
+            .try_fill_bytes(&mut random)
+            .map_err(|error| Error::Internal(format!("no random numbers from the system: {error}")))?;
+        let challenge = hex(&random);
+        let request = http::Request::get(format!("http://127.0.0.1:{port}/healthz"))
+            .header(CHALLENGE_HEADER, &challenge)
+            .body(Vec::new())
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let Ok(answer) = self.network.send(request).await else { return Ok(Served::ByNone) };
+        let proof = answer.headers().get(PROOF_HEADER).and_then(|proof| unhex(proof.as_bytes()));
+        if proof.is_some_and(|proof| self.profile_secret().accepts(port, challenge.as_bytes(), &proof)) {
+            return Ok(Served::Here);
         }
+        let ours = self.folder_id().as_bytes();
+        let claimed = answer.headers().get(FOLDER_HEADER).map(http::HeaderValue::as_bytes);
+        Ok(if claimed.is_some_and(|folder| folder != ours) { Served::Elsewhere } else { Served::ByNone })
     }
+
+    /// The same, and what it means for the key: a stranger on the port is what needs attention, until
+    /// somebody looks again. `who`: the program, where it can be told.
+    pub async fn look_at_port(&self, port: u16, who: Option<&str>) -> Result<Served, Error> {
+        let served = self.served_on(port).await?;
+        let stranger = (served != Served::Here).then(|| (port, who.unwrap_or("Another program").to_owned()));
+        self.signals.stranger_seen(stranger);
+        Ok(served)
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

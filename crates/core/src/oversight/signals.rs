@@ -10,11 +10,13 @@ pub struct Signals {
     clock: Clock,
     changes: Changes,
     runtime: Mutex<Option<(UnixMs, String)>>,
+    /// The gateway's port, and the program that has it and is no gateway of this profile.
+    stranger: Mutex<Option<(u16, String)>>,
 }
 
 impl Signals {
     pub(crate) fn new(clock: Clock, changes: Changes) -> Self {
-        Self { clock, changes, runtime: Mutex::default() }
+        Self { clock, changes, runtime: Mutex::default(), stranger: Mutex::default() }
     }
 
     /// The agent runtime answered, or why it could not be reached.
@@ -25,6 +27,21 @@ impl Signals {
         }
         *runtime = seen.err().map(|reason| (self.clock.now(), reason));
         self.changes.tell(Change::Attention);
+    }
+
+    /// Who has the gateway's port and could not prove to be one on this data; `None`: nobody.
+    pub fn stranger_seen(&self, seen: Option<(u16, String)>) {
+        let mut stranger = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stranger == seen {
+            return;
+        }
+        *stranger = seen;
+        self.changes.tell(Change::Attention);
+    }
+
+    /// The gateway's port and the stranger who has it.
+    pub fn stranger(&self) -> Option<(u16, String)> {
+        self.stranger.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Since when and why the agent runtime can't be reached; `None`: as far as was seen it can.

@@ -12,7 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_integrations_activity.sql"),
     include_str!("migrations/0003_connections.sql"),
     include_str!("migrations/0004_oversight.sql"),
-    include_str!("migrations/0005_profile_secret.sql"),
+    include_str!("migrations/0005_among_strangers.sql"),
 ];
 
 /// The format of a database of this version: how many migrations it has seen.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::activity::Bucket;
+use crate::activity::{Bucket, OTHERS};
 use crate::clock::UnixMs;
 
 /// Calls of one program with one outcome in one hour, of all keys.
@@ -115,13 +115,17 @@ pub(crate) fn export<E: From<rusqlite::Error>>(
 /// Rolls hours before `hours_until` up into days, and forgets days before `days_until`.
 pub(crate) fn roll_up(connection: &Connection, hours_until: UnixMs, days_until: UnixMs) -> rusqlite::Result<()> {
     let day = UnixMs::DAY;
+    // Who called without a key chose its own name: after all this time the number is enough.
+    connection.execute("INSERT INTO callers (program, user_agent) VALUES ('', ?1) ON CONFLICT DO NOTHING", [OTHERS])?;
     connection.execute(
         "INSERT INTO usage_days
-         SELECT hour - hour % ?2, key_id, caller_id, outcome, sum(requests), sum(bytes_in), sum(bytes_out), max(last_at)
+         SELECT hour - hour % ?2, key_id,
+                CASE key_id WHEN '' THEN (SELECT id FROM callers WHERE program = '' AND user_agent = ?3) ELSE caller_id END,
+                outcome, sum(requests), sum(bytes_in), sum(bytes_out), max(last_at)
          FROM usage_hours WHERE hour < ?1 GROUP BY 1, 2, 3, 4
          ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, bytes_in = bytes_in + excluded.bytes_in,
            bytes_out = bytes_out + excluded.bytes_out, last_at = max(last_at, excluded.last_at)",
-        [hours_until.0, day],
+        params![hours_until.0, day, OTHERS],
     )?;
     connection.execute(
         "INSERT INTO latency_days

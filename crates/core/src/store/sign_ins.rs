@@ -26,13 +26,18 @@ pub(crate) fn insert(db: &Db, state_hash: &[u8; 32], kept: &KeptSignIn) -> rusql
     Ok(())
 }
 
-/// Takes the row that this state belongs to: the second who asks finds nothing.
-pub(crate) fn take(db: &Db, state_hash: &[u8; 32]) -> rusqlite::Result<Option<KeptSignIn>> {
+/// Takes the row that this state belongs to, where it is of this integration: the second who asks finds
+/// nothing.
+pub(crate) fn take(
+    db: &Db,
+    state_hash: &[u8; 32],
+    integration: &IntegrationId,
+) -> rusqlite::Result<Option<KeptSignIn>> {
     db.prepare_cached(
-        "DELETE FROM sign_ins WHERE state_hash = ?1
+        "DELETE FROM sign_ins WHERE state_hash = ?1 AND integration_id = ?2
          RETURNING id, integration_id, toolkit, connection_id, switch_account, redirect_uri, scopes, started_at",
     )?
-    .query_row([state_hash], kept)
+    .query_row(params![state_hash, integration.as_str()], kept)
     .optional()
 }
 

@@ -5,10 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::activity::{Caller, Trouble};
 use crate::clock::UnixMs;
 use crate::keys::KeyId;
+use crate::limits::KEPT_TROUBLED;
 use crate::oversight::TroubledCall;
-
-/// The latest this many are kept.
-const KEPT: i64 = 2000;
 
 pub(crate) fn add(
     connection: &Connection,
@@ -16,11 +14,13 @@ pub(crate) fn add(
     key: Option<&KeyId>,
     caller: &Caller,
     trouble: &Trouble,
+    is_refused: bool,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO troubled_calls (request_id, at, method, path, code, detail, key_id, program, user_agent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+            "INSERT INTO troubled_calls (request_id, at, method, path, code, detail, key_id, program, user_agent,
+                                         is_refused)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             trouble.request_id,
@@ -32,14 +32,19 @@ pub(crate) fn add(
             key.map_or("", |key| &key.0),
             caller.program,
             caller.user_agent,
+            is_refused,
         ])?;
     Ok(())
 }
 
 pub(crate) fn forget_old(connection: &Connection) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM troubled_calls WHERE n <= (SELECT max(n) FROM troubled_calls) - ?1")?
-        .execute([KEPT])?;
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM troubled_calls WHERE is_refused = ?1 AND n <= (
+           SELECT n FROM troubled_calls WHERE is_refused = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    for is_refused in [false, true] {
+        forget.execute(params![is_refused, KEPT_TROUBLED])?;
+    }
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, Row, named_params, params};
 
-use crate::activity::{CallerView, RefusalView};
+use crate::activity::{CallerView, OTHERS, RefusalView};
 use crate::clock::UnixMs;
 use crate::keys::KeyId;
+use crate::limits::MOST_CALLERS;
 use crate::store::backup::RawCounter;
 
 /// Calls to add to one slot.
@@ -14,6 +15,8 @@ pub(crate) struct Added<'a> {
     pub(crate) program: &'a str,
     pub(crate) user_agent: &'a str,
     pub(crate) outcome: &'a str,
+    /// Whether these calls were refused: whoever makes such is given no name without end.
+    pub(crate) is_refused: bool,
     pub(crate) requests: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -21,9 +24,16 @@ pub(crate) struct Added<'a> {
 }
 
 pub(crate) fn add(connection: &Connection, added: &Added<'_>) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO callers (program, user_agent) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute([added.program, added.user_agent])?;
+    let (mut program, mut user_agent) = (added.program, added.user_agent);
+    let mut name = connection.prepare_cached(
+        "INSERT INTO callers (program, user_agent)
+         SELECT ?1, ?2 WHERE ?3 OR (SELECT count(*) FROM callers) < ?4 ON CONFLICT DO NOTHING",
+    )?;
+    let is_new = name.execute(params![program, user_agent, !added.is_refused, MOST_CALLERS])? > 0;
+    if added.is_refused && !is_new && !is_named(connection, program, user_agent)? {
+        (program, user_agent) = ("", OTHERS);
+        name.execute(params![program, user_agent, true, MOST_CALLERS])?;
+    }
     connection
         .prepare_cached(
             "INSERT INTO usage_hours
@@ -38,8 +48,8 @@ pub(crate) fn add(connection: &Connection, added: &Added<'_>) -> rusqlite::Resul
         .execute(named_params! {
             ":hour": added.hour.0,
             ":key": added.key,
-            ":program": added.program,
-            ":user_agent": added.user_agent,
+            ":program": program,
+            ":user_agent": user_agent,
             ":outcome": added.outcome,
             ":requests": added.requests.cast_signed(),
             ":bytes_in": added.bytes_in.cast_signed(),
@@ -47,6 +57,12 @@ pub(crate) fn add(connection: &Connection, added: &Added<'_>) -> rusqlite::Resul
             ":last_at": added.last_at.0,
         })?;
     Ok(())
+}
+
+fn is_named(connection: &Connection, program: &str, user_agent: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM callers WHERE program = ?1 AND user_agent = ?2")?
+        .exists([program, user_agent])
 }
 
 /// Whether nothing was counted yet.

@@ -27,6 +27,7 @@ pub struct Authority {
     script: Script,
     calls: Arc<Mutex<Vec<Form>>>,
     pause: Arc<AtomicU64>,
+    device: Arc<Mutex<(String, String)>>,
 }
 
 /// Others call meanwhile: what may be asked once only must be asked once only.
@@ -42,6 +43,7 @@ impl Authority {
             script: Arc::new(Mutex::new(Box::new(script))),
             calls: Arc::default(),
             pause: Arc::new(AtomicU64::new(PAUSE_MS)),
+            device: Arc::new(Mutex::new(("https://microsoft.com/devicelogin".into(), "ABCD-EFGH".into()))),
         };
         let document = json!({
             "issuer": authority.issuer,
@@ -50,10 +52,18 @@ impl Authority {
             "device_authorization_endpoint": format!("{base}/device"),
         })
         .to_string();
-        let (script, calls, pause) = (authority.script.clone(), authority.calls.clone(), authority.pause.clone());
+        let (script, calls) = (authority.script.clone(), authority.calls.clone());
+        let (pause, device) = (authority.pause.clone(), authority.device.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, document.clone(), script.clone(), calls.clone(), pause.clone()));
+                tokio::spawn(serve(
+                    stream,
+                    document.clone(),
+                    script.clone(),
+                    calls.clone(),
+                    pause.clone(),
+                    device.clone(),
+                ));
             }
         });
         authority
@@ -62,6 +72,11 @@ impl Authority {
     /// Answers otherwise from now on.
     pub fn says(&self, script: impl FnMut(&Form) -> Reply + Send + 'static) {
         *self.script.lock().expect("not poisoned") = Box::new(script);
+    }
+
+    /// Hands out this page and code for a sign-in on another machine.
+    pub fn hands_out(&self, page: &str, code: &str) {
+        *self.device.lock().expect("not poisoned") = (page.to_owned(), code.to_owned());
     }
 
     /// Answers at once from now on.
@@ -81,6 +96,7 @@ async fn serve(
     script: Script,
     calls: Arc<Mutex<Vec<Form>>>,
     pause: Arc<AtomicU64>,
+    device: Arc<Mutex<(String, String)>>,
 ) {
     let mut bytes = Vec::new();
     let (head, body) = loop {
@@ -107,9 +123,9 @@ async fn serve(
         tokio::time::sleep(std::time::Duration::from_millis(pause.load(Ordering::Relaxed))).await;
         (script.lock().expect("not poisoned"))(&form)
     } else if head.starts_with("POST /device") {
+        let (page, code) = device.lock().expect("not poisoned").clone();
         ok(&json!({
-            "user_code": "ABCD-EFGH", "device_code": "device", "verification_uri": "https://microsoft.com/devicelogin",
-            "expires_in": 900, "interval": 1,
+            "user_code": code, "device_code": "device", "verification_uri": page, "expires_in": 900, "interval": 1,
         }))
     } else if head.contains(" /v1.0/") {
         graph(&head, &body)

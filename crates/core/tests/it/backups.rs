@@ -37,8 +37,11 @@ impl Target {
         world.authority.says(|_| tokens("access", "rotated"));
         let evil = Authority::start(|_| tokens("evil-access", "evil-refresh")).await;
         let core = &world.core;
-        let settings =
-            Settings { runtime_url: Some("https://agents.example".into()), clipboard_seconds: 60, ..Settings::default() };
+        let settings = Settings {
+            runtime_url: Some("https://agents.example".into()),
+            clipboard_seconds: 60,
+            ..Settings::default()
+        };
         core.save_settings(settings, SecretChange::Replace("not-a-real-credential".into())).await.expect("saves");
         let (_, revoked) = core.keys.create(new_key("Revoked", 30, None)).expect("creates");
         let backup = world.machine.dir.path().join("taken.backup");
@@ -73,10 +76,16 @@ impl Target {
         for core in [core, &again] {
             assert_eq!(live(core), Some(self.live.id()), "{how}");
             assert!(matches!(core.keys.verify(self.live.expose()).await, Verdict::Valid(_)), "{how}");
-            assert!(!matches!(core.keys.verify(self.revoked.expose()).await, Verdict::Valid(_)), "{how}: a key came back");
+            assert!(
+                !matches!(core.keys.verify(self.revoked.expose()).await, Verdict::Valid(_)),
+                "{how}: a key came back"
+            );
             assert_eq!(core.keys.list().expect("lists").len(), 2, "{how}");
             assert_eq!(core.settings.current().runtime_url.as_deref(), Some("https://agents.example"), "{how}");
-            assert!(matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }), "{how}");
+            assert!(
+                matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }),
+                "{how}"
+            );
         }
         for before in &integrations_before {
             let now = again.integrations.list().expect("lists").into_iter().find(|now| now.id == before.id);
@@ -110,7 +119,10 @@ async fn s2_the_four_ways_of_the_audit_lead_nowhere() {
     let a = target.tampered(|db| drop(db.execute("UPDATE integrations SET authority = ?1", [&evil])));
     target.holds_against(&a, "(a) an integration that leads elsewhere").await;
     let report = target.world.core.restore(&a).await.expect("puts back the rest");
-    assert!(report.left.iter().any(|left| left.what.contains("Contoso") && left.why.contains("elsewhere")), "{report:?}");
+    assert!(
+        report.left.iter().any(|left| left.what.contains("Contoso") && left.why.contains("elsewhere")),
+        "{report:?}"
+    );
 
     let b = target.tampered(|db| {
         batch(db, "DROP TRIGGER ended_for_good");
@@ -178,7 +190,8 @@ async fn s2_other_ways_lead_nowhere_either() {
         assert!(target.world.core.settings.stopped_at().is_none(), "{how}");
     }
     let core = &target.world.core;
-    let added = core.integrations.list().expect("lists").into_iter().find(|view| view.name == "Evil").expect("it is told");
+    let added =
+        core.integrations.list().expect("lists").into_iter().find(|view| view.name == "Evil").expect("it is told");
     assert!(added.secret == StoredSecret::Missing && !added.is_default, "a person decides about it: {added:?}");
 }
 
@@ -192,8 +205,23 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
     let flips = prop::collection::vec((0..size, any::<u8>()), 1..40);
     let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
     let values: Vec<String> = [
-        "NULL", "''", "'x'", "-1", "9223372036854775807", "x'00ff'", "'stored'", "'connected'", "'built-in'", "'teams'", "'null'",
-        "'microsoft-aaaaaa'", "'outlook-aaaaaaaa'", "'../../x'", "char(8238) || 'x'", "randomblob(2000000)", "'{}'",
+        "NULL",
+        "''",
+        "'x'",
+        "-1",
+        "9223372036854775807",
+        "x'00ff'",
+        "'stored'",
+        "'connected'",
+        "'built-in'",
+        "'teams'",
+        "'null'",
+        "'microsoft-aaaaaa'",
+        "'outlook-aaaaaaaa'",
+        "'../../x'",
+        "char(8238) || 'x'",
+        "randomblob(2000000)",
+        "'{}'",
     ]
     .map(str::to_owned)
     .into_iter()
@@ -202,7 +230,10 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
     let tables: &[(&str, &[&str])] = &[
         ("settings", &["name", "value"]),
         ("integrations", &["id", "name", "client_id", "authority", "scopes", "way_back", "secret", "created_at"]),
-        ("connections", &["id", "integration_id", "toolkit", "oid", "tid", "account", "granted", "state", "signed_in_at"]),
+        (
+            "connections",
+            &["id", "integration_id", "toolkit", "oid", "tid", "account", "granted", "state", "signed_in_at"],
+        ),
         ("api_keys", &["id", "hash", "ended_at", "ended_as", "form"]),
         ("unsettled_secrets", &["entry", "swept"]),
         ("revisions", &["n"]),
@@ -282,7 +313,9 @@ async fn s13_what_a_restore_sets_aside_is_its_owners_only() {
     let target = Target::new().await;
     target.world.core.restore(&target.backup).await.expect("puts back");
     let folder = std::fs::read_dir(target.world.machine.dir.path()).expect("reads");
-    for entry in folder.map(|entry| entry.expect("an entry")).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+    for entry in
+        folder.map(|entry| entry.expect("an entry")).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+    {
         let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.file_name());
     }

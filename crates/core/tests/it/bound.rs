@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::authority::{Authority, CLIENT_ID, TENANT, id_token, ok};
 use crate::common::{Machine, START};
 use crate::vaults::SharedVault;
-use crate::world::{PLANTED, World, open, parameter, tokens};
+use crate::world::{PLANTED, World, confirmed, open, parameter, tokens};
 
 const SECRET: &str = "planted~client.secret";
 const OTHER_CLIENT: &str = "66666666-2222-3333-4444-555555555555";
@@ -166,7 +166,8 @@ async fn s1_the_runtimes_credential_is_for_its_url() {
     assert!(core.runtime_credential().await.expect("asks").is_some());
     // A row that was changed by somebody who can write the database.
     let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
-    db.execute("UPDATE settings SET value = '\"https://two.example\"' WHERE name = 'runtime_url'", []).expect("changes");
+    db.execute("UPDATE settings SET value = '\"https://two.example\"' WHERE name = 'runtime_url'", [])
+        .expect("changes");
     core.read_again().expect("reads");
     assert_eq!(core.settings.current().runtime_url.as_deref(), Some("https://two.example"));
     let refused = core.runtime_credential().await.map(drop).expect_err("kept for another runtime");
@@ -178,7 +179,9 @@ async fn s9_a_credential_is_sent_over_https_or_not_at_all() {
     let core = Machine::new().open();
     let at = |url: &str| Settings { runtime_url: Some(url.into()), ..Settings::default() };
     let credential = || SecretChange::Replace("not-a-real-credential".into());
-    for url in ["http://192.0.2.7:8000", "http://agents.example", "http://127.0.0.1.evil.example", "http://[2001:db8::1]"] {
+    for url in
+        ["http://192.0.2.7:8000", "http://agents.example", "http://127.0.0.1.evil.example", "http://[2001:db8::1]"]
+    {
         let refused = core.save_settings(at(url), credential()).await.expect_err("refused");
         assert_eq!(refused.code(), Code::InvalidSetting, "{url}");
         assert!(refused.to_string().contains("https://"), "{refused}");
@@ -195,7 +198,10 @@ async fn s9_a_credential_is_sent_over_https_or_not_at_all() {
 /// What an admin, a thief at the database, or time does.
 #[derive(Debug, Clone)]
 enum Act {
-    Edit { authority: usize, secret: u8 },
+    Edit {
+        authority: usize,
+        secret: u8,
+    },
     EditClient(bool),
     /// Somebody who can write the database changes the row alone.
     ForgeRow(usize),
@@ -236,21 +242,19 @@ impl Two {
             let issued = AtomicU32::new(0);
             let authority = Authority::start(move |form| {
                 let n = issued.fetch_add(1, Ordering::Relaxed);
-                match form.get("grant_type").map(String::as_str) {
-                    Some("refresh_token") => tokens("access", &format!("refresh-of-{which}-{n}")),
-                    // Echoes the code, which holds the nonce of its attempt.
-                    _ => {
-                        let (issuer, nonce) = form["code"].split_once(' ').expect("a code of this test");
-                        let claims = json!({
-                            "iss": issuer, "aud": form["client_id"], "exp": START / 1000 + 86_400 * 3650, "nonce": nonce,
-                            "sub": "s", "oid": "ada", "tid": TENANT, "preferred_username": "ada@contoso.com",
-                        });
-                        ok(&json!({
+                if form["grant_type"] == "refresh_token" {
+                    return tokens("access", &format!("refresh-of-{which}-{n}"));
+                }
+                // Echoes the code, which holds the nonce of its attempt.
+                let (issuer, nonce) = form["code"].split_once(' ').expect("a code of this test");
+                let claims = json!({
+                    "iss": issuer, "aud": form["client_id"], "exp": START / 1000 + 86_400 * 3650, "nonce": nonce,
+                    "sub": "s", "oid": "ada", "tid": TENANT, "preferred_username": "ada@contoso.com",
+                });
+                ok(&json!({
                             "token_type": "Bearer", "access_token": "access", "expires_in": 3600,
                             "refresh_token": format!("refresh-of-{which}-{n}"), "id_token": id_token(&claims),
-                        }))
-                    }
-                }
+                }))
             })
             .await;
             authority.hurry();
@@ -293,7 +297,7 @@ impl Two {
             }
             Act::EditClient(other) => {
                 let Ok(mut draft) = self.core.integrations.draft(&self.integration) else { return };
-                draft.client_id = if *other { OTHER_CLIENT } else { CLIENT_ID }.to_owned();
+                if *other { OTHER_CLIENT } else { CLIENT_ID }.clone_into(&mut draft.client_id);
                 let _ = self.core.save_integration(draft, SecretChange::Keep).await;
             }
             Act::ForgeRow(authority) => {
@@ -323,7 +327,10 @@ impl Two {
                     .append_pair("code", &code)
                     .finish();
                 let answer = Answer::from_form(&form).expect("an answer");
-                let _ = self.core.connections.answer(answer, &ReturnPath::Loopback(self.integration.clone())).await;
+                let door = ReturnPath::Loopback(self.integration.clone());
+                if let Ok(progress) = self.core.connections.answer(answer, &door).await {
+                    confirmed(&self.core, progress).await;
+                }
             }
             Act::Refresh => {
                 self.machine.step(2 * UnixMs::HOUR);
@@ -366,10 +373,14 @@ async fn s1_in_a_thousand_sequences_no_secret_reaches_another_authority() {
         }
         acts = sequence;
     }
-    let refreshed = |authority: &Authority| authority.calls().iter().filter(|form| form.contains_key("refresh_token")).count();
+    let refreshed =
+        |authority: &Authority| authority.calls().iter().filter(|form| form.contains_key("refresh_token")).count();
     let counts = [0, 1].map(|which| (sent[which], refreshed(&two.authorities[which])));
     println!("calls and refreshes at the two authorities: {counts:?}");
-    assert!(counts.iter().all(|(calls, refreshes)| *calls > 100 && *refreshes > 50), "the sequences did nothing: {counts:?}");
+    assert!(
+        counts.iter().all(|(calls, refreshes)| *calls > 100 && *refreshes > 50),
+        "the sequences did nothing: {counts:?}"
+    );
     let kept = two.core.integrations.list().expect("lists");
     assert!(kept.iter().all(|view| view.secret != StoredSecret::Stored || !two.vault.names().is_empty()));
 }

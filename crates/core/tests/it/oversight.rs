@@ -201,5 +201,5 @@ fn remembered_refusals_are_bounded() {
         }
         core.usage.flush().expect("flushes");
     }
-    assert_eq!(core.troubled_calls(10_000).expect("lists").len(), 2000);
+    assert_eq!(core.troubled_calls(10_000).expect("lists").len(), 1000);
 }

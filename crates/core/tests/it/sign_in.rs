@@ -1,7 +1,7 @@
 //! Signing in, and what ends a connection.
 
-use atthene_core::connections::{Answer, ConnectionState, Progress, ReturnPath, SignInRequest};
-use atthene_core::integrations::{IntegrationId, WayBackDraft};
+use atthene_core::connections::{Answer, ConnectionState, Progress, ReturnPath, SignInRequest, return_page};
+use atthene_core::integrations::{Draft, IntegrationId, WayBackDraft};
 use atthene_core::{Code, Core, SecretChange};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::authority::{CLIENT_ID, TENANT, id_token, ok, refused};
 use crate::common::START;
-use crate::world::{PLANTED, World, open, parameter};
+use crate::world::{PLANTED, World, confirmed, open, parameter};
 
 #[tokio::test]
 async fn a_sign_in_asks_for_what_is_needed_and_ends_in_a_connection() {
@@ -71,7 +71,7 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
     };
     refuse(format!("code=c&state={state}x"), world.door()).await;
     // Through another door: the deep link, or the path of another integration.
-    refuse(format!("code=c&state={state}"), ReturnPath::Link).await;
+    refuse(format!("code=c&state={state}"), ReturnPath::Link(world.integration.clone())).await;
     refuse(format!("code=c&state={state}"), ReturnPath::Loopback(IntegrationId::built_in())).await;
     assert!(core.connections.list().expect("lists").is_empty() && world.authority.calls().is_empty());
     assert!(matches!(core.connections.sign_in(&begun.id).expect("known").progress, Progress::Waiting));
@@ -104,12 +104,25 @@ async fn a_link_that_starts_the_app_anew_finds_its_sign_in() {
     let other = open(&world.machine, &world.vault);
     other.settle_secrets().await.expect("settles");
     let answer = |link: &str| Answer::from_form(&format!("code=c&state={}", parameter(link, "state"))).expect("one");
-    let progress = other.connections.answer(answer(&begun.link), &ReturnPath::Link).await.expect("is waited for");
+    let progress = other
+        .connections
+        .answer(answer(&begun.link), &ReturnPath::Link(world.integration.clone()))
+        .await
+        .expect("is waited for");
+    let progress = confirmed(&other, progress).await;
     assert!(matches!(progress, Progress::Done { .. }), "{progress:?}");
-    let replayed = other.connections.answer(answer(&begun.link), &ReturnPath::Link).await.expect_err("used");
+    let replayed = other
+        .connections
+        .answer(answer(&begun.link), &ReturnPath::Link(world.integration.clone()))
+        .await
+        .expect_err("used");
     assert_eq!(replayed.code(), Code::UnknownSignIn);
     world.machine.step(11 * 60 * 1000);
-    let too_late = other.connections.answer(answer(&late.link), &ReturnPath::Link).await.expect_err("too late");
+    let too_late = other
+        .connections
+        .answer(answer(&late.link), &ReturnPath::Link(world.integration.clone()))
+        .await
+        .expect_err("too late");
     assert_eq!(too_late.code(), Code::UnknownSignIn);
     // Nothing of either is left but the connection's own token.
     assert_eq!(world.vault.values(), [PLANTED]);
@@ -213,7 +226,8 @@ async fn a_code_signs_in_on_another_machine() {
         }))
     });
     connections.finish_device_sign_in(begun).await;
-    let ended = connections.sign_in(&view.id).expect("known").progress;
+    let asked = connections.sign_in(&view.id).expect("known").progress;
+    let ended = confirmed(&world.core, asked).await;
     assert!(matches!(&ended, Progress::Done { account, .. } if account == "ada@contoso.com"), "{ended:?}");
     assert_eq!(world.only().state, ConnectionState::Connected);
 
@@ -246,7 +260,7 @@ proptest! {
                 .append_pair("code", &code)
                 .finish();
             if let Ok(answer) = Answer::from_form(&form) {
-                let door = if link { ReturnPath::Link } else { world.door() };
+                let door = if link { ReturnPath::Link(world.integration.clone()) } else { world.door() };
                 let error = world.core.connections.answer(answer, &door).await.expect_err("refused");
                 assert_eq!(error.code(), Code::UnknownSignIn);
             }
@@ -270,4 +284,108 @@ async fn deleting_an_integration_signs_its_connections_out() {
     world.core.delete_integration(&world.integration).await.expect("deletes");
     assert!(world.core.connections.list().expect("lists").is_empty());
     assert!(world.vault.names().is_empty());
+}
+
+#[tokio::test]
+async fn s11_agents_get_nothing_until_a_person_says_who_signed_in() {
+    let world = World::new(SecretChange::Keep).await;
+    let sign_in = async |oid: &str, request: SignInRequest| {
+        let begun = world.begin(request).await;
+        world.signs_in(&begun.link, oid);
+        let form = format!("code=c&state={}", parameter(&begun.link, "state"));
+        let answer = Answer::from_form(&form).expect("an answer");
+        (begun.id, world.core.connections.answer(answer, &world.door()).await.expect("is waited for"))
+    };
+    // Another account of this machine read the page's address, and signed in with an account of its own.
+    let (id, progress) = sign_in("mallory", world.request()).await;
+    assert_eq!(progress, Progress::Confirm { account: "mallory@contoso.com".into() });
+    assert!(world.core.connections.list().expect("lists").is_empty() && world.vault.names().is_empty());
+    world.core.connections.cancel(&id).await.expect("not this account");
+    assert!(world.core.connections.unconfirmed().is_empty());
+    assert_eq!(world.core.connections.confirm(&id).await.expect_err("gone").code(), Code::UnknownSignIn);
+    assert!(world.core.connections.list().expect("lists").is_empty() && world.vault.names().is_empty());
+
+    let (id, _) = sign_in("ada", world.request()).await;
+    assert!(matches!(world.core.connections.confirm(&id).await.expect("confirms"), Progress::Done { .. }));
+    assert_eq!(world.core.connections.confirm(&id).await.expect_err("once").code(), Code::UnknownSignIn);
+    // Who was confirmed once, and who is signed in again as the same, is not asked about.
+    let (_, again) = sign_in("ada", world.request()).await;
+    assert!(matches!(again, Progress::Done { .. }), "{again:?}");
+    let connection = world.only().id;
+    let (_, again) = sign_in("ada", SignInRequest { again: Some(connection.clone()), ..world.request() }).await;
+    assert!(matches!(again, Progress::Done { .. }), "{again:?}");
+    // Another account in its place is.
+    let switched = SignInRequest { again: Some(connection), switch_account: true, ..world.request() };
+    let (id, progress) = sign_in("mallory", switched).await;
+    assert!(matches!(progress, Progress::Confirm { .. }));
+    assert_eq!(world.only().account, "ada@contoso.com");
+    // Nobody answers: nothing is kept for later.
+    world.machine.step(10 * 60 * 1000 + 1);
+    assert_eq!(world.core.connections.confirm(&id).await.expect_err("too late").code(), Code::UnknownSignIn);
+    assert!(matches!(world.core.connections.sign_in(&id).expect("known").progress, Progress::Failed { .. }));
+}
+
+#[tokio::test]
+async fn s12_an_answer_at_another_integrations_link_is_refused() {
+    let world = World::new(SecretChange::Keep).await;
+    let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
+    draft.way_back = WayBackDraft::DeepLink;
+    world.core.save_integration(draft.clone(), SecretChange::Keep).await.expect("saves");
+    let other = Draft { name: "Of a thief".into(), id: world.core.integrations.fresh_draft().id, ..draft };
+    let other = world.core.save_integration(other, SecretChange::Keep).await.expect("saves");
+    let own = world.core.integrations.list().expect("lists").into_iter().find(|view| view.id == world.integration);
+    assert_ne!(own.expect("there").redirect_uri, other.redirect_uri, "a redirect URI for each integration");
+
+    // The thief's authority relays the person to another authority, whose answer comes to its own link.
+    let begun = world.core.connections.begin(world.request(), None).await.expect("begins");
+    world.signs_in(&begun.link, "ada");
+    let calls = world.authority.calls().len();
+    for core in [&world.core, &open(&world.machine, &world.vault)] {
+        let answer = Answer::from_form(&format!("code=c&state={}", parameter(&begun.link, "state"))).expect("one");
+        let refused = core.connections.answer(answer, &ReturnPath::Link(other.id.clone())).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::UnknownSignIn);
+    }
+    assert_eq!(world.authority.calls().len(), calls, "the code went nowhere");
+    let answer = Answer::from_form(&format!("code=c&state={}", parameter(&begun.link, "state"))).expect("one");
+    let progress = world.core.connections.answer(answer, &ReturnPath::Link(world.integration.clone())).await;
+    assert!(matches!(progress.expect("its own link"), Progress::Confirm { .. }));
+
+    // Two integrations can't share a page that passes answers on.
+    let page = |name: &str| Draft {
+        name: name.into(),
+        id: world.core.integrations.fresh_draft().id,
+        way_back: WayBackDraft::Page { url: "https://apps.example.com/cb.html".into() },
+        ..world.core.integrations.draft(&world.integration).expect("a form")
+    };
+    let secret = || SecretChange::Replace("planted~client.secret".into());
+    let first = world.core.save_integration(page("One"), secret()).await.expect("saves");
+    let shared = world.core.save_integration(page("Two"), secret()).await.expect_err("taken");
+    assert!(shared.to_string().contains("page belongs to another"), "{shared}");
+    let html = return_page(&first.id);
+    assert!(html.contains("'iss'") && html.contains(first.id.as_str()), "the page passes on who answers, and for whom");
+}
+
+#[tokio::test]
+async fn s15_a_device_answer_that_can_not_be_shown_safely_is_not_shown() {
+    for (page, code) in [
+        ("file:///etc/passwd", "ABCD-EFGH"),
+        ("http://microsoft.com/devicelogin", "ABCD-EFGH"),
+        ("javascript:alert(1)", "ABCD-EFGH"),
+        ("https://user@microsoft.com/devicelogin", "ABCD-EFGH"),
+        ("https://microsoft.com/devicelogin", "\u{1b}[31mABCD"),
+        ("https://microsoft.com/devicelogin", "ABCD\nrm -rf"),
+        ("https://microsoft.com/devicelogin", "\u{202e}ABCD"),
+        ("https://microsoft.com/devicelogin", ""),
+        ("https://microsoft.com/devicelogin", &"A".repeat(65)),
+    ] {
+        let world = World::new(SecretChange::Keep).await;
+        world.authority.hands_out(page, code);
+        let begun = world.core.connections.begin_device_sign_in(world.request()).await;
+        let error = begun.map(|_| ()).expect_err(page);
+        assert_eq!(error.code(), Code::AuthorityRefused, "{page} {code:?}");
+        assert!(!error.to_string().contains('\u{1b}'));
+    }
+    let world = World::new(SecretChange::Keep).await;
+    world.authority.hands_out("http://localhost:4005/device", "abcd efgh");
+    assert!(world.core.connections.begin_device_sign_in(world.request()).await.is_ok(), "on this machine it is fine");
 }

@@ -14,6 +14,8 @@ fn as_before(machine: &Machine) {
         "DROP TABLE profile_secret;
          ALTER TABLE api_keys DROP COLUMN ended_by_update;
          ALTER TABLE api_keys DROP COLUMN form;
+         DROP INDEX troubled_by_kind;
+         ALTER TABLE troubled_calls DROP COLUMN is_refused;
          PRAGMA user_version = 4;",
     )
     .expect("goes back");
@@ -34,7 +36,8 @@ async fn s3_a_live_key_of_the_old_form_ends_and_everybody_is_told() {
     let told = core.attention().expect("looks").remove(0);
     assert!(told.title.contains("ended with the update") && told.fix == Fix::CreateKey, "{told:?}");
     assert_eq!(core.due_notices().expect("looks").len(), 1, "the desktop is told");
-    let row = core.activity.page(&Default::default(), None).expect("reads").rows.remove(0);
+    let row =
+        core.activity.page(&atthene_core::activity::ActivityFilter::default(), None).expect("reads").rows.remove(0);
     assert_eq!((row.kind.as_str(), row.subject.as_str()), ("key_ended_by_update", &*text.id().0));
 
     let (_, new) = core.keys.create(new_key("CI", 30, None)).expect("creates");

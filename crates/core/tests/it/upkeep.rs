@@ -49,7 +49,10 @@ async fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
         std::fs::write(&wrong, text).expect("written");
         assert_eq!(core.restore(&wrong).await.expect_err("refused").code(), Code::BackupFailed);
     }
-    assert_eq!(core.restore(&machine.dir.path().join("missing")).await.expect_err("refused").code(), Code::BackupFailed);
+    assert_eq!(
+        core.restore(&machine.dir.path().join("missing")).await.expect_err("refused").code(),
+        Code::BackupFailed
+    );
     let newer = rusqlite::Connection::open(&file).expect("opens");
     newer.pragma_update(None, "user_version", 99).expect("set");
     drop(newer);
@@ -133,4 +136,20 @@ async fn another_credential_is_told_though_no_setting_changed() {
     let told = std::iter::from_fn(|| heard.try_recv().ok()).any(|change| change == atthene_core::Change::Settings);
     assert!(told, "the gateway goes on with the old one");
     assert_eq!(core.activity.newest().expect("reads"), acts + 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn s13_a_data_folder_that_others_may_enter_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::new();
+    let folder = machine.dir.path();
+    let state = async || {
+        let findings = machine.open().self_check().await.expect("looks");
+        findings.into_iter().find(|finding| finding.id == "folder").expect("is looked at").state
+    };
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("set");
+    assert_eq!(state().await, atthene_core::oversight::FindingState::Warning);
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).expect("set");
+    assert_eq!(state().await, atthene_core::oversight::FindingState::Good);
 }

@@ -152,3 +152,57 @@ fn hours_become_days_and_days_go_after_two_years() {
     assert_eq!(count("SELECT count(*) FROM usage_days"), 0);
     assert_eq!(count("SELECT count(*) FROM callers"), 0);
 }
+
+#[test]
+fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
+    let machine = Machine::new();
+    let (key, _) = machine.open().keys.create(new_key("k", 30, None)).expect("creates");
+    for hour in 0..60 {
+        let core = machine.open();
+        for at in 0..200 {
+            let keyless =
+                Call { key: None, ..call(&key.id, "", &format!("agent-{hour}-{at}"), Outcome::Refused("missing_key")) };
+            core.usage.record(keyless);
+        }
+        core.usage.record(call(&key.id, "node server.js", &format!("app-{hour}"), Outcome::Answered));
+        core.usage.flush().expect("flushes");
+        machine.step(UnixMs::HOUR);
+    }
+    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counts");
+    assert!(count("SELECT count(*) FROM callers") <= 1024 + 60 + 1, "names grow with whoever calls");
+    assert!(count("SELECT count(*) FROM usage_hours WHERE key_id = ''") <= 60 * 33);
+    assert_eq!(count("SELECT sum(requests) FROM usage_hours WHERE key_id = ''"), 60 * 200, "none is forgotten");
+    assert_eq!(
+        count("SELECT count(DISTINCT user_agent) FROM callers WHERE user_agent LIKE 'app-%'"),
+        60,
+        "the key's holder has a name"
+    );
+    // Old hours become days of everybody together.
+    machine.step(100 * UnixMs::DAY);
+    machine.open().usage.roll_up().expect("rolls up");
+    assert!(count("SELECT count(*) FROM usage_days WHERE key_id = ''") <= 4);
+    assert!(count("SELECT count(*) FROM callers") <= 61);
+}
+
+#[test]
+fn s7_bursts_on_record_are_bounded_whatever_callers_say_of_themselves() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
+    for at in 0..500 {
+        for _ in 0..25 {
+            let keyless =
+                Call { key: None, ..call(&key.id, "", &format!("agent-{at}/1"), Outcome::Refused("invalid_key")) };
+            core.usage.record(keyless);
+        }
+        core.usage.flush().expect("flushes");
+    }
+    let filter = atthene_core::activity::ActivityFilter {
+        kinds: vec![atthene_core::activity::Kind::RefusalBurst],
+        ..Default::default()
+    };
+    let told = core.activity.page(&filter, None).expect("reads").rows;
+    assert!((2..=9).contains(&told.len()), "{} bursts on record", told.len());
+    assert!(told.iter().any(|row| row.detail["program"] == "many callers together"), "the whole of it is seen");
+}

@@ -89,9 +89,11 @@ impl World {
         }
     }
 
+    /// Answers, and says that the right one signed in where that is asked.
     pub async fn answer(&self, form: &str) -> Progress {
         let answer = Answer::from_form(form).expect("an answer");
-        self.core.connections.answer(answer, &self.door()).await.expect("is waited for")
+        let progress = self.core.connections.answer(answer, &self.door()).await.expect("is waited for");
+        confirmed(&self.core, progress).await
     }
 
     pub fn only(&self) -> ConnectionView {
@@ -99,6 +101,15 @@ impl World {
         assert_eq!(all.len(), 1);
         all.remove(0)
     }
+}
+
+/// The end of a sign-in, after a person said that the right one signed in.
+pub async fn confirmed(core: &Core, progress: Progress) -> Progress {
+    if !matches!(progress, Progress::Confirm { .. }) {
+        return progress;
+    }
+    let asked = core.connections.unconfirmed().pop().expect("somebody is asked");
+    core.connections.confirm(&asked.id).await.expect("confirms")
 }
 
 pub fn parameter(link: &str, name: &str) -> String {

@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use atthene_core::limits::LONGEST_USER_AGENT;
 use axum::Router;
 use http::HeaderValue;
 use tokio::sync::Notify;
@@ -29,8 +30,6 @@ use crate::server::Shared;
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
-
-const LONGEST_USER_AGENT: usize = 120;
 
 /// The two ends of a connection, the caller's first.
 pub(crate) type Ends = (SocketAddr, SocketAddr);
@@ -63,6 +62,11 @@ impl Connection {
             patience: Patience::default(),
             user_agent: Mutex::new((None, "".into())),
         }
+    }
+
+    /// The port that it came to.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.ends.1.port()
     }
 
     /// The user agent as it is counted.

@@ -71,7 +71,11 @@ impl World {
         self.signs_in(&begun.link, access);
         let answer = Answer::from_form(&format!("code=c&state={}", parameter(&begun.link, "state"))).expect("one");
         let path = ReturnPath::Loopback(self.integration.clone());
-        match self.runtime.block_on(connections.answer(answer, &path)).expect("is waited for") {
+        let mut progress = self.runtime.block_on(connections.answer(answer, &path)).expect("is waited for");
+        if let Progress::Confirm { .. } = progress {
+            progress = self.runtime.block_on(connections.confirm(&begun.id)).expect("confirms");
+        }
+        match progress {
             Progress::Done { connection, .. } => connection,
             other => panic!("{other:?}"),
         }
@@ -226,13 +230,15 @@ fn the_answer_of_a_sign_in_comes_back_through_loopback() {
     assert!(visit(port, &format!("POST {callback}"), "code=c&state=other").contains("/oauth/ended/unknown"));
     assert!(visit(port, "POST /oauth/built-in/callback", &format!("code=c&state={state}")).contains("ended/unknown"));
     let answer = visit(port, &format!("POST {callback}"), &format!("code=c&state={state}"));
-    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("/oauth/ended/connected"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("/oauth/ended/signed-in"), "{answer}");
     assert!(!answer.contains("code=c"), "the code is in an address");
-    assert!(visit(port, "GET /oauth/ended/connected", "").contains("You are connected"));
+    assert!(visit(port, "GET /oauth/ended/signed-in", "").contains("confirm your account"));
     assert!(
         visit(port, &format!("GET {callback}?code=c&state={state}"), "").contains("/oauth/ended/unknown"),
         "replayed"
     );
+    assert!(core.connections.list().expect("lists").is_empty(), "nobody said yet that the right one signed in");
+    world.runtime.block_on(core.connections.confirm(&begun.id)).expect("confirms");
     assert_eq!(core.connections.list().expect("lists").len(), 1);
     // Nobody waits any more: the port is closed again.
     let closed = (0..40).any(|_| {

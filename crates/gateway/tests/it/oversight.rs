@@ -170,8 +170,8 @@ fn killed_fifty_times_under_load_it_loses_at_most_the_last_batch() {
 #[test]
 fn a_gateway_on_another_folder_is_told_from_ones_own() {
     let (here, elsewhere) = (Running::start(), Running::start());
-    assert_eq!(block_on(here.core.served_on(here.port)), Served::Here);
-    assert_eq!(block_on(here.core.served_on(elsewhere.port)), Served::Elsewhere);
-    assert_eq!(block_on(here.core.served_on(free_port())), Served::ByNone);
+    assert_eq!(block_on(here.core.served_on(here.port)).expect("asks"), Served::Here);
+    assert_eq!(block_on(here.core.served_on(elsewhere.port)).expect("asks"), Served::Elsewhere);
+    assert_eq!(block_on(here.core.served_on(free_port())).expect("asks"), Served::ByNone);
     assert_ne!(here.core.folder_id(), elsewhere.core.folder_id());
 }

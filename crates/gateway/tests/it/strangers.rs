@@ -2,14 +2,17 @@
 //! the same (hostile F1 to F3, F7).
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use atthene_core::Settings;
 use atthene_core::keys::KeyText;
+use atthene_core::oversight::{CHALLENGE_HEADER, Fix, PROOF_HEADER, Served};
 
 use crate::access::with_id_of;
-use crate::common::{Answer, EXECUTE, Running, eventually};
+use crate::common::{Answer, EXECUTE, Running, block_on, connect, eventually};
 use crate::forwarding::runtime;
 
 /// Presents these texts on 32 connections until the valid caller is done, whose statuses it returns.
@@ -188,4 +191,193 @@ fn f3_a_head_that_can_not_be_read_is_answered_and_counted() {
     }
     let all = heads.len() as u64;
     eventually("all of them to be counted", || Some(()).filter(|()| running.refused("unreadable_request") == all));
+}
+
+/// Answers each connection with what `answer` makes of the head that came.
+fn stranger(answer: impl Fn(&str) -> String + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut buffer = [0; 4096];
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            let _ = stream.write_all(answer(&head).as_bytes());
+        }
+    });
+    port
+}
+
+fn header(head: &str, name: &str) -> String {
+    let line =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned));
+    line.unwrap_or_default()
+}
+
+#[test]
+fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
+    let running = Running::start();
+    running.key(None);
+    let served = |port: u16| block_on(running.core.look_at_port(port, Some("python3"))).expect("asks");
+    assert_eq!(served(running.port), Served::Here);
+    assert!(running.core.attention().expect("looks").is_empty());
+
+    let folder = running.core.folder_id().to_owned();
+    let ok = |more: &str| {
+        format!("HTTP/1.1 200 OK\r\nx-atthene-folder: {more}content-length: 2\r\nconnection: close\r\n\r\nok")
+    };
+    // Repeats what the gateway says of itself, and makes a proof up.
+    let repeats = stranger({
+        let says = ok(&format!("{folder}\r\n{PROOF_HEADER}: {}\r\n", "00".repeat(32)));
+        move |_| says.clone()
+    });
+    // Passes the challenge on to the right gateway, on its own port.
+    let (real, says) = (running.port, ok(&format!("{folder}\r\n{PROOF_HEADER}: PROOF\r\n")));
+    let relays = stranger(move |head| {
+        let mut stream = connect(real);
+        let challenge = header(head, CHALLENGE_HEADER);
+        let ask = format!(
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\n{CHALLENGE_HEADER}: {challenge}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).expect("sends");
+        says.replace("PROOF", &header(&Answer::read(&mut stream).head, PROOF_HEADER))
+    });
+    // Reflects the challenge itself.
+    let reflects = stranger({
+        let says = ok(&format!("{folder}\r\n{PROOF_HEADER}: PROOF\r\n"));
+        move |head| says.replace("PROOF", &header(head, CHALLENGE_HEADER))
+    });
+    let silent = stranger(|_| String::new());
+    for port in [repeats, relays, reflects, silent] {
+        assert_eq!(served(port), Served::ByNone);
+        let told = running.core.attention().expect("looks").remove(0);
+        assert!(told.title.contains("python3") && told.text.contains("replace the key"), "{told:?}");
+        assert_eq!(told.fix, Fix::CreateKey);
+    }
+    let other = Running::start();
+    assert_eq!(served(other.port), Served::Elsewhere, "a gateway on other data gets the keys, too");
+    assert!(!running.core.attention().expect("looks").is_empty());
+    assert_eq!(served(running.port), Served::Here);
+    assert!(running.core.attention().expect("looks").is_empty(), "it is over");
+}
+
+#[test]
+fn s4_a_gateway_whose_port_a_stranger_has_says_so_as_urgent() {
+    let running = Running::start();
+    let folder = running.core.folder_id().to_owned();
+    let taken = stranger(move |_| {
+        format!("HTTP/1.1 200 OK\r\nx-atthene-folder: {folder}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    running.core.settings.save(Settings { gateway_port: taken, ..Settings::default() }).expect("saves");
+    eventually("the stranger to be told", || {
+        let told = running.core.attention().expect("looks");
+        told.into_iter().find(|told| told.id == format!("stranger {taken}"))
+    });
+    running.core.settings.save(Settings { gateway_port: running.port, ..Settings::default() }).expect("saves");
+    eventually("it to be over", || Some(()).filter(|()| running.core.attention().expect("looks").is_empty()));
+}
+
+/// Calls with the live key through a runtime that tells what it got; `None`: it got nothing.
+fn at_runtime(path: &str, more: &str, trust: bool) -> (Answer, Option<String>) {
+    let running = Running::start();
+    let key = running.key(None);
+    let (told, heard) = mpsc::channel();
+    let url = runtime(move |mut stream, head| {
+        told.send(head).expect("heard");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("answers");
+    });
+    running.set_runtime(&url, Some("runtime-credential"));
+    let trusting = Settings { trust_front_proxy: trust, ..Settings::clone(&running.core.settings.current()) };
+    running.core.settings.save(trusting).expect("saves");
+    std::thread::sleep(Duration::from_millis(100));
+    let answer = running.send(&format!("GET {path} HTTP/1.1\r\nauthorization: Bearer {}{more}", key.expose()), b"");
+    (answer, heard.try_recv().ok())
+}
+
+#[test]
+fn s5_no_path_leaves_the_agent_api_with_the_runtimes_credential() {
+    for path in [
+        "/api/amas/../../admin",
+        "/api/amas/x/../../../admin",
+        "/api/amas/%2e%2e/%2e%2e/admin",
+        "/api/amas/..%2f..%2fadmin",
+        "/api/amas/..%5c..%5cadmin",
+        "/api/amas/..\\..\\admin",
+        "/api/amas/%252e%252e/%252e%252e/admin",
+        "/api/amas/..;/..;/admin",
+        "/api/amas/connectionsx/../../../admin",
+    ] {
+        let (answer, got) = at_runtime(path, "", false);
+        assert_eq!((answer.status, got), (400, None), "{path}: {answer:?}");
+        assert!(answer.code() == "path_not_allowed" || answer.body.is_empty(), "{path}: {answer:?}");
+    }
+    for path in
+        ["/api/amas/a/../b", "/api/amas/x%2Fy%25/z/", "/api/amas//a;b=c/%C3%9C?next=%2e%2e%2f..", "/api/amas/..x/...y"]
+    {
+        let (answer, got) = at_runtime(path, "", false);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let got = got.expect("the runtime was asked");
+        assert!(
+            got.starts_with(&format!("get {} http/1.1", path.to_ascii_lowercase())),
+            "not as it was written: {got}"
+        );
+    }
+}
+
+#[test]
+fn s6_nobody_tells_the_runtime_through_us_who_they_are() {
+    let more = "\r\nX-Forwarded-User: admin\r\nX_Forwarded_Email: a\r\nX-Remote-User: root\r\nRemote-User: root\r\nX-Auth-Request-User: r\
+                \r\nForwarded: for=1\r\nX-Real-IP: 1.2.3.4\r\nX-Original-URI: /x\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\
+                \r\nX-Forwarded-Host: evil.example\r\nCookie: session=1\r\nX-Client-Cert: x\r\nX-Own: 1\r\nTraceparent: 00";
+    for trust in [false, true] {
+        let (answer, got) = at_runtime("/api/amas/x", more, trust);
+        assert_eq!(answer.status, 200);
+        let got = got.expect("the runtime was asked");
+        for kept in ["x-own: 1", "traceparent: 00", "authorization: bearer runtime-credential"] {
+            assert!(got.contains(kept), "{kept} is missing: {got}");
+        }
+        for dropped in [
+            "remote",
+            "x-auth",
+            "forwarded-user",
+            "forwarded_email",
+            "forwarded: for",
+            "real-ip",
+            "original",
+            "cookie",
+            "cert",
+        ] {
+            assert!(!got.contains(dropped), "{dropped} went on: {got}");
+        }
+        for front in ["x-forwarded-for: 1.2.3.4", "x-forwarded-proto: https", "x-forwarded-host: evil.example"] {
+            assert_eq!(got.contains(front), trust, "{front}: {got}");
+        }
+    }
+}
+
+#[test]
+fn s7_without_a_key_nobody_fills_the_disk_or_blinds_the_alarm() {
+    let running = Running::start();
+    let key = running.key(None);
+    // A call of an application that failed, and is asked about later.
+    running.set_runtime(&format!("http://127.0.0.1:{}", crate::common::free_port()), None);
+    let failed = running.execute_with(&key).json()["request_id"].as_str().expect("an id").to_owned();
+    let mut stream = running.connect();
+    let mut buffer = [0; 4096];
+    for at in 0..4000 {
+        let call = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nuser-agent: agent-{at}/1\r\n\r\n");
+        stream.write_all(call.as_bytes()).expect("sends");
+        assert!(stream.read(&mut buffer).expect("answers") > 0);
+    }
+    eventually("all to be counted", || Some(()).filter(|()| running.refused("missing_key") >= 4000));
+    let refusals = running.core.usage.last_day().expect("reads").refusals;
+    assert!(refusals.len() <= 34, "{} rows of callers without a key", refusals.len());
+    let alarms = || {
+        let told = running.core.attention().expect("looks");
+        told.into_iter().filter(|told| told.id.starts_with("burst")).map(|told| told.title).collect::<Vec<_>>()
+    };
+    eventually("the flood to be told, although no caller made a burst alone", || {
+        Some(()).filter(|()| alarms().iter().any(|title| title.contains("many callers together")))
+    });
+    assert!(running.core.explain(&failed).is_ok(), "the flood pushed out what an application asks about");
 }

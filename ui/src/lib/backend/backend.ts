@@ -27,11 +27,13 @@ import type { KeyView } from './types/KeyView'
 import type { LastDay } from './types/LastDay'
 import type { NewKey } from './types/NewKey'
 import type { ProbeStep } from './types/ProbeStep'
+import type { RestoreReport } from './types/RestoreReport'
 import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
 import type { SignInRequest } from './types/SignInRequest'
 import type { SignInView } from './types/SignInView'
 import type { StepReport } from './types/StepReport'
+import type { Written } from './types/Written'
 
 export type {
   ActivityFilter,
@@ -63,11 +65,13 @@ export type {
   LastDay,
   NewKey,
   ProbeStep,
+  RestoreReport,
   SecretRequest,
   Settings,
   SignInRequest,
   SignInView,
   StepReport,
+  Written,
 }
 export type { Cloud } from './types/Cloud'
 export type { ConnectionState } from './types/ConnectionState'
@@ -106,8 +110,8 @@ export interface Backend {
   lastDay(): Promise<LastDay>
   /** Resolves to the Unix milliseconds at which the clipboard will be cleared. */
   copyNewKey(id: string): Promise<number>
-  chooseEnvFile(): Promise<string | null>
-  writeNewKey(id: string, path: string): Promise<EnvFileWritten>
+  /** Asks for the file; `null`: none was chosen. So do all that write or read one. */
+  writeNewKey(id: string): Promise<EnvFileWritten | null>
   dismissNewKey(): Promise<void>
 
   listIntegrations(): Promise<IntegrationView[]>
@@ -120,8 +124,7 @@ export interface Backend {
   saveIntegration(draft: Draft, secret: SecretRequest): Promise<IntegrationView>
   deleteIntegration(id: string): Promise<void>
   setDefaultIntegration(id: string): Promise<void>
-  chooseReturnPage(): Promise<string | null>
-  saveReturnPage(path: string): Promise<void>
+  saveReturnPage(id: string): Promise<Written<null> | null>
   /** Opens one of Microsoft's pages in the browser. */
   openLink(link: string): Promise<void>
 
@@ -131,19 +134,21 @@ export interface Backend {
   beginDeviceSignIn(request: SignInRequest): Promise<SignInView>
   signIn(id: string): Promise<SignInView | null>
   openSignIn(id: string): Promise<void>
+  /** Gives it up, also where somebody signed in who is not the right one. */
   cancelSignIn(id: string): Promise<void>
+  unconfirmedSignIns(): Promise<SignInView[]>
+  /** The right account signed in. */
+  confirmSignIn(id: string): Promise<void>
   probeConnection(id: string): Promise<ProbeStep[]>
   disconnect(id: string): Promise<void>
   explainErrorCode(code: string): Promise<AuthorityFailure>
 
   usageReport(span: Span): Promise<UsageReport>
-  /** Asks for a file to write. */
-  chooseExport(name: string): Promise<string | null>
   /** Resolves to the number of rows. */
-  exportUsage(span: Span, format: Format, path: string): Promise<number>
+  exportUsage(span: Span, format: Format, name: string): Promise<Written<number> | null>
   activityPage(filter: ActivityFilter, before: number | null): Promise<ActivityPage>
   verifyActivity(): Promise<Chain>
-  exportActivity(filter: ActivityFilter, format: Format, path: string): Promise<number>
+  exportActivity(filter: ActivityFilter, format: Format, name: string): Promise<Written<number> | null>
   attention(): Promise<Attention[]>
   troubledCalls(): Promise<TroubledCall[]>
   explainRefusal(requestId: string): Promise<Explanation>
@@ -158,10 +163,10 @@ export interface Backend {
   testRuntime(url: string): Promise<string>
   stopEverything(): Promise<void>
   resumeEverything(): Promise<void>
-  chooseBackup(): Promise<string | null>
-  backUp(path: string): Promise<void>
+  backUp(): Promise<Written<null> | null>
+  /** Resolves to the file, to be shown; `restore` puts it back. */
   chooseRestore(): Promise<string | null>
-  restore(path: string): Promise<void>
+  restore(): Promise<RestoreReport>
   reset(): Promise<void>
   copyDiagnostics(): Promise<void>
 

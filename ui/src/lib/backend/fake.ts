@@ -26,6 +26,7 @@ const settings: Settings = {
   largest_body_mib: 16,
   runtime_url: null,
   runtime_has_credential: false,
+  trust_front_proxy: false,
   clipboard_seconds: 30,
 }
 
@@ -154,6 +155,7 @@ export const aReport = (over: Partial<DraftReport> = {}): DraftReport => ({
   consent_link: null,
   scopes: [],
   needs_admin: false,
+  signs_out: [],
   ...over,
 })
 
@@ -181,8 +183,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     recentCallers: async () => [],
     lastDay: async () => ({ from: Date.now() - 86_400_000, keys: [], refusals: [] }),
     copyNewKey: async () => Date.now() + 30_000,
-    chooseEnvFile: async () => null,
-    writeNewKey: async (_, path) => ({ path, ignored_in: null }),
+    writeNewKey: async () => null,
     dismissNewKey: async () => {},
     listIntegrations: async () => state.integrations,
     scopeCatalogue: async () => ({
@@ -200,8 +201,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     saveIntegration: async ({ id, name }) => anIntegration({ id, name }),
     deleteIntegration: async () => {},
     setDefaultIntegration: async () => {},
-    chooseReturnPage: async () => null,
-    saveReturnPage: async () => {},
+    saveReturnPage: async () => null,
     openLink: async () => {},
     listConnections: async () => state.connections,
     beginSignIn: async () => aSignIn(),
@@ -210,6 +210,8 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     signIn: async () => aSignIn(),
     openSignIn: async () => {},
     cancelSignIn: async () => {},
+    unconfirmedSignIns: async () => [],
+    confirmSignIn: async () => {},
     probeConnection: async () => [],
     disconnect: async () => {},
     explainErrorCode: async () => ({
@@ -220,11 +222,10 @@ export function fakeBackend(over: Partial<Backend> = {}) {
       said: null,
     }),
     usageReport: async () => aReportOfUsage(),
-    chooseExport: async () => null,
-    exportUsage: async () => 0,
+    exportUsage: async () => null,
     activityPage: async () => ({ rows: [], next: null }),
     verifyActivity: async () => ({ state: 'sound', rows: 0 }),
-    exportActivity: async () => 0,
+    exportActivity: async () => null,
     attention: async () => state.attention,
     troubledCalls: async () => [],
     explainRefusal: async () => Promise.reject(anError('unknown_request')),
@@ -236,10 +237,9 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     testRuntime: async () => 'It answers.',
     stopEverything: async () => {},
     resumeEverything: async () => {},
-    chooseBackup: async () => null,
-    backUp: async () => {},
+    backUp: async () => null,
     chooseRestore: async () => null,
-    restore: async () => {},
+    restore: async () => ({ taken: [], left: [], to_do: [] }),
     reset: async () => {},
     copyDiagnostics: async () => {},
     onChange: (listener) => {

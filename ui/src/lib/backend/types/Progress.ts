@@ -5,7 +5,11 @@ import type { ConnectionId } from "./ConnectionId";
 /**
  * How far an attempt has come.
  */
-export type Progress = { "progress": "waiting" } | { "progress": "checking" } | { "progress": "done", 
+export type Progress = { "progress": "waiting" } | { "progress": "checking" } | { "progress": "confirm", 
+/**
+ * Who signed in.
+ */
+account: string, } | { "progress": "done", 
 /**
  * The connection.
  */
