@@ -93,7 +93,7 @@ impl Machine {
 
     /// The same; what was printed after the address.
     pub async fn sign_in(&self, more: &[&str], integration: &str, person: &str) -> Result<Printed> {
-        let add = ["connection", "add", "outlook", "--integration", integration, "--print-url"];
+        let add = ["connection", "add", "outlook", "--integration", integration, "--print-url", "--yes"];
         let mut adding = self.atthene(&[more, &add].concat())?.spawn()?;
         let mut lines = BufReader::new(adding.stdout.take().context("no standard output")?);
         let mut first = String::new();

@@ -293,6 +293,35 @@ impl Window {
         self.gone("#new-key-text").await
     }
 
+    /// Types a path into the desktop's own dialog of this title, as a person does.
+    pub async fn choose_file(&self, title: &str, path: &Path) -> Result<()> {
+        let named = format!("^{title}$");
+        let search = ["search", "--onlyvisible", "--name", &named];
+        let dialog = until(&format!("the dialog {title:?}"), || async {
+            let found = output("xdotool", &search).await.unwrap_or_default();
+            Ok(found.lines().next().map(str::to_owned))
+        })
+        .await?;
+        output("xdotool", &["windowactivate", "--sync", &dialog]).await?;
+        // In place of the name that it suggests.
+        output("xdotool", &["key", "--clearmodifiers", "ctrl+a"]).await?;
+        output("xdotool", &["type", "--delay", "5", &path.display().to_string()]).await?;
+        output("xdotool", &["key", "Return"]).await?;
+        until(&format!("the dialog {title:?} to close"), || async {
+            let found = output("xdotool", &search).await.unwrap_or_default();
+            Ok(found.trim().is_empty().then_some(()))
+        })
+        .await
+    }
+
+    /// Says that the right account signed in.
+    pub async fn confirm_account(&self, account: &str) -> Result<()> {
+        self.shows("[data-sign-in=confirm]", &format!("{account} signed in")).await?;
+        self.click("#use-account").await?;
+        self.shows("[data-sign-in=done]", &format!("{account} is connected")).await?;
+        Ok(())
+    }
+
     /// Saves a picture of the page into the folder that `ATTHENE_SCREENSHOTS` names.
     pub async fn picture(&self, name: &str) -> Result<()> {
         if let Some(folder) = std::env::var_os("ATTHENE_SCREENSHOTS") {

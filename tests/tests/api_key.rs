@@ -106,15 +106,22 @@ async fn a_key_that_was_not_copied_is_not_lost_by_accident() -> Result<()> {
 async fn a_new_key_goes_into_an_env_file_that_git_ignores() -> Result<()> {
     let machine = Machine::new()?;
     let project = machine.home().join("project");
-    std::fs::create_dir_all(project.join(".git"))?;
+    std::fs::create_dir_all(&project)?;
+    output("git", &["init", "--quiet", &project.display().to_string()]).await?;
     let window = Window::open(&machine).await?;
     let key = window.create_key("In a file").await?;
-    window.click("#env-open").await?;
-    window.fill("#env-path", &project.join("missing/.env").display().to_string()).await?;
+    // Whatever runs in the page: a path that it names is not one that a person chose.
+    let elsewhere = machine.home().join("elsewhere");
+    let id = window.script("return document.querySelector('#new-key-text').value.slice(4, 14)").await?;
+    let named = format!("{{ id: {id}, path: {:?} }}", elsewhere.display().to_string());
+    window.script(&format!("window.__TAURI_INTERNALS__.invoke('write_new_key', {named})")).await?;
+    window.choose_file("Save as", &project.join(".env")).await?;
+    until("the file", || async { Ok(project.join(".env").exists().then_some(())) }).await?;
+    ensure!(!elsewhere.exists(), "the page chose where the key goes");
+    std::fs::remove_file(project.join(".env"))?;
+    std::fs::remove_file(project.join(".gitignore"))?;
     window.click("#env-write").await?;
-    window.shows("[role=alert]", "there is no folder").await?;
-    window.fill("#env-path", &project.join(".env").display().to_string()).await?;
-    window.click("#env-write").await?;
+    window.choose_file("Save as", &project.join(".env")).await?;
     window.shows("[role=dialog]", "so that git leaves it out").await?;
     ensure!(std::fs::read_to_string(project.join(".env"))? == format!("ATTHENE_API_KEY={key}\n"));
     ensure!(std::fs::read_to_string(project.join(".gitignore"))? == "/.env\n");

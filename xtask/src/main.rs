@@ -2,6 +2,7 @@
 
 mod app;
 mod bench;
+mod deny;
 mod desktop;
 mod load;
 mod packages;

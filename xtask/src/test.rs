@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_ui, must, npm, root};
+use crate::app::{
+    build_app, build_command, build_ui, cargo, install_npm, install_proxies, install_ui, must, npm, root, target,
+};
 use crate::steps::{Count, Steps, counted};
-use crate::{desktop, packages};
+use crate::{deny, desktop, packages};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -31,7 +33,7 @@ enum Part {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let wants = |part| arguments.only.is_none_or(|only| only == part);
-    let total = [(Part::Unit, 5), (Part::Ui, 4), (Part::E2e, 2)]
+    let total = [(Part::Unit, 6), (Part::Ui, 4), (Part::E2e, 2)]
         .iter()
         .filter(|(part, _)| wants(*part))
         .map(|(_, steps)| steps)
@@ -62,6 +64,7 @@ fn unit(steps: &mut Steps) {
     steps.check("lints of the Rust code", || {
         must(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
     });
+    steps.check("licences, sources and known holes of what is linked in", deny::check);
     let types_before = types();
     steps.tests("Rust tests", || counted(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])));
     // Running the tests wrote the types anew.
@@ -105,6 +108,7 @@ fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
 fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
     install_npm("tests/providers")?;
+    install_proxies()?;
     must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
     command
@@ -117,6 +121,7 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
         .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored", "--test-threads=1"])
         .env("ATTHENE_APP", app)
         .env("ATTHENE_COMMAND", atthene)
+        .env("ATTHENE_PROXIES", target().join("proxies/bin"))
         .env("ATTHENE_SCREENSHOTS", screenshots);
     counted(&mut command)
 }

@@ -17,6 +17,7 @@ pub mod microsoft;
 mod network;
 pub mod oversight;
 mod policy;
+mod policy_owner;
 mod profile_secret;
 mod restore;
 mod runtime;

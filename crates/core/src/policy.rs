@@ -1,10 +1,13 @@
 //! What the administrator of the machine has fixed, in one JSON file that only they can write.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::identity::IDENTIFIER;
+use crate::policy_owner::is_the_administrators;
 
 /// The policy of this machine. Names of a newer version are left alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -31,14 +34,7 @@ pub struct MicrosoftPolicy {
 impl Policy {
     /// Where it lies.
     pub fn path() -> PathBuf {
-        let folder = if cfg!(target_os = "windows") {
-            std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from)
-        } else if cfg!(target_os = "macos") {
-            PathBuf::from("/Library/Application Support")
-        } else {
-            PathBuf::from("/etc")
-        };
-        folder.join(IDENTIFIER).join("policy.json")
+        machine_folder().join(IDENTIFIER).join("policy.json")
     }
 
     /// Reads the policy of this machine. One that can't be read, or that others than the
@@ -55,31 +51,29 @@ impl Policy {
     }
 
     fn from_file(path: &Path) -> Result<Option<Self>, String> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let mut file = match File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        is_the_administrators(path)?;
+        is_the_administrators(&file, path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|error| error.to_string())?;
         serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())
     }
 }
 
-#[cfg(unix)]
-fn is_the_administrators(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    const OTHERS_MAY_WRITE: u32 = 0o022;
-    let meta = path.metadata().map_err(|error| error.to_string())?;
-    if meta.uid() != 0 || meta.mode() & OTHERS_MAY_WRITE != 0 {
-        return Err("it must belong to root, and only root may write it".into());
-    }
-    Ok(())
+/// Where the system keeps what holds for all accounts. On Windows the system is asked: an environment
+/// variable is its account's own to set.
+#[cfg(windows)]
+fn machine_folder() -> PathBuf {
+    let asked = known_folders::get_known_folder_path(known_folders::KnownFolder::ProgramData);
+    asked.unwrap_or_else(|| PathBuf::from(r"C:\ProgramData"))
 }
 
-/// Windows: the folder below `ProgramData` is the administrator's by its own access list.
-#[cfg(not(unix))]
-fn is_the_administrators(_path: &Path) -> Result<(), String> {
-    Ok(())
+#[cfg(not(windows))]
+fn machine_folder() -> PathBuf {
+    PathBuf::from(if cfg!(target_os = "macos") { "/Library/Application Support" } else { "/etc" })
 }
 
 #[cfg(test)]
@@ -104,5 +98,22 @@ mod tests {
         std::fs::write(&path, "{}").expect("writes");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("sets");
         assert!(Policy::from_file(&path).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn s10_a_folder_that_others_may_write_is_not_the_administrators_either() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("policy.json");
+        std::fs::write(&path, "{}").expect("writes");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("sets");
+        let set = |mode: u32| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("sets");
+            Policy::from_file(&path)
+        };
+        let is_root = std::fs::metadata(&path).is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+        assert_eq!(set(0o755).is_ok(), is_root);
+        assert!(set(0o777).expect_err("anybody could put another file there").contains("folder"));
     }
 }

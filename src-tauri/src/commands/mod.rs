@@ -154,12 +154,12 @@ pub(crate) struct Written<T> {
 
 /// Asks for a file to write in the desktop's own dialog.
 async fn choose_new_file<R: Runtime>(app: AppHandle<R>, name: String) -> Answer<Option<PathBuf>> {
-    chosen(move || app.dialog().file().set_file_name(name).blocking_save_file()).await
+    chosen(move || app.dialog().file().set_title("Save as").set_file_name(name).blocking_save_file()).await
 }
 
 /// Asks for a file to read in the desktop's own dialog.
 async fn choose_old_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
-    chosen(move || app.dialog().file().blocking_pick_file()).await
+    chosen(move || app.dialog().file().set_title("Choose a backup").blocking_pick_file()).await
 }
 
 async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> Answer<Option<PathBuf>> {
