@@ -110,6 +110,11 @@ async fn every_proxy_lets_the_live_key_through_and_no_other_and_keeps_it_to_itse
     }
     // While everything is stopped, and while nobody can be asked, nothing passes.
     machine.done(&["stop"]).await?;
+    // Another process has heard of it within 100 ms.
+    until("the gateway to stop", || async {
+        Ok((execute_with("http://127.0.0.1:8765", &live).await?.code() == "stopped").then_some(()))
+    })
+    .await?;
     for (name, base) in proxies {
         let stopped = execute_with(base, &live).await?;
         ensure!(stopped.status >= 400, "{name} lets calls through while everything is stopped: {stopped:?}");

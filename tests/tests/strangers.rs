@@ -71,7 +71,7 @@ async fn s4_another_accounts_program_on_the_port_is_told_from_the_gateway() -> R
     serving.kill().await?;
 
     let mut stranger = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", STRANGER, &folder])
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", STRANGER, &folder])
         .kill_on_drop(true)
         .spawn()?;
     until("the stranger to listen", || async {
