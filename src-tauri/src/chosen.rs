@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use atthene_core::Error;
 
-/// The backup that was chosen to be put back, until that is confirmed.
+/// The backup that was chosen to be put back, until it is or another one is chosen.
 #[derive(Default)]
 pub(crate) struct ChosenBackup(Mutex<Option<PathBuf>>);
 

@@ -103,7 +103,7 @@ async fn a_key_that_was_not_copied_is_not_lost_by_accident() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
-async fn a_new_key_goes_into_an_env_file_that_git_ignores() -> Result<()> {
+async fn s17_a_new_key_goes_into_the_env_file_that_a_person_chose_and_git_ignores() -> Result<()> {
     let machine = Machine::new()?;
     let project = machine.home().join("project");
     std::fs::create_dir_all(&project)?;

@@ -43,7 +43,7 @@ fn traefik(machine: &Machine) -> Result<String> {
 
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
-async fn every_proxy_lets_the_live_key_through_and_no_other_and_keeps_it_to_itself() -> Result<()> {
+async fn s8_every_proxy_lets_the_live_key_through_and_no_other_and_keeps_it_to_itself() -> Result<()> {
     let machine = Machine::new()?;
     let mut upstream = machine.command("python3").args(["-c", UPSTREAM]).spawn()?;
     let (mut serving, _) = machine.serve(&[]).await?;

@@ -19,6 +19,16 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// How the names of such files end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// A table that is written row by row.
 pub(crate) struct Table<'a, W: Write> {
     names: &'a [&'a str],

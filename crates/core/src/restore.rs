@@ -54,18 +54,11 @@ pub struct ToDo {
     pub fix: Fix,
 }
 
-/// Settings that lead neither a secret nor a call anywhere.
-const HARMLESS: [&str; 9] = [
-    "gateway_on",
-    "gateway_port",
-    "largest_body_mib",
-    "clipboard_seconds",
-    "start_at_login",
-    "on_close",
-    "notifications",
-    "theme",
-    "log_level",
-];
+/// Settings that may be anything without harm.
+const HARMLESS: [&str; 5] = ["largest_body_mib", "start_at_login", "on_close", "theme", "log_level"];
+/// Settings that leave a door to others where they are wrong: a port that applications still send their
+/// key to, a key in the clipboard, an alarm that nobody hears. What was there is told, and not taken.
+const PROTECTING: [&str; 4] = ["gateway_on", "gateway_port", "clipboard_seconds", "notifications"];
 
 /// Why a connection that was put back has to be signed in again.
 const SIGN_IN_AGAIN: &str = "It was put back from a backup without its sign-in. Sign in again.";
@@ -112,7 +105,9 @@ impl Core {
     /// Puts back what a backup holds and the present profile lacks. Keys, the record, what is stopped and
     /// every secret stay as they are. Blocks on SQLite, and waits for the keychain.
     pub async fn restore(&self, from: &Path) -> Result<RestoreReport, Error> {
-        let contents = self.store.read_backup(from)?;
+        let (store, file) = (self.store.clone(), from.to_owned());
+        let read = tokio::task::spawn_blocking(move || store.read_backup(&file)).await;
+        let contents = read.map_err(|error| Error::Internal(error.to_string()))??;
         self.store.set_aside()?;
         let (mut report, added) = self.store.write(|tx| self.put_back(tx, &contents))?;
         self.keys.reload()?;
@@ -191,11 +186,16 @@ impl Core {
                 }
                 continue;
             }
-            if !HARMLESS.contains(&name.as_str()) || fixed.contains(name) {
+            let is_protecting = PROTECTING.contains(&name.as_str());
+            if !(is_protecting || HARMLESS.contains(&name.as_str())) || fixed.contains(name) {
                 continue;
             }
             let current = self.settings.current();
             match current.with(name, value) {
+                Some(changed) if changed != *current && is_protecting => {
+                    let what = format!("Setting {name}: {}", shown(text));
+                    report.leave(what, "it protects the key; set it yourself if it is right");
+                }
                 Some(changed) if changed != *current => {
                     settings::save(tx, name, changed.stored(name).as_deref())?;
                     report.take(format!("Setting {name}"));
@@ -260,7 +260,8 @@ impl Core {
                     Fix::EditIntegration { id: row.id },
                 ),
                 Checked::Connection(row) => {
-                    report.ask(format!("Sign {} in again.", row.account.label), Fix::SignInAgain { id: row.id });
+                    let what = format!("Sign {} in again ({}).", row.account.label, row.toolkit.as_str());
+                    report.ask(what, Fix::SignInAgain { id: row.id });
                 }
             }
         }

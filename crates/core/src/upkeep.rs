@@ -19,7 +19,7 @@ impl Core {
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Made private before anything is in it, and put in place whole.
         let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-        self.store.copy_to(file.path())?;
+        self.store.copy_for_others(file.path())?;
         file.persist(to).map_err(|error| failed(&error))?;
         self.append(Kind::BackedUp, json!({}))
     }

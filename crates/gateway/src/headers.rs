@@ -35,7 +35,7 @@ fn is_of_a_front_proxy(name: &str) -> bool {
 
 /// Headers by which proxies and their sign-in services tell who calls, from where, and for which path.
 fn is_identity(name: &str) -> bool {
-    const EXACT: [&str; 14] = [
+    const EXACT: [&str; 17] = [
         "cookie",
         "forwarded",
         "via",
@@ -48,10 +48,13 @@ fn is_identity(name: &str) -> bool {
         "x-host",
         "x-http-method-override",
         "x-user",
+        "x-userid",
+        "x-groups",
+        "x-roles",
         "x-username",
         "x-email",
     ];
-    const PREFIXES: [&str; 26] = [
+    const PREFIXES: [&str; 32] = [
         "x-forwarded",
         "x-original-",
         "x-rewrite-",
@@ -67,6 +70,12 @@ fn is_identity(name: &str) -> bool {
         "x-client-cert",
         "client-cert",
         "x-pomerium-",
+        "x-consumer-",
+        "x-credential-",
+        "x-envoy-",
+        "oidc-",
+        "sm-",
+        "iv-",
         "x-vouch-",
         "x-token-",
         "x-goog-authenticated-",
@@ -84,7 +93,10 @@ fn is_identity(name: &str) -> bool {
 
 /// The letters that names of both kinds begin with: all other headers, most of a call, are passed over.
 fn may_stay_behind(name: &str) -> bool {
-    matches!(name.as_bytes().first(), Some(b'c' | b'e' | b'f' | b'k' | b'p' | b'r' | b's' | b't' | b'u' | b'v' | b'x'))
+    matches!(
+        name.as_bytes().first(),
+        Some(b'c' | b'e' | b'f' | b'i' | b'k' | b'o' | b'p' | b'r' | b's' | b't' | b'u' | b'v' | b'x')
+    )
 }
 
 fn stays_behind(name: &HeaderName, trust_front_proxy: bool) -> bool {
@@ -92,8 +104,10 @@ fn stays_behind(name: &HeaderName, trust_front_proxy: bool) -> bool {
     if !may_stay_behind(name) {
         return false;
     }
+    // As written: a proxy that sets the one with dashes leaves the caller's with `_` beside it.
+    let is_trusted = trust_front_proxy && is_of_a_front_proxy(name);
     let name = dashed(name);
-    is_hop_by_hop(&name) || (is_identity(&name) && !(trust_front_proxy && is_of_a_front_proxy(&name)))
+    is_hop_by_hop(&name) || (is_identity(&name) && !is_trusted)
 }
 
 /// Drops from a call what must not go on. `trust_front_proxy`: the address that a proxy in front of the
@@ -194,11 +208,21 @@ mod tests {
             "x-webauth-user",
             "x-http-method-override",
             "cookie",
+            "oidc_claim_sub",
+            "sm_user",
+            "iv-user",
+            "x-userid",
+            "x-groups",
+            "x-consumer-username",
+            "x-envoy-original-path",
         ];
         assert_eq!(left(&names, false), [""; 0]);
         assert_eq!(left(&names, true), ["x-forwarded-for"]);
         assert_eq!(left(&["x-forwarded-proto", "x-forwarded-host"], true).len(), 2);
-        assert!(left(&["x_forwarded_for"], false).is_empty());
+        for trust in [false, true] {
+            let other_spellings = ["x_forwarded_for", "X_Forwarded-Host", "x-forwarded_proto"];
+            assert_eq!(left(&other_spellings, trust), [""; 0]);
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ use ts_rs::TS;
 pub use limits::Limits;
 pub use metrics::serve_metrics;
 pub use sign_in::{begin_sign_in, listen_for_sign_in};
+pub use stranger::look_at_port;
 
 use forward::{MIB, Runtime};
 use problem::Problem;
@@ -146,11 +147,6 @@ impl Drop for Gateway {
     }
 }
 
-/// Which program listens on a loopback port, where it can be told.
-pub fn who_listens(port: u16) -> Option<String> {
-    caller::listener_on(port)
-}
-
 /// How often counters are written. What a crash loses is no older than this and one commit: less
 /// than 250 ms together.
 const FLUSH_EVERY: Duration = Duration::from_millis(150);
@@ -232,7 +228,7 @@ async fn run(
                     if let Some(old) = serving.take() {
                         tokio::spawn(old.end());
                     }
-                    strangers.are_gone();
+                    strangers.watch(port);
                     tell(GatewayState::Off);
                     continue;
                 }
@@ -256,7 +252,9 @@ async fn run(
                             tokio::spawn(old.end());
                         }
                         let state = cannot_listen(port, &error).await;
-                        strangers.look(&state);
+                        if matches!(state, GatewayState::PortTaken { .. }) {
+                            strangers.look(port);
+                        }
                         tell(state);
                     }
                 }

@@ -170,3 +170,18 @@ async fn ended(Path(how): Path<String>, headers: HeaderMap) -> Response {
     ];
     (guard, Html(page)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn s19_the_port_of_a_sign_in_is_ours_under_both_addresses() {
+        let (port, listeners) = bind().await.expect("binds");
+        assert!(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err());
+        if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            assert_eq!(listeners.len(), 2);
+            assert!(std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_err());
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
-use atthene_core::oversight::{Attention, Explanation, Finding, TroubledCall, desktop_checks};
+use atthene_core::oversight::{Attention, Explanation, Finding, Served, TroubledCall, desktop_checks};
 use atthene_core::{Error, Format};
 use atthene_gateway::GatewayState;
 use tauri::{AppHandle, Manager, Runtime, State};
@@ -25,9 +25,9 @@ pub(crate) async fn export_usage<R: Runtime>(
     startup: State<'_, Startup>,
     span: Span,
     format: Format,
-    name: String,
 ) -> Answer<Option<Written<u64>>> {
     let core = startup.core().await?;
+    let name = format!("usage-{}-days.{}", span.days(), format.extension());
     in_new_file(app, name, move |path| core.usage.export(span, format, new_file(path)?)).await
 }
 
@@ -52,9 +52,9 @@ pub(crate) async fn export_activity<R: Runtime>(
     startup: State<'_, Startup>,
     filter: ActivityFilter,
     format: Format,
-    name: String,
 ) -> Answer<Option<Written<u64>>> {
     let core = startup.core().await?;
+    let name = format!("activity.{}", format.extension());
     in_new_file(app, name, move |path| core.activity.export(&filter, format, new_file(path)?)).await
 }
 
@@ -79,19 +79,30 @@ pub(crate) async fn explain_refusal(startup: State<'_, Startup>, request_id: Str
 #[tauri::command]
 pub(crate) async fn self_check<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<Vec<Finding>> {
     let core = startup.core().await?;
-    let mut checks = vec![about_gateway(&startup.gateway_state())];
+    let state = startup.gateway_state();
+    let served = match state {
+        GatewayState::PortTaken { port, .. } => {
+            Some(atthene_gateway::look_at_port(&core, port).await.map_err(|error| error.view())?.0)
+        }
+        _ => None,
+    };
+    let mut checks = vec![about_gateway(&state, served)];
     checks.extend(core.self_check().await.map_err(|error| error.view())?);
     checks.extend(blocking(move || Ok(about_desktop(&app))).await?);
     Ok(checks)
 }
 
-fn about_gateway(state: &GatewayState) -> Finding {
+/// `served`: by whom, where another program has the port.
+fn about_gateway(state: &GatewayState, served: Option<Served>) -> Finding {
     let (id, name, found) = ("gateway", "Gateway", format!("{}.", tray::in_words(state)));
     match state {
         GatewayState::Listening { .. } => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
         GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
+        GatewayState::PortTaken { .. } if served == Some(Served::Here) => {
+            Finding::good(id, name, format!("{found} It serves this data, as this app would."))
+        }
         GatewayState::PortTaken { .. } => Finding::bad(
             id,
             name,

@@ -159,6 +159,26 @@ describe('preferences', () => {
     expect(screen.getByLabelText('Credential')).toBeVisible()
   })
 
+  test('a backup is put back once it was asked, and what is left to do has buttons', async () => {
+    const again = { what: 'Sign ada@contoso.com in again (outlook).', fix: { kind: 'show_connections' } as const }
+    const restore = vi.fn(async () => ({
+      taken: ['Connection of ada@contoso.com (outlook)'],
+      left: [{ what: 'Setting gateway_port: “9999”', why: 'it protects the key' }],
+      to_do: [again, again],
+    }))
+    const { user } = open(fakeBackend({ chooseRestore: async () => '/backups/copy.backup', restore }))
+    await user.click(await screen.findByRole('link', { name: 'Preferences' }))
+    await user.click(await screen.findByRole('tab', { name: 'Data' }))
+    await user.click(screen.getByRole('button', { name: 'Restore…' }))
+    const asked = within(await screen.findByRole('alertdialog'))
+    expect(asked.getByText('/backups/copy.backup')).toBeVisible()
+    expect(restore).not.toHaveBeenCalled()
+    await user.click(asked.getByRole('button', { name: 'Restore' }))
+    const report = within(await screen.findByRole('dialog', { name: 'Backup restored' }))
+    expect(report.getAllByText(again.what)).toHaveLength(2)
+    expect(report.getByText(/gateway_port/)).toBeVisible()
+  })
+
   test('stopping everything asks first, and the safe choice has the focus', async () => {
     const stopEverything = vi.fn(async () => {})
     const { user } = open(fakeBackend({ stopEverything }))

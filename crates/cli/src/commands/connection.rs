@@ -181,6 +181,13 @@ async fn wait(
                 core.connections.confirm(id).await?;
             }
             Progress::Failed { failure } => return Err(Error::Authority(failure).into()),
+            // One that was connected before is not asked about again, and may still be another than was named.
+            Progress::Done { account, .. } if matches!(right, Right::Named(_)) && !right.is(&account) => {
+                let why = format!(
+                    "{account} signed in, who is connected already. The account that you named is not connected."
+                );
+                return Err(Failure::Failed(why));
+            }
             Progress::Done { connection, account } => {
                 out.say(format_args!("{account} is connected."));
                 let shown = json!({ "id": connection, "account": account, "toolkit": toolkit });

@@ -22,16 +22,13 @@ enum Port {
 impl Port {
     async fn of(core: &Core) -> Self {
         let port = core.settings.current().gateway_port;
-        if tokio::net::TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
-            return Self::Free;
-        }
-        let who = tokio::task::spawn_blocking(move || atthene_gateway::who_listens(port)).await.ok().flatten();
-        let served = core.look_at_port(port, who.as_deref()).await;
+        let (served, who) = atthene_gateway::look_at_port(core, port).await.unwrap_or((Served::ByStranger, None));
         let who = who.unwrap_or_else(|| "an unknown program".into());
         match served {
-            Ok(Served::Here) => Self::Ours(who),
-            Ok(Served::Elsewhere) => Self::Elsewhere(who),
-            Ok(Served::ByNone) | Err(_) => Self::Others(who),
+            Served::ByNone => Self::Free,
+            Served::Here => Self::Ours(who),
+            Served::Elsewhere => Self::Elsewhere(who),
+            Served::ByStranger => Self::Others(who),
         }
     }
 

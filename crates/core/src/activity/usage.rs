@@ -194,36 +194,26 @@ pub(crate) const OTHERS: &str = "(others)";
 /// Whom a burst is told of that no single program made.
 const MANY: &str = "many callers together";
 
-/// Refused callers, and what they call themselves in this hour.
+/// What callers call themselves in this hour.
 #[derive(Default)]
-struct Outsiders {
+struct Names {
     hour: UnixMs,
-    named: HashSet<Caller>,
-    refused: Watched,
+    known: HashSet<Caller>,
 }
 
-impl Outsiders {
-    /// Whether this refused call makes a burst of all of them that nobody was told of.
-    fn burst(&mut self, reason: &'static str, now: UnixMs) -> Option<Burst> {
-        let due = self.refused.count(BURST_OF_ALL, now);
-        if due {
-            self.refused.told_at = Some(now);
-        }
-        due.then(|| Burst { by: MANY.to_owned(), reason, calls: BURST_OF_ALL, key: None })
-    }
-
+impl Names {
     /// The name under which a refused caller is counted.
-    fn named(&mut self, caller: Caller, hour: UnixMs) -> Caller {
+    fn of(&mut self, caller: Caller, hour: UnixMs) -> Caller {
         if self.hour != hour {
-            (self.hour, self.named) = (hour, HashSet::new());
+            (self.hour, self.known) = (hour, HashSet::new());
         }
-        if self.named.contains(&caller) {
+        if self.known.contains(&caller) {
             return caller;
         }
-        if self.named.len() >= NAMED_OUTSIDERS {
+        if self.known.len() >= NAMED_OUTSIDERS {
             return Caller { program: "".into(), user_agent: OTHERS.into() };
         }
-        self.named.insert(caller.clone());
+        self.known.insert(caller.clone());
         caller
     }
 }
@@ -236,7 +226,12 @@ pub struct Usage {
     recorder: Recorder,
     pending: Mutex<Pending>,
     watched: Mutex<HashMap<String, Watched>>,
-    outsiders: Mutex<Outsiders>,
+    /// Refused callers, all together.
+    refused: Mutex<Watched>,
+    /// Names of refused callers that hold no key at all.
+    keyless: Mutex<Names>,
+    /// Names of refused callers that hold one that ended.
+    former: Mutex<Names>,
     named_bursts: Allowance,
 }
 
@@ -249,7 +244,9 @@ impl Usage {
             recorder,
             pending: Mutex::default(),
             watched: Mutex::default(),
-            outsiders: Mutex::default(),
+            refused: Mutex::default(),
+            keyless: Mutex::default(),
+            former: Mutex::default(),
             named_bursts: Allowance::an_hour(BURSTS_AN_HOUR),
         }
     }
@@ -261,13 +258,14 @@ impl Usage {
         let mut burst = None;
         let is_refused = matches!(call.outcome, Outcome::Refused(_));
         if let Outcome::Refused(reason) = call.outcome {
-            let mut outsiders = self.outsiders.lock().unwrap_or_else(PoisonError::into_inner);
             burst = match self.burst(&call, reason, now) {
                 Seen::Told(burst) => burst,
                 // Those that no single program is told of are seen together.
-                Seen::Untold => outsiders.burst(reason, now),
+                Seen::Untold => self.burst_of_all(reason, now),
             };
-            call.caller = outsiders.named(call.caller, hour);
+            // Apart: whoever holds no key must not hide which application still sends an ended one.
+            let names = if call.key.is_some() { &self.former } else { &self.keyless };
+            call.caller = names.lock().unwrap_or_else(PoisonError::into_inner).of(call.caller, hour);
         }
         let mut pending = self.lock();
         pending.bursts.extend(burst);
@@ -292,6 +290,16 @@ impl Usage {
                 times.record(time);
             }
         }
+    }
+
+    /// Whether this refused call makes a burst of all of them that nobody was told of.
+    fn burst_of_all(&self, reason: &'static str, now: UnixMs) -> Option<Burst> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if !refused.count(BURST_OF_ALL, now) {
+            return None;
+        }
+        refused.told_at = Some(now);
+        Some(Burst { by: MANY.to_owned(), reason, calls: BURST_OF_ALL, key: None })
     }
 
     /// Whether this refused call makes a burst of one program.

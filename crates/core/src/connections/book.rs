@@ -25,7 +25,8 @@ use crate::error::Error;
 use crate::integrations::{IntegrationId, Integrations, Registration, Shared, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::microsoft::{
-    AUTOMATIC_SCOPES, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet, claims_parameter,
+    AUTOMATIC_SCOPES, Authority, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet,
+    claims_parameter,
 };
 use crate::network::Network;
 use crate::secrets::Secrets;
@@ -91,7 +92,7 @@ pub struct Connections {
     live: Mutex<HashMap<ConnectionId, Live>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
     pub(super) turns: Turns,
-    discovered: Mutex<HashMap<String, (UnixMs, Discovery)>>,
+    discovered: Mutex<HashMap<Authority, (UnixMs, Discovery)>>,
 }
 
 impl Connections {
@@ -128,12 +129,6 @@ impl Connections {
                 row.view(until.filter(|at| *at > now), waiting.map(|(_, why)| why.clone()))
             })
             .collect())
-    }
-
-    /// Who is connected through an integration.
-    pub fn accounts_through(&self, integration: &IntegrationId) -> Result<Vec<String>, Error> {
-        let found = self.store.read(|db| rows::accounts_of(db, integration))?;
-        Ok(found.into_iter().map(|(_, account)| account).collect())
     }
 
     /// Whether answers for this integration come through loopback.
@@ -229,7 +224,7 @@ impl Connections {
             },
             Err(failure) => return self.tell_end(&taken, Err(failure)),
         };
-        match self.is_known(&signed_in) {
+        match self.is_known(&signed_in).await {
             Ok(true) => {
                 let kept = self.keep(&signed_in).await;
                 self.tell_end(&signed_in.taken, kept)
@@ -245,13 +240,19 @@ impl Connections {
         }
     }
 
-    /// Whether a person has said before that this account may be connected here.
-    fn is_known(&self, signed_in: &Unconfirmed) -> Result<bool, Error> {
-        if signed_in.taken.pinned.is_some() {
-            return Ok(true);
+    /// Whether this very account is signed in here already, so that a person has said so before. The vault
+    /// tells: a row alone may come from a backup of anybody.
+    async fn is_known(&self, signed_in: &Unconfirmed) -> Result<bool, Error> {
+        let (registration, request) = (&signed_in.registration, &signed_in.taken.request);
+        let row = self.store.read(|db| rows::of_account(db, &registration.id, request.toolkit, &signed_in.account))?;
+        let owner = signed_in.account.owner();
+        for id in row.iter().chain(&request.again) {
+            let token = self.secrets.get(&id.token_entry()).await?;
+            if token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&owner))) {
+                return Ok(true);
+            }
         }
-        let (integration, toolkit) = (&signed_in.registration.id, signed_in.taken.request.toolkit);
-        Ok(self.store.read(|db| rows::of_account(db, integration, toolkit, &signed_in.account))?.is_some())
+        Ok(false)
     }
 
     /// Records how a sign-in ended and tells it.
@@ -459,11 +460,11 @@ impl Connections {
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
         for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
+            // An integration that can't be used as things are, by this build or policy, ends no sign-in.
+            let Ok(registration) = self.integrations.registration(&row.integration) else { continue };
             let token = self.secrets.get(&row.id.token_entry()).await?;
-            let recipient = self.integrations.registration(&row.integration).map(|found| found.recipient());
-            let owner = row.account.owner();
-            let fits = |token: Bound| recipient.as_ref().is_ok_and(|to| token.is_for(to, Some(&owner)));
-            if !token.is_some_and(fits) {
+            let (recipient, owner) = (registration.recipient(), row.account.owner());
+            if !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))) {
                 self.settle_state(&row.id, ConnectionState::NeedsSignIn, GONE)?;
             }
         }
@@ -540,7 +541,7 @@ impl Connections {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn discovered(&self) -> std::sync::MutexGuard<'_, HashMap<String, (UnixMs, Discovery)>> {
+    pub(super) fn discovered(&self) -> std::sync::MutexGuard<'_, HashMap<Authority, (UnixMs, Discovery)>> {
         self.discovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

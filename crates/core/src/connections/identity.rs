@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::Account;
 use crate::clock::UnixMs;
+use crate::keys::is_misleading;
 use crate::microsoft::{Authority, ClientId, Discovery};
 
 #[derive(Deserialize)]
@@ -65,7 +66,7 @@ pub(super) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<A
     let label =
         [claims.preferred_username, claims.email, claims.name].into_iter().flatten().find(|text| !text.is_empty());
     let label: String =
-        label.unwrap_or_else(|| claims.sub.clone()).chars().filter(|c| !c.is_control()).take(200).collect();
+        label.unwrap_or_else(|| claims.sub.clone()).chars().filter(|c| !is_misleading(*c)).take(200).collect();
     Ok(Account { oid: claims.oid.unwrap_or(claims.sub), tid: claims.tid.unwrap_or(claims.iss), label })
 }
 

@@ -2,11 +2,12 @@
 
 use rusqlite::Transaction;
 
-use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Toolkit};
+use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Toolkit, same_scope};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::IntegrationId;
 use crate::keys::{checked_name, is_misleading};
+use crate::microsoft::toolkit_scopes;
 use crate::store::backup::RawConnection;
 use crate::store::{connections as rows, integrations};
 
@@ -39,9 +40,14 @@ impl Connections {
 
     /// Whether the vault still holds the very sign-in of a connection that was put back; it works then.
     pub(crate) async fn find_sign_in(&self, row: &Connection) -> Result<bool, Error> {
-        let recipient = self.integrations.registration(&row.integration)?.recipient();
+        let registration = self.integrations.registration(&row.integration)?;
+        // A refresh asks for what the row says was granted.
+        let may = toolkit_scopes(&registration.scopes, row.toolkit.scopes());
+        if !row.granted.iter().all(|scope| may.iter().any(|may| same_scope(may, scope))) {
+            return Ok(false);
+        }
         let token = self.secrets.get(&row.id.token_entry()).await?;
-        if !token.is_some_and(|token| token.is_for(&recipient, Some(&row.account.owner()))) {
+        if !token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&row.account.owner()))) {
             return Ok(false);
         }
         self.store.write(|tx| Ok(rows::set_state(tx, &row.id, ConnectionState::Connected, None)?))?;

@@ -223,17 +223,18 @@ impl Connections {
     }
 
     pub(super) async fn discover(&self, registration: &Registration) -> Result<Discovery, AuthorityFailure> {
-        let key = registration.authority.discovery_url();
+        // What is found names the whole authority, the Graph that its access opens among it.
+        let key = &registration.authority;
         let now = self.clock.now();
         let known =
-            self.discovered().get(&key).filter(|(at, _)| at.plus(DISCOVERY_LIFE) > now).map(|(_, found)| found.clone());
+            self.discovered().get(key).filter(|(at, _)| at.plus(DISCOVERY_LIFE) > now).map(|(_, found)| found.clone());
         if let Some(found) = known {
             return Ok(found);
         }
         let found = Discovery::of(&registration.authority, &self.network)
             .await
             .map_err(|error| AuthorityFailure::from(&error))?;
-        self.discovered().insert(key, (now, found.clone()));
+        self.discovered().insert(key.clone(), (now, found.clone()));
         Ok(found)
     }
 

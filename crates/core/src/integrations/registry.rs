@@ -148,6 +148,8 @@ impl Integrations {
         if before.is_some_and(|row| leads_elsewhere(draft, &row)) {
             let through = self.store.read(|db| connections::accounts_of(db, &draft.id))?;
             report.signs_out = through.into_iter().map(|(_, account)| account).collect();
+            // One that is connected for two toolkits is one account; they come in order.
+            report.signs_out.dedup();
         }
         Ok(report)
     }

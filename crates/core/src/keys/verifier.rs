@@ -208,11 +208,12 @@ impl Verifier {
     /// Whether argon2 finds that this is the text of the key of this id, which is confirmed then.
     async fn hash_once(&self, digest: Digest, presented: &str, id: &KeyId) -> bool {
         let Some((phc, is_live)) = self.phc_of(id) else { return false };
-        let asked = Asked::join(&self.in_flight, digest);
-        let matches = asked.cell.get_or_init(|| async {
+        let asked = Asked { in_flight: &self.in_flight, digest };
+        let run = asked.run();
+        let matches = run.get_or_init(|| async {
             let Some(turn) = self.turns.wait(is_live).await else { return false };
             let (presented, id, table) = (secrecy::SecretString::from(presented), id.clone(), self.table.clone());
-            let run = tokio::task::spawn_blocking(move || {
+            let hashing = tokio::task::spawn_blocking(move || {
                 use secrecy::ExposeSecret;
                 // The turn travels with the work, and so does what comes of it: a caller that hangs up
                 // frees no core and loses no confirmation.
@@ -224,7 +225,7 @@ impl Verifier {
                 matches
             });
             // A run that died proved nothing.
-            run.await.unwrap_or(false)
+            hashing.await.unwrap_or(false)
         });
         *matches.await
     }
@@ -252,22 +253,19 @@ fn confirm(table: &RwLock<Table>, digest: Digest, id: &KeyId) {
 struct Asked<'a> {
     in_flight: &'a InFlight,
     digest: Digest,
-    cell: Arc<OnceCell<bool>>,
 }
 
-impl<'a> Asked<'a> {
-    fn join(in_flight: &'a InFlight, digest: Digest) -> Self {
-        let cell = in_flight.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default().clone();
-        Self { in_flight, digest, cell }
+impl Asked<'_> {
+    /// The run. To be let go before this is.
+    fn run(&self) -> Arc<OnceCell<bool>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).entry(self.digest).or_default().clone()
     }
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        /// The list's and this one's.
-        const LAST: usize = 2;
         let mut all = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::strong_count(&self.cell) == LAST {
+        if all.get(&self.digest).is_some_and(|run| Arc::strong_count(run) == 1) {
             all.remove(&self.digest);
         }
     }
@@ -302,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_hangs_up_leaves_nothing_behind_and_still_confirms() {
+    async fn s18_whoever_hangs_up_leaves_nothing_behind_and_still_confirms() {
         let profile = ProfileSecret::generate().expect("random numbers");
         let (live, ended) = (KeyText::generate(&profile), KeyText::generate(&profile));
         let verifier = Verifier::new(profile).expect("a verifier");

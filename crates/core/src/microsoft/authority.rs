@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::Cloud;
 
 /// A tenant of Entra, as an admin names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tenant(String);
 
@@ -53,7 +53,7 @@ impl Tenant {
 }
 
 /// The base address of Microsoft Graph, or of what stands in for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GraphUrl(String);
 
@@ -74,7 +74,7 @@ impl GraphUrl {
 }
 
 /// Who signs people in for an integration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Authority {
     /// A tenant in one of Microsoft's clouds.

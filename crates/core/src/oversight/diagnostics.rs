@@ -65,16 +65,22 @@ pub fn without_places(text: &str) -> String {
 
 /// The word, or what kind of place stood there. A word may hold several, as JSON does.
 fn word(word: &str) -> String {
-    let edge = |c: char| "\"'(){}[]<>,;".contains(c);
+    let edge = |c: char| "\"'(){}[]<>,;=".contains(c);
     word.split_inclusive(edge).fold(String::new(), |text, part| {
         let (inner, end) = part.strip_suffix(edge).map_or((part, ""), |inner| (inner, &part[inner.len()..]));
         text + kind_of_place(inner).unwrap_or(inner) + end
     })
 }
 
+fn without_port(authority: &str) -> &str {
+    authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(authority, |(host, _)| host)
+}
+
 fn kind_of_place(part: &str) -> Option<&'static str> {
     let bare = part.trim_end_matches(['.', ':', '!', '?']);
-    let host = bare.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(bare, |(host, _)| host);
+    let before_path = |text: &'_ str| text.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
+    let authority = before_path(bare);
+    let host = without_port(&authority);
     let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_loopback());
     // A top-level domain is letters; a version, a file of ours and a code are not.
     let is_host = |text: &str| {
@@ -86,18 +92,14 @@ fn kind_of_place(part: &str) -> Option<&'static str> {
             && labels.clone().count() > 0
             && labels.all(label)
     };
-    let in_url = bare.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let in_url = bare.split_once("://").map(|(_, rest)| before_path(rest));
     match bare {
-        text if in_url.is_some_and(|host| {
-            !host.starts_with("127.0.0.1") && !host.starts_with("localhost") && !text.is_empty()
-        }) =>
-        {
-            Some("(address)")
+        _ if in_url.is_some() => {
+            in_url.filter(|found| !["127.0.0.1", "localhost"].contains(&without_port(found))).map(|_| "(address)")
         }
-        _ if in_url.is_some() => None,
         text if text.contains('@') => Some("(account)"),
         text if is_address(text) || is_address(host) => Some("(address)"),
-        text if text.starts_with('/') || text.starts_with('~') || text.contains('\\') => Some("(folder)"),
+        text if text.starts_with(['/', '~']) || text.contains('\\') || text.get(1..3) == Some(":/") => Some("(folder)"),
         text if !text.starts_with("com.atthene") && is_host(host) => Some("(host)"),
         _ => None,
     }
@@ -120,6 +122,9 @@ mod tests {
             ),
             ("by ada@contoso.example, 10.1.2.3:443, [2001:db8::1]", "by (account), (address), [(address)]\n"),
             ("{\"host\":\"contoso.example\",\"n\":1.5}", "{\"host\":\"(host)\",\"n\":1.5}\n"),
+            ("at http://127.0.0.1.nip.example/ or http://localhost@contoso.example/x", "at (address) or (address)\n"),
+            ("http://localhost.contoso.example:80, host=contoso.example", "(address), host=(host)\n"),
+            ("agents.contoso.example/base below C:/Users/ada", "(host) below (folder)\n"),
             ("system: linux x86_64, ATTHENE Settings: 0.1.0", "system: linux x86_64, ATTHENE Settings: 0.1.0\n"),
             ("2026-11-26T15:00:00.000Z refresh aadsts 50076", "2026-11-26T15:00:00.000Z refresh aadsts 50076\n"),
         ] {

@@ -2,6 +2,8 @@
 //! port first gets the keys that applications send there. So a gateway proves that it serves this profile.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -18,46 +20,62 @@ pub const PROOF_HEADER: &str = "x-atthene-proof";
 /// Characters that a gateway proves itself over.
 pub const LONGEST_CHALLENGE: usize = 128;
 
-/// Who answers on a loopback port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who answers on a loopback port. Applications reach it under two addresses, IPv4's and IPv6's: where
+/// different ones answer, the least known of them counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Served {
+    /// Nobody.
+    ByNone,
     /// A gateway on this data: it has proved that.
     Here,
     /// Somebody who says to be a gateway on the data of another folder or account.
     Elsewhere,
-    /// Nobody, or a stranger; also one who says to be this gateway and can't prove it.
-    ByNone,
+    /// A stranger; also one who says to be this gateway and can't prove it.
+    ByStranger,
 }
+
+/// Longer than a connection within one machine takes, whatever else it does.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Asks whoever answers on the port to prove who it is. Waits for the answer.
     pub async fn served_on(&self, port: u16) -> Result<Served, Error> {
+        let mut least_known = Served::ByNone;
+        for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            least_known = least_known.max(self.served_at(SocketAddr::new(address, port)).await?);
+        }
+        Ok(least_known)
+    }
+
+    async fn served_at(&self, address: SocketAddr) -> Result<Served, Error> {
+        let connected = tokio::time::timeout(CONNECTED_WITHIN, tokio::net::TcpStream::connect(address)).await;
+        if matches!(connected, Ok(Err(_))) {
+            return Ok(Served::ByNone);
+        }
         let mut random = [0; 32];
         SysRng
             .try_fill_bytes(&mut random)
             .map_err(|error| Error::Internal(format!("no random numbers from the system: {error}")))?;
         let challenge = hex(&random);
-        let request = http::Request::get(format!("http://127.0.0.1:{port}/healthz"))
+        let request = http::Request::get(format!("http://{address}/healthz"))
             .header(CHALLENGE_HEADER, &challenge)
             .body(Vec::new())
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let Ok(answer) = self.network.send(request).await else { return Ok(Served::ByNone) };
+        let Ok(answer) = self.network.send(request).await else { return Ok(Served::ByStranger) };
         let proof = answer.headers().get(PROOF_HEADER).and_then(|proof| unhex(proof.as_bytes()));
-        if proof.is_some_and(|proof| self.profile_secret().accepts(port, challenge.as_bytes(), &proof)) {
+        if proof.is_some_and(|proof| self.profile_secret().accepts(address.port(), challenge.as_bytes(), &proof)) {
             return Ok(Served::Here);
         }
         let ours = self.folder_id().as_bytes();
         let claimed = answer.headers().get(FOLDER_HEADER).map(http::HeaderValue::as_bytes);
-        Ok(if claimed.is_some_and(|folder| folder != ours) { Served::Elsewhere } else { Served::ByNone })
+        Ok(if claimed.is_some_and(|folder| folder != ours) { Served::Elsewhere } else { Served::ByStranger })
     }
 
-    /// The same, and what it means for the key: a stranger on the port is what needs attention, until
-    /// somebody looks again. `who`: the program, where it can be told.
-    pub async fn look_at_port(&self, port: u16, who: Option<&str>) -> Result<Served, Error> {
-        let served = self.served_on(port).await?;
-        let stranger = (served != Served::Here).then(|| (port, who.unwrap_or("Another program").to_owned()));
-        self.signals.stranger_seen(stranger);
-        Ok(served)
+    /// Notes what was seen on the port: a stranger there is what needs attention, until somebody looks
+    /// again. `who`: the program, where it can be told.
+    pub fn saw_on_port(&self, port: u16, served: Served, who: Option<&str>) {
+        let is_stranger = served >= Served::Elsewhere;
+        self.signals.stranger_seen(is_stranger.then(|| (port, who.unwrap_or("Another program").to_owned())));
     }
 }
 

@@ -17,10 +17,16 @@ const PAGES: i32 = 1000;
 const BEFORE_RESTORE: &str = "before-restore.backup";
 /// Longer than any value that this app writes.
 const LONGEST_VALUE: i32 = 1024 * 1024;
+/// Longer than any value of a counter.
+const LONGEST_OF_COUNTER: usize = 256;
 /// Rows of one table that are looked at. An admin has far fewer.
 const MOST_ROWS: usize = 10_000;
 /// The same of counters: two years of a hundred callers.
 const MOST_COUNTERS: usize = 2_000_000;
+/// Steps of SQLite that reading may take: a schema made for it could let a small file take days.
+const MOST_STEPS: u32 = 2_000_000_000;
+/// After how many of them they are counted.
+const STEPS_AT_A_TIME: u32 = 1_000_000;
 
 /// An integration as it stands in a backup, unchecked.
 pub(crate) struct RawIntegration {
@@ -84,6 +90,16 @@ impl Store {
         Ok(copy.pragma_update(None, "journal_mode", "delete")?)
     }
 
+    /// The same for a copy that leaves the data folder, without the secret by which this profile is known:
+    /// with it anybody could pass for its gateway. Put back by hand it would end the live key.
+    pub(crate) fn copy_for_others(&self, file: &Path) -> Result<(), Error> {
+        self.copy_to(file)?;
+        let copy = Connection::open(file)?;
+        copy.pragma_update(None, "secure_delete", true)?;
+        copy.execute("UPDATE profile_secret SET secret = randomblob(length(secret))", [])?;
+        Ok(())
+    }
+
     /// Keeps the database as it is now beside itself.
     pub(crate) fn set_aside(&self) -> Result<(), Error> {
         let aside = self.path.with_extension(BEFORE_RESTORE);
@@ -115,7 +131,7 @@ impl Store {
 
 fn open_untrusted(file: &Path) -> rusqlite::Result<Connection> {
     // Our own copy, which SQLite has to write beside where the backup was made with a log of its own.
-    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -125,6 +141,12 @@ fn open_untrusted(file: &Path) -> rusqlite::Result<Connection> {
         db.set_db_config(option, on)?;
     }
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
+    let mut left = MOST_STEPS / STEPS_AT_A_TIME;
+    let end = move || {
+        left = left.saturating_sub(1);
+        left == 0
+    };
+    db.progress_handler(STEPS_AT_A_TIME.cast_signed(), Some(end))?;
     db.pragma_update(None, "cell_size_check", true)?;
     db.pragma_update(None, "query_only", true)?;
     Ok(db)
@@ -197,7 +219,8 @@ fn read(db: &Connection) -> rusqlite::Result<Contents> {
 fn counters(db: &Connection, table: &str, since: &str, bad: &mut usize) -> rusqlite::Result<Vec<RawCounter>> {
     let sql = format!(
         "SELECT {since}, key_id, program, user_agent, outcome, requests, bytes_in, bytes_out, last_at
-         FROM {table} JOIN callers ON callers.id = caller_id"
+         FROM {table} JOIN callers ON callers.id = caller_id
+         WHERE max(length(key_id), length(program), length(user_agent), length(outcome)) <= {LONGEST_OF_COUNTER}"
     );
     rows(db, table, &sql, MOST_COUNTERS, bad, |row| {
         Ok(RawCounter {
@@ -229,10 +252,16 @@ fn rows<T>(
     }
     let mut statement = db.prepare(sql)?;
     let mut found = statement.query([])?;
+    let mut seen = 0;
     while let Some(row) = found.next()? {
+        seen += 1;
+        if seen > most {
+            *bad += 1;
+            break;
+        }
         match read(row) {
-            Ok(row) if all.len() < most => all.push(row),
-            _ => *bad += 1,
+            Ok(row) => all.push(row),
+            Err(_) => *bad += 1,
         }
     }
     Ok(all)

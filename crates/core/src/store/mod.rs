@@ -149,13 +149,18 @@ fn make_private(folder: &Path, file: &Path) -> std::io::Result<()> {
     make_private_file(file)
 }
 
-/// Makes the file where it is missing, readable by its owner only before anything is in it.
+/// Makes the file where it is missing, and lets its owner alone read it before anything more is in it:
+/// one of an earlier version may be there, with the mode that was usual then.
 fn make_private_file(file: &Path) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
+    let opened = options.open(file)?;
+    #[cfg(unix)]
+    opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(opened);
+    Ok(())
 }
 
 fn check(connection: &Connection) -> Result<(), StoreError> {

@@ -37,6 +37,39 @@ impl<S: SecretStore> Split<S> {
         Ok(kept.and_then(|kept| serde_json::from_str(kept.expose_secret().strip_prefix(MARK)?).ok()))
     }
 
+    /// The secret; `None`: a part is missing or of another.
+    fn whole(&mut self, name: &str, contents: &Contents) -> Result<Option<SecretString>, VaultError> {
+        let mut whole = Zeroizing::new(String::new());
+        for at in 0..contents.parts {
+            match self.store.get(&part(name, &contents.writing, at))? {
+                Some(part) => whole.push_str(part.expose_secret()),
+                None => return Ok(None),
+            }
+        }
+        Ok((hash(&whole) == contents.hash).then(|| whole.as_str().into()))
+    }
+
+    /// Writes a secret in parts, and the entry that names them last.
+    fn set_parts(&mut self, name: &str, text: &str) -> Result<(), VaultError> {
+        let parts = cut(text, self.largest);
+        let writing = format!("{:08x}", rand::rng().random::<u32>());
+        let contents = Contents { parts: parts.len(), writing, hash: hash(text) };
+        let entry = serde_json::to_string(&contents).map_err(|error| VaultError::Refused(error.to_string()))?;
+        let mut written = || {
+            for (at, text) in parts.iter().enumerate() {
+                self.store.set(&part(name, &contents.writing, at), &SecretString::from(*text))?;
+            }
+            self.store.set(name, &format!("{MARK}{entry}").into())
+        };
+        let written = written();
+        // Nothing names what was written of it; where that can't be deleted either, it is part of no secret.
+        if written.is_err() && !self.contents(name).is_ok_and(|it| it.is_some_and(|it| it.writing == contents.writing))
+        {
+            let _ = self.delete_parts(name, &contents);
+        }
+        written
+    }
+
     fn delete_parts(&mut self, name: &str, contents: &Contents) -> Result<(), VaultError> {
         (0..contents.parts).try_for_each(|at| self.store.delete(&part(name, &contents.writing, at)))
     }
@@ -65,17 +98,20 @@ fn cut(mut text: &str, largest: usize) -> Vec<&str> {
 
 impl<S: SecretStore> SecretStore for Split<S> {
     fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
-        let Some(kept) = self.store.get(name)? else { return Ok(None) };
-        let Some(contents) = kept.expose_secret().strip_prefix(MARK) else { return Ok(Some(kept)) };
-        let Ok(contents) = serde_json::from_str::<Contents>(contents) else { return Ok(None) };
-        let mut whole = Zeroizing::new(String::new());
-        for at in 0..contents.parts {
-            match self.store.get(&part(name, &contents.writing, at))? {
-                Some(part) => whole.push_str(part.expose_secret()),
-                None => return Ok(None),
+        let mut looked_for = None;
+        loop {
+            let Some(kept) = self.store.get(name)? else { return Ok(None) };
+            let Some(contents) = kept.expose_secret().strip_prefix(MARK) else { return Ok(Some(kept)) };
+            let Ok(contents) = serde_json::from_str::<Contents>(contents) else { return Ok(None) };
+            if let Some(whole) = self.whole(name, &contents)? {
+                return Ok(Some(whole));
             }
+            // Another process may have written anew meanwhile; what is missing twice is gone.
+            if looked_for.as_ref() == Some(&contents.writing) {
+                return Ok(None);
+            }
+            looked_for = Some(contents.writing);
         }
-        Ok((hash(&whole) == contents.hash).then(|| whole.as_str().into()))
     }
 
     fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
@@ -84,14 +120,7 @@ impl<S: SecretStore> SecretStore for Split<S> {
         if text.len() <= self.largest {
             self.store.set(name, secret)?;
         } else {
-            let parts = cut(text, self.largest);
-            let writing = format!("{:08x}", rand::rng().random::<u32>());
-            for (at, text) in parts.iter().enumerate() {
-                self.store.set(&part(name, &writing, at), &SecretString::from(*text))?;
-            }
-            let contents = Contents { parts: parts.len(), writing, hash: hash(text) };
-            let contents = serde_json::to_string(&contents).map_err(|error| VaultError::Refused(error.to_string()))?;
-            self.store.set(name, &format!("{MARK}{contents}").into())?;
+            self.set_parts(name, text)?;
         }
         before.map_or(Ok(()), |before| self.delete_parts(name, &before))
     }
@@ -181,6 +210,10 @@ mod tests {
             split.store.left = None;
             let read = split.get("a").expect("reads").expect("there");
             prop_assert!(read.expose_secret() == new || (written.is_err() && read.expose_secret() == old));
+            // What can still be deleted of a writing that failed is.
+            split.set("a", &"short".into()).expect("keeps");
+            split.delete("a").expect("deletes");
+            prop_assert!(split.store.entries.len() <= 10, "{:?}", split.store.entries.keys());
         }
 
         #[test]

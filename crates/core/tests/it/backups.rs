@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use atthene_core::connections::ConnectionState;
+use atthene_core::connections::{Answer, ConnectionState, Progress, SignInRequest};
 use atthene_core::integrations::StoredSecret;
 use atthene_core::keys::{KeyText, Verdict};
 use atthene_core::oversight::Fix;
-use atthene_core::{Code, DATABASE_FILE, SecretChange, Settings};
+use atthene_core::{Code, DATABASE_FILE, SecretChange, Settings, Theme};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::authority::Authority;
 use crate::common::{Machine, live, new_key};
 use crate::vaults::SharedVault;
-use crate::world::{World, open, tokens};
+use crate::world::{World, open, parameter, tokens};
 
 const SECRET: &str = "planted~client.secret";
 
@@ -40,6 +40,7 @@ impl Target {
         let settings = Settings {
             runtime_url: Some("https://agents.example".into()),
             clipboard_seconds: 60,
+            theme: Theme::Dark,
             ..Settings::default()
         };
         core.save_settings(settings, SecretChange::Replace("not-a-real-credential".into())).await.expect("saves");
@@ -95,6 +96,11 @@ impl Target {
         for connection in again.connections.list().expect("lists") {
             let _ = again.connections.fresh(&connection.id).await;
         }
+        self.nothing_left(&entries, how);
+    }
+
+    /// Every secret is where it was, and nowhere else.
+    fn nothing_left(&self, entries: &[String], how: &str) {
         assert_eq!(sorted(self.world.vault.names()), entries, "{how}: an entry was deleted");
         let sent = format!("{:?}", self.evil.calls());
         for planted in [SECRET, crate::world::PLANTED, "rotated", "not-a-real"] {
@@ -164,6 +170,9 @@ async fn s2_other_ways_lead_nowhere_either() {
         ("a runtime of the thief", "UPDATE settings SET value = '\"https://evil.example\"' WHERE name = 'runtime_url'".to_owned()),
         ("secrets in a file", "INSERT INTO settings VALUES ('vault', '\"file\"')".to_owned()),
         ("a proxy that is trusted", "INSERT INTO settings VALUES ('trust_front_proxy', 'true')".to_owned()),
+        ("another port", "INSERT OR REPLACE INTO settings VALUES ('gateway_port', '9999')".to_owned()),
+        ("a gateway that is off", "INSERT OR REPLACE INTO settings VALUES ('gateway_on', 'false')".to_owned()),
+        ("no alarm", "INSERT OR REPLACE INTO settings VALUES ('notifications', 'false')".to_owned()),
         ("everything goes on", "INSERT OR REPLACE INTO settings VALUES ('stopped_at', '1')".to_owned()),
         (
             "a connection of another account under this one's name",
@@ -181,11 +190,12 @@ async fn s2_other_ways_lead_nowhere_either() {
         ("the present integration's name", format!("UPDATE integrations SET id = 'microsoft-abcdef', authority = '{evil}'")),
         ("a view in the place of a table", "DROP TABLE settings; CREATE VIEW settings AS SELECT 'theme' AS name, '\"dark\"' AS value".to_owned()),
         ("another profile's secret", "UPDATE profile_secret SET secret = zeroblob(32)".to_owned()),
-        ("values of another kind", "UPDATE integrations SET name = name; UPDATE connections SET account = char(27) || '[31m'".to_owned()),
+        ("a name that a terminal would obey", "UPDATE connections SET account = char(27) || '[31m'".to_owned()),
     ] {
         let file = target.tampered(|db| batch(db, &sql));
         target.holds_against(&file, how).await;
         let settings = target.world.core.settings.current();
+        assert!(settings.gateway_on && settings.gateway_port == 8765 && settings.notifications, "{how}");
         assert!(!settings.trust_front_proxy && settings.vault == atthene_core::vault::VaultKind::Keychain, "{how}");
         assert!(target.world.core.settings.stopped_at().is_none(), "{how}");
     }
@@ -240,6 +250,7 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
         ("usage_hours", &["hour", "requests", "outcome"]),
     ];
     let changes = prop::collection::vec((0..tables.len(), 0..9_usize, 0..values.len()), 1..6);
+    let mut put_back = 0;
     for round in 0..200 {
         let (file, how) = if round % 2 == 0 {
             let flips = flips.new_tree(&mut runner).expect("bytes").current();
@@ -268,7 +279,80 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
             (file, done)
         };
         target.holds_against(&file, &how).await;
+        // And where the database was lost, so that nothing stands in the way of what the backup says.
+        let machine = Machine::new();
+        let entries = sorted(target.world.vault.names());
+        let core = open(&machine, &target.world.vault);
+        put_back += usize::from(core.restore(&file).await.is_ok());
+        for connection in core.connections.list().expect("lists") {
+            let _ = core.connections.fresh(&connection.id).await;
+        }
+        assert!(core.keys.list().expect("lists").is_empty(), "{how}: a key came back");
+        assert_eq!(core.settings.current().runtime_url, None, "{how}");
+        target.nothing_left(&entries, &how);
     }
+    assert!(put_back > 50, "hardly any of these was put back: {put_back}");
+}
+
+/// A small file that would take days, or all of the memory, to be read as it asks.
+#[tokio::test]
+async fn s2_a_backup_made_to_be_heavy_is_read_within_bounds() {
+    let target = Target::new().await;
+    let file = target.tampered(|db| {
+        batch(
+            db,
+            "DROP TABLE usage_hours; DROP TABLE callers;
+             CREATE TABLE callers (id INTEGER, program TEXT, user_agent TEXT);
+             CREATE TABLE usage_hours (hour INTEGER, key_id TEXT, caller_id INTEGER, outcome TEXT, requests INTEGER,
+               bytes_in INTEGER, bytes_out INTEGER, last_at INTEGER);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO callers SELECT 1, 'p', 'u' FROM n;
+             INSERT INTO callers VALUES (1, '', hex(zeroblob(500000)));
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO usage_hours SELECT 0, '', 1, 'answered', 1, 0, 0, 0 FROM n;",
+        );
+    });
+    // 400 million rows, one in 20,000 of them with a megabyte: it ends, either way.
+    target.holds_against(&file, "rows without end").await;
+}
+
+/// Whoever wrote the backup wrote down, too, who is to be taken for known.
+#[tokio::test]
+async fn s2_an_account_that_only_a_backup_knows_is_asked_about() {
+    let target = Target::new().await;
+    let world = &target.world;
+    let file = target.tampered(|db| {
+        batch(db, "UPDATE connections SET id = 'outlook-zzzzzzzz', oid = 'mallory', account = 'grace@contoso.com'");
+    });
+    world.core.restore(&file).await.expect("puts back");
+    let planted = world.core.connections.list().expect("lists");
+    let planted = planted.into_iter().find(|it| it.id.as_str() == "outlook-zzzzzzzz").expect("put back");
+    assert_eq!(planted.state, ConnectionState::NeedsSignIn);
+    let begun = world.begin(SignInRequest { again: Some(planted.id), ..world.request() }).await;
+    world.signs_in(&begun.link, "mallory");
+    let answer = Answer::from_form(&format!("code=c&state={}", parameter(&begun.link, "state"))).expect("an answer");
+    let progress = world.core.connections.answer(answer, &world.door()).await.expect("is waited for");
+    assert!(matches!(progress, Progress::Confirm { .. }), "{progress:?}");
+}
+
+#[tokio::test]
+async fn s2_more_access_than_the_integration_asks_for_is_not_taken_from_a_backup() {
+    let target = Target::new().await;
+    let file = target.tampered(|db| batch(db, "UPDATE connections SET granted = granted || ' Sites.FullControl.All'"));
+    let machine = Machine::new();
+    let core = open(&machine, &target.world.vault);
+    core.restore(&file).await.expect("puts back");
+    assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::NeedsSignIn);
+}
+
+/// With it, whoever reads a backup could pass for the gateway (S4) and make texts that reach argon2 (S3).
+#[tokio::test]
+async fn s4_a_backup_does_not_hold_the_profiles_secret() {
+    let target = Target::new().await;
+    let here = Connection::open(target.world.machine.dir.path().join(DATABASE_FILE)).expect("opens");
+    let secret: Vec<u8> = here.query_row("SELECT secret FROM profile_secret", [], |row| row.get(0)).expect("there");
+    let backup = std::fs::read(&target.backup).expect("reads");
+    assert!(secret.len() >= 32 && !backup.windows(secret.len()).any(|window| window == secret));
 }
 
 #[tokio::test]
@@ -280,7 +364,11 @@ async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
     let machine = Machine::new();
     let core = open(&machine, &vault);
     let report = core.restore(&target.backup).await.expect("puts back");
-    assert_eq!(core.settings.current().clipboard_seconds, 60);
+    assert_eq!(core.settings.current().theme, Theme::Dark);
+    assert!(
+        report.left.iter().any(|left| left.what.starts_with("Setting clipboard_seconds") && left.what.contains("60")),
+        "{report:?}"
+    );
     let views = core.integrations.list().expect("lists");
     assert_eq!(views.iter().find(|view| view.name == "Contoso").expect("back").secret, StoredSecret::Stored);
     assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::Connected);
@@ -311,6 +399,10 @@ async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
 async fn s13_what_a_restore_sets_aside_is_its_owners_only() {
     use std::os::unix::fs::PermissionsExt;
     let target = Target::new().await;
+    // One that an earlier version left, as open as was usual then.
+    let left = target.world.machine.dir.path().join(DATABASE_FILE).with_extension("before-restore.backup");
+    std::fs::write(&left, "").expect("writes");
+    std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).expect("sets");
     target.world.core.restore(&target.backup).await.expect("puts back");
     let folder = std::fs::read_dir(target.world.machine.dir.path()).expect("reads");
     for entry in

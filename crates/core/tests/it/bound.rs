@@ -81,6 +81,17 @@ async fn s1_every_part_of_where_an_integration_leads_ends_its_sign_ins() {
         world.core.save_integration(draft, SecretChange::Keep).await.expect("a public client has no secret to ask for");
         assert_eq!(world.only().state, ConnectionState::NeedsSignIn, "{what}");
         assert!(world.core.connections.fresh(&id).await.is_err(), "{what}");
+        // The authority itself is the same one here: it works again, and asks who signed in.
+        if what == "Graph" {
+            let begun = world.begin(SignInRequest { again: Some(id.clone()), ..world.request() }).await;
+            world.signs_in(&begun.link, "ada");
+            let form = format!("code=c&state={}", parameter(&begun.link, "state"));
+            let answer = Answer::from_form(&form).expect("an answer");
+            let progress = world.core.connections.answer(answer, &world.door()).await.expect("is waited for");
+            assert!(matches!(progress, Progress::Confirm { .. }), "{what}: {progress:?}");
+            let done = world.core.connections.confirm(&begun.id).await.expect("confirms");
+            assert!(matches!(done, Progress::Done { .. }), "{what}: {done:?}");
+        }
     }
     // What leads nowhere else ends nothing.
     let world = World::new(SecretChange::Replace(SECRET.into())).await;

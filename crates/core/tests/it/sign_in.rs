@@ -277,10 +277,7 @@ async fn deleting_an_integration_signs_its_connections_out() {
     let world = World::new(SecretChange::Replace("planted~client.secret".into())).await;
     world.connect("ada").await;
     world.connect("grace").await;
-    assert_eq!(
-        world.core.connections.accounts_through(&world.integration).expect("reads"),
-        ["ada@contoso.com", "grace@contoso.com"]
-    );
+    assert_eq!(world.core.connections.list().expect("lists").len(), 2);
     world.core.delete_integration(&world.integration).await.expect("deletes");
     assert!(world.core.connections.list().expect("lists").is_empty());
     assert!(world.vault.names().is_empty());

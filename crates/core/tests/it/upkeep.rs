@@ -1,7 +1,7 @@
 //! Backups, and what putting one back must not do; starting anew; stopping everything.
 
 use atthene_core::keys::KeyState;
-use atthene_core::{Code, SecretChange, Settings};
+use atthene_core::{Code, SecretChange, Settings, Theme};
 
 use crate::common::{Machine, live, new_key};
 
@@ -10,13 +10,13 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
     let machine = Machine::new();
     let core = machine.open();
     let (_, text) = core.keys.create(new_key("CI", 30, None)).expect("creates");
-    core.settings.save(Settings { clipboard_seconds: 60, ..Settings::default() }).expect("saves");
+    core.settings.save(Settings { theme: Theme::Dark, ..Settings::default() }).expect("saves");
     let file = machine.dir.path().join("copy.backup");
     core.back_up(&file).expect("backs up");
 
     core.settings.save(Settings::default()).expect("saves");
     core.restore(&file).await.expect("restores");
-    assert_eq!(core.settings.current().clipboard_seconds, 60);
+    assert_eq!(core.settings.current().theme, Theme::Dark);
     assert_eq!(live(&core), Some(text.id()), "it was live all along");
 
     core.keys.revoke(&text.id(), None).expect("revokes");
@@ -27,12 +27,12 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
     assert!(!matches!(core.keys.verify(text.expose()).await, atthene_core::keys::Verdict::Valid(_)));
     // The other process hears of it.
     for _ in 0..200 {
-        if other.settings.current().clipboard_seconds == 60 {
+        if other.settings.current().theme == Theme::Dark {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(other.settings.current().clipboard_seconds, 60);
+    assert_eq!(other.settings.current().theme, Theme::Dark);
 }
 
 #[cfg(unix)]

@@ -186,6 +186,22 @@ fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
 }
 
 #[test]
+fn s7_whoever_holds_no_key_does_not_hide_who_still_sends_an_ended_one() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
+    for at in 0..100 {
+        let keyless = Call { key: None, ..call(&key.id, "", &format!("agent-{at}"), Outcome::Refused("missing_key")) };
+        core.usage.record(keyless);
+    }
+    core.usage.record(call(&key.id, "python3 old_job.py", "requests/2.32", Outcome::Refused("replaced_key")));
+    core.usage.flush().expect("flushes");
+    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+    let named = "SELECT count(*) FROM usage_hours JOIN callers ON id = caller_id WHERE program = 'python3 old_job.py'";
+    assert_eq!(db.query_row(named, [], |row| row.get::<_, i64>(0)).expect("counts"), 1);
+}
+
+#[test]
 fn s7_bursts_on_record_are_bounded_whatever_callers_say_of_themselves() {
     let machine = Machine::new();
     let core = machine.open();

@@ -10,9 +10,10 @@ use std::time::Duration;
 use atthene_core::Settings;
 use atthene_core::keys::KeyText;
 use atthene_core::oversight::{CHALLENGE_HEADER, Fix, PROOF_HEADER, Served};
+use atthene_gateway::look_at_port;
 
 use crate::access::with_id_of;
-use crate::common::{Answer, EXECUTE, Running, block_on, connect, eventually};
+use crate::common::{Answer, EXECUTE, Running, block_on, connect, eventually, free_port};
 use crate::forwarding::runtime;
 
 /// Presents these texts on 32 connections until the valid caller is done, whose statuses it returns.
@@ -218,7 +219,7 @@ fn header(head: &str, name: &str) -> String {
 fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     let running = Running::start();
     running.key(None);
-    let served = |port: u16| block_on(running.core.look_at_port(port, Some("python3"))).expect("asks");
+    let served = |port: u16| block_on(look_at_port(&running.core, port)).expect("asks").0;
     assert_eq!(served(running.port), Served::Here);
     assert!(running.core.attention().expect("looks").is_empty());
 
@@ -249,9 +250,9 @@ fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     });
     let silent = stranger(|_| String::new());
     for port in [repeats, relays, reflects, silent] {
-        assert_eq!(served(port), Served::ByNone);
+        assert_eq!(served(port), Served::ByStranger);
         let told = running.core.attention().expect("looks").remove(0);
-        assert!(told.title.contains("python3") && told.text.contains("replace the key"), "{told:?}");
+        assert!(told.title.contains("has the gateway") && told.text.contains("replace the key"), "{told:?}");
         assert_eq!(told.fix, Fix::CreateKey);
     }
     let other = Running::start();
@@ -259,6 +260,32 @@ fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     assert!(!running.core.attention().expect("looks").is_empty());
     assert_eq!(served(running.port), Served::Here);
     assert!(running.core.attention().expect("looks").is_empty(), "it is over");
+    assert_eq!(served(free_port()), Served::ByNone);
+}
+
+/// Many programs try `::1` first for "localhost".
+#[test]
+fn s4_a_stranger_on_one_of_the_two_addresses_is_one() {
+    let running = Running::start();
+    running.key(None);
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(drop));
+    assert_eq!(block_on(look_at_port(&running.core, port)).expect("asks").0, Served::ByStranger);
+    assert!(running.core.attention().expect("looks")[0].id.starts_with("stranger"));
+}
+
+#[test]
+fn s4_a_gateway_that_is_off_looks_who_is_on_its_port() {
+    let running = Running::start();
+    running.key(None);
+    let taken = stranger(|_| String::new());
+    let off = Settings { gateway_port: taken, gateway_on: false, ..Settings::default() };
+    running.core.settings.save(off).expect("saves");
+    eventually("the stranger to be told", || {
+        let told = running.core.attention().expect("looks");
+        told.into_iter().find(|told| told.id == format!("stranger {taken}"))
+    });
 }
 
 #[test]
@@ -360,7 +387,7 @@ fn s7_without_a_key_nobody_fills_the_disk_or_blinds_the_alarm() {
     let running = Running::start();
     let key = running.key(None);
     // A call of an application that failed, and is asked about later.
-    running.set_runtime(&format!("http://127.0.0.1:{}", crate::common::free_port()), None);
+    running.set_runtime(&format!("http://127.0.0.1:{}", free_port()), None);
     let failed = running.execute_with(&key).json()["request_id"].as_str().expect("an id").to_owned();
     let mut stream = running.connect();
     let mut buffer = [0; 4096];

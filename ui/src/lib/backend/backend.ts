@@ -145,10 +145,10 @@ export interface Backend {
 
   usageReport(span: Span): Promise<UsageReport>
   /** Resolves to the number of rows. */
-  exportUsage(span: Span, format: Format, name: string): Promise<Written<number> | null>
+  exportUsage(span: Span, format: Format): Promise<Written<number> | null>
   activityPage(filter: ActivityFilter, before: number | null): Promise<ActivityPage>
   verifyActivity(): Promise<Chain>
-  exportActivity(filter: ActivityFilter, format: Format, name: string): Promise<Written<number> | null>
+  exportActivity(filter: ActivityFilter, format: Format): Promise<Written<number> | null>
   attention(): Promise<Attention[]>
   troubledCalls(): Promise<TroubledCall[]>
   explainRefusal(requestId: string): Promise<Explanation>

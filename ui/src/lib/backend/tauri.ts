@@ -54,10 +54,10 @@ export const tauriBackend: Backend = {
   explainErrorCode: (code) => invoke('explain_error_code', { code }),
 
   usageReport: (span) => invoke('usage_report', { span }),
-  exportUsage: (span, format, name) => invoke('export_usage', { span, format, name }),
+  exportUsage: (span, format) => invoke('export_usage', { span, format }),
   activityPage: (filter, before) => invoke('activity_page', { filter, before }),
   verifyActivity: () => invoke('verify_activity'),
-  exportActivity: (filter, format, name) => invoke('export_activity', { filter, format, name }),
+  exportActivity: (filter, format) => invoke('export_activity', { filter, format }),
   attention: () => invoke('attention'),
   troubledCalls: () => invoke('troubled_calls'),
   explainRefusal: (requestId) => invoke('explain_refusal', { requestId }),

@@ -144,6 +144,23 @@ describe('the form', () => {
     expect(await screen.findByRole('button', { name: 'Add integration' })).toBeVisible()
   })
 
+  test('names who has to sign in again before it saves what leads elsewhere', async () => {
+    const saveIntegration = vi.fn(async () => anIntegration())
+    // Two people of one name, at two tenants.
+    const report = aReport({ signs_out: ['ada@contoso.com', 'ada@contoso.com'] })
+    const { user } = await openForm(
+      fakeBackend({ saveIntegration, preflight: async () => true, integrationReport: async () => report }),
+    )
+    await user.click(screen.getByRole('button', { name: 'Check and save' }))
+    const dialog = within(await screen.findByRole('alertdialog'))
+    expect(dialog.getAllByText('ada@contoso.com')).toHaveLength(2)
+    await user.click(dialog.getByRole('button', { name: 'Go back' }))
+    expect(saveIntegration).not.toHaveBeenCalled()
+    await user.click(screen.getByRole('button', { name: 'Check and save' }))
+    await user.click(await screen.findByRole('button', { name: 'Save and sign them out' }))
+    expect(saveIntegration).toHaveBeenCalledOnce()
+  })
+
   test('keeps what was typed when saving fails', async () => {
     const { user } = await openForm(
       fakeBackend({ saveIntegration: () => Promise.reject(anError('keychain_locked')) }),
