@@ -160,14 +160,15 @@ describe('preferences', () => {
   })
 
   test('a backup is put back once it was asked, and what is left to do has buttons', async () => {
-    const again = { what: 'Sign ada@contoso.com in again (outlook).', fix: { kind: 'show_connections' } as const }
+    const again = { what: 'Sign ada@contoso.com in again (outlook).', fix: { kind: 'show_tools' } as const }
     const restore = vi.fn(async () => ({
       taken: ['Connection of ada@contoso.com (outlook)'],
       left: [{ what: 'Setting gateway_port: “9999”', why: 'it protects the key' }],
       to_do: [again, again],
     }))
     const { user } = open(fakeBackend({ chooseRestore: async () => '/backups/copy.backup', restore }))
-    await user.click(await screen.findByRole('link', { name: 'Preferences' }))
+    await screen.findByText('No API key yet')
+    await user.keyboard('{Control>}5{/Control}')
     await user.click(await screen.findByRole('tab', { name: 'Data' }))
     await user.click(screen.getByRole('button', { name: 'Restore…' }))
     const asked = within(await screen.findByRole('alertdialog'))

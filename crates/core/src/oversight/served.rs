@@ -48,8 +48,12 @@ impl Core {
     }
 
     async fn served_at(&self, address: SocketAddr) -> Result<Served, Error> {
-        let connected = tokio::time::timeout(CONNECTED_WITHIN, tokio::net::TcpStream::connect(address)).await;
-        if matches!(connected, Ok(Err(_))) {
+        // Let go at once: one that serves a single connection at a time answers the next.
+        let is_refused = match tokio::time::timeout(CONNECTED_WITHIN, tokio::net::TcpStream::connect(address)).await {
+            Ok(connected) => connected.is_err(),
+            Err(_) => false,
+        };
+        if is_refused {
             return Ok(Served::ByNone);
         }
         let mut random = [0; 32];
