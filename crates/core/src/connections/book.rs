@@ -9,24 +9,20 @@ use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::answer::Outcome;
-use super::identity::{self, Expected};
-use super::sign_in::{Attempt, SignIns, Taken, Unconfirmed};
+use super::sign_in::{Attempt, SignIns};
 use super::turn::Turns;
 use super::{
-    Account, Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
+    Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
     SignInRequest, SignInView, same_scope,
 };
 use crate::activity::{Came, Entry, Kind, Recorder};
-use crate::bound::Bound;
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
-use crate::integrations::{IntegrationId, Integrations, Registration, Shared, WayBack};
+use crate::integrations::{IntegrationId, Integrations, Shared, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::microsoft::{
-    AUTOMATIC_SCOPES, Authority, AuthorityFailure, Discovery, ErrorBody, Grant, GraphUrl, TokenError, TokenSet,
-    claims_parameter,
+    AUTOMATIC_SCOPES, Authority, AuthorityFailure, Discovery, GraphUrl, TokenError, TokenSet, claims_parameter,
 };
 use crate::network::Network;
 use crate::secrets::Secrets;
@@ -64,16 +60,6 @@ pub(super) struct Access {
     pub(super) expires_at: UnixMs,
     pub(super) scopes: Vec<String>,
     pub(super) graph: GraphUrl,
-}
-
-/// Tokens, and whose they are.
-pub(super) struct SignedIn {
-    registration: Registration,
-    account: Account,
-    tokens: TokenSet,
-    refresh: SecretString,
-    confidential: bool,
-    found: Discovery,
 }
 
 /// The connections of this profile. What is not async blocks on SQLite.
@@ -195,196 +181,6 @@ impl Connections {
         self.changes.tell(Change::SignIns);
         let outcome = self.connect(&taken, answer).await;
         Ok(self.end(taken, outcome).await)
-    }
-
-    /// Those sign-ins that wait for a person to say who signed in.
-    pub fn unconfirmed(&self) -> Vec<SignInView> {
-        self.sign_ins.unconfirmed(self.clock.now())
-    }
-
-    /// A person says that the right one signed in; from now on agents get access. Giving it up instead is
-    /// [`Self::cancel`].
-    pub async fn confirm(&self, id: &SignInId) -> Result<Progress, Error> {
-        let signed_in = self.sign_ins.confirmed(id, self.clock.now()).ok_or(Error::UnknownSignIn)?;
-        let kept = self.keep(&signed_in).await;
-        Ok(self.tell_end(&signed_in.taken, kept))
-    }
-
-    /// Keeps what came of a sign-in where it is known whose it should be; else asks a person.
-    pub(super) async fn end(&self, taken: Taken, outcome: Result<SignedIn, AuthorityFailure>) -> Progress {
-        let signed_in = match outcome {
-            Ok(signed_in) => Unconfirmed {
-                taken,
-                registration: signed_in.registration,
-                account: signed_in.account,
-                tokens: signed_in.tokens,
-                refresh: signed_in.refresh,
-                confidential: signed_in.confidential,
-                found: signed_in.found,
-            },
-            Err(failure) => return self.tell_end(&taken, Err(failure)),
-        };
-        match self.is_known(&signed_in).await {
-            Ok(true) => {
-                let kept = self.keep(&signed_in).await;
-                self.tell_end(&signed_in.taken, kept)
-            }
-            Ok(false) => {
-                let account = signed_in.account.label.clone();
-                self.sign_ins.ask(signed_in, self.clock.now());
-                self.ended.fetch_add(1, Ordering::Relaxed);
-                self.changes.tell(Change::SignIns);
-                Progress::Confirm { account }
-            }
-            Err(error) => self.tell_end(&signed_in.taken, Err(view(&error))),
-        }
-    }
-
-    /// Whether this very account is signed in here already, so that a person has said so before. The vault
-    /// tells: a row alone may come from a backup of anybody.
-    async fn is_known(&self, signed_in: &Unconfirmed) -> Result<bool, Error> {
-        let (registration, request) = (&signed_in.registration, &signed_in.taken.request);
-        let row = self.store.read(|db| rows::of_account(db, &registration.id, request.toolkit, &signed_in.account))?;
-        let owner = signed_in.account.owner();
-        for id in row.iter().chain(&request.again) {
-            let token = self.secrets.get(&id.token_entry()).await?;
-            if token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&owner))) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Records how a sign-in ended and tells it.
-    fn tell_end(&self, taken: &Taken, outcome: Result<Connection, AuthorityFailure>) -> Progress {
-        let toolkit = taken.request.toolkit;
-        let detail = match &outcome {
-            Ok(row) => json!({ "toolkit": toolkit, "account": row.account.label, "granted": row.granted }),
-            Err(failure) => failure_detail(failure, toolkit.as_str()),
-        };
-        let came = if outcome.is_ok() { Came::Done } else { Came::Failed };
-        if let Err(error) = self.record(Kind::SignIn, taken.request.integration.as_str(), came, detail) {
-            tracing::warn!(%error, "a sign-in could not be recorded");
-        }
-        let progress = match outcome {
-            Ok(row) => {
-                self.changes.tell(Change::Connections);
-                Progress::Done { connection: row.id, account: row.account.label }
-            }
-            Err(failure) => Progress::Failed { failure },
-        };
-        self.sign_ins.set(&taken.id, progress.clone());
-        self.ended.fetch_add(1, Ordering::Relaxed);
-        self.changes.tell(Change::SignIns);
-        progress
-    }
-
-    async fn connect(&self, taken: &Taken, answer: Answer) -> Result<SignedIn, AuthorityFailure> {
-        let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
-        is_unchanged(taken, &registration)?;
-        let found = self.discover(&registration).await?;
-        // Mix-up defence (RFC 9207, 2.4): compared as it is, and missed where it is promised.
-        if answer.issuer.as_ref().map_or(found.names_issuer, |issuer| *issuer != found.issuer) {
-            return Err(AuthorityFailure::own(
-                "The answer names another authority",
-                "Start again; if it repeats, tell your IT department.",
-            ));
-        }
-        let code = match answer.outcome {
-            Outcome::Code(code) => code,
-            Outcome::Error { error, description } => {
-                return Err(ErrorBody::from_redirect(error, description).failure());
-            }
-        };
-        let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
-        let challenge = taken.request.again.as_ref().and_then(|id| self.challenge(id));
-        let claims = claims_parameter(&registration.authority, challenge.as_deref());
-        let grant = Grant::Code {
-            code: &code,
-            verifier: &taken.verifier,
-            redirect_uri: &taken.redirect_uri,
-            claims: claims.as_deref(),
-        };
-        let (tokens, confidential) =
-            self.ask(&registration, &found, secret.as_ref(), &grant).await.map_err(|error| {
-                let failure = explain(&error);
-                secret.as_ref().map_or(failure.clone(), |secret| failure.without(secret))
-            })?;
-        self.accept(taken, registration, found, tokens, confidential)
-    }
-
-    /// Checks who the tokens are for.
-    pub(super) fn accept(
-        &self,
-        taken: &Taken,
-        registration: Registration,
-        found: Discovery,
-        tokens: TokenSet,
-        confidential: bool,
-    ) -> Result<SignedIn, AuthorityFailure> {
-        let Some(id_token) = &tokens.id_token else {
-            return Err(AuthorityFailure::own(
-                "The authority did not say who signed in",
-                "Check that it speaks OpenID Connect.",
-            ));
-        };
-        let now = self.clock.now();
-        let expected =
-            Expected { found: &found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
-        let account = identity::account(id_token, &expected).map_err(|why| {
-            AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
-        })?;
-        if let Some(pinned) =
-            taken.pinned.as_ref().filter(|pinned| (&pinned.oid, &pinned.tid) != (&account.oid, &account.tid))
-        {
-            return Err(AuthorityFailure::own(
-                format!("{} signed in, but this connection belongs to {}", account.label, pinned.label),
-                "Sign in with that account, or choose “Switch account”.",
-            ));
-        }
-        let Some(refresh) = tokens.refresh.clone() else {
-            return Err(AuthorityFailure::own(
-                "The authority gave no lasting access",
-                "Check that the registration may use offline_access, then sign in again.",
-            ));
-        };
-        Ok(SignedIn { registration, account, tokens, refresh, confidential, found })
-    }
-
-    async fn keep(&self, signed_in: &Unconfirmed) -> Result<Connection, AuthorityFailure> {
-        let Unconfirmed { taken, registration, account, tokens, refresh, confidential, found } = signed_in;
-        let now = self.clock.now();
-        let toolkit = taken.request.toolkit;
-        let known = self
-            .store
-            .read(|db| rows::of_account(db, &registration.id, toolkit, account))
-            .map_err(|error| view(&error))?;
-        let granted = granted_of(tokens, &taken.scopes);
-        let row = Connection {
-            // The same account again is the same connection.
-            id: known.or_else(|| taken.request.again.clone()).unwrap_or_else(|| ConnectionId::generate(toolkit)),
-            integration: registration.id.clone(),
-            toolkit,
-            account: account.clone(),
-            asked: taken.scopes.clone(),
-            granted,
-            confidential: *confidential,
-            state: ConnectionState::Connected,
-            problem: None,
-            signed_in_at: now,
-            refreshed_at: now,
-            used_at: None,
-        };
-        let _turn = self.turns.wait(&row.id).await;
-        let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
-        let write = |tx: &rusqlite::Transaction<'_>| {
-            // Changed while the tokens were asked for: they are for nobody any more.
-            self.integrations.leads_to(tx, &registration.id, &registration.recipient())?;
-            Ok(rows::save(tx, &row)?)
-        };
-        self.secrets.put(&row.id.token_entry(), &refresh, write).await.map_err(|error| view(&error))?;
-        self.take_over(&row, tokens, found, &row.granted);
-        Ok(row)
     }
 
     /// A toolkit had access: a receipt without the token.
@@ -572,13 +368,6 @@ pub(super) fn explain(error: &TokenError) -> AuthorityFailure {
             "Check the network; a login page or proxy that answers in its place looks like this.",
         ),
     }
-}
-
-/// Whether the integration still leads where it led when the attempt began.
-pub(super) fn is_unchanged(taken: &Taken, registration: &Registration) -> Result<(), AuthorityFailure> {
-    taken.verifier.reveal_to(&registration.recipient()).map(drop).map_err(|_| {
-        AuthorityFailure::own("The integration was changed while you signed in", "Start the sign-in again.")
-    })
 }
 
 pub(super) fn view(error: &Error) -> AuthorityFailure {

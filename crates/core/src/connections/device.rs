@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::book::{SignedIn, explain, is_unchanged};
+use super::book::explain;
+use super::finish::{SignedIn, is_unchanged};
 use super::sign_in::{Attempt, Taken};
 use super::{Connections, SignInId, SignInRequest, SignInView};
 use crate::error::Error;

@@ -3,6 +3,7 @@
 mod answer;
 mod book;
 mod device;
+mod finish;
 mod identity;
 mod kept;
 mod probe;
