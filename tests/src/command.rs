@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::output;
+use crate::parts::Emulate;
 use crate::window::Machine;
 
 /// What a command printed, and how it ended.
@@ -75,6 +76,40 @@ impl Machine {
         let printed = self.run(arguments).await?;
         ensure!(printed.code == 0, "{arguments:?}: {printed:?}");
         Ok(printed)
+    }
+
+    /// Names the file with the passphrase of the encrypted vault, as on a server without a keychain.
+    pub fn set_passphrase(&mut self) -> Result<()> {
+        let file = self.home().join("passphrase");
+        std::fs::write(&file, "not a real passphrase\n")?;
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        self.set("ATTHENE_VAULT_PASSPHRASE_FILE", &file.display().to_string());
+        Ok(())
+    }
+
+    /// Adds the integration Contoso, with or without a client secret; tells its id.
+    pub async fn add_integration(&self, issuer: &str, graph: &str, secret: Option<&str>) -> Result<String> {
+        let mut arguments = vec![
+            "integration",
+            "add",
+            "--name",
+            "Contoso",
+            "--client-id",
+            Emulate::CLIENT_ID,
+            "--authority",
+            issuer,
+            "--graph",
+            graph,
+            "--scopes",
+            "User.Read Mail.Read",
+        ];
+        if secret.is_some() {
+            arguments.push("--secret-stdin");
+        }
+        let added = self.run_with(&arguments, secret.unwrap_or_default()).await?;
+        ensure!(added.code == 0, "{added:?}");
+        ensure!(added.err.contains("/callback"), "it names the redirect URI: {added:?}");
+        Ok(added.out.trim().to_owned())
     }
 
     /// Starts `atthene serve` and waits until it serves; tells its address.

@@ -6,11 +6,8 @@ use atthene_e2e::{Emulate, Machine, OpenIdProvider, Window, execute, execute_wit
 /// A server without a keychain: an encrypted file, chosen on purpose.
 fn server() -> Result<Machine> {
     let mut machine = Machine::new()?;
-    let passphrase = machine.home().join("passphrase");
-    std::fs::write(&passphrase, "not a real passphrase\n")?;
-    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    machine.set_passphrase()?;
     machine.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
-    machine.set("ATTHENE_VAULT_PASSPHRASE_FILE", &passphrase.display().to_string());
     Ok(machine)
 }
 
@@ -107,30 +104,6 @@ async fn told(notices: &tokio::net::UnixDatagram, what: &str) -> Result<()> {
     Ok(())
 }
 
-async fn add_integration(machine: &Machine, issuer: &str, graph: &str, secret: Option<&str>) -> Result<String> {
-    let mut arguments = vec![
-        "integration",
-        "add",
-        "--name",
-        "Contoso",
-        "--client-id",
-        Emulate::CLIENT_ID,
-        "--authority",
-        issuer,
-        "--graph",
-        graph,
-        "--scopes",
-        "User.Read Mail.Read",
-    ];
-    if secret.is_some() {
-        arguments.push("--secret-stdin");
-    }
-    let added = machine.run_with(&arguments, secret.unwrap_or_default()).await?;
-    ensure!(added.code == 0, "{added:?}");
-    ensure!(added.err.contains("/callback"), "it names the redirect URI: {added:?}");
-    Ok(added.out.trim().to_owned())
-}
-
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> Result<()> {
@@ -148,7 +121,7 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     machine.done(&["config", "set", "vault", "file"]).await?;
 
     let emulate = Emulate::start(&machine).await?;
-    let id = add_integration(&machine, Emulate::ISSUER, Emulate::GRAPH, Some(Emulate::CLIENT_SECRET)).await?;
+    let id = machine.add_integration(Emulate::ISSUER, Emulate::GRAPH, Some(Emulate::CLIENT_SECRET)).await?;
     let checked = machine.done(&["integration", "check", &id]).await?;
     steady("integration_check", &checked.shown(Emulate::CLIENT_SECRET));
     let checked = machine.done(&["--json", "integration", "check", &id]).await?;
@@ -198,7 +171,7 @@ async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
     let machine = server()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
     let provider = OpenIdProvider::start(&machine).await?;
-    let id = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
+    let id = machine.add_integration(OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
     let connected = machine.sign_in(&[], &id, "ada").await?;
     steady("connection_add", &connected.shown(""));
     let name = connected.out.trim();
@@ -249,7 +222,7 @@ async fn a_secret_stands_in_no_process_listing() -> Result<()> {
     machine.done(&["config", "set", "vault", "file"]).await?;
     let refused = machine.run(&["config", "set", "runtime_credential", "planted"]).await?;
     ensure!(refused.code == 2, "an argument is refused: {refused:?}");
-    let added = add_integration(&machine, OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, Some("planted-secret")).await;
+    let added = machine.add_integration(OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, Some("planted-secret")).await;
     ensure!(added.is_ok() && machine.any_file_holds("planted-secret")?.is_none(), "it lies open in a file");
     let mut setting = machine.atthene(&["config", "set", "runtime_credential"])?.spawn()?;
     let pid = setting.id().context("it runs")?;

@@ -115,30 +115,9 @@ impl Portal {
 async fn s11_the_page_to_sign_in_on_goes_through_the_portal_and_stands_in_no_command_line() -> Result<()> {
     let mut machine = Machine::new()?;
     let microsoft = Emulate::for_anybody(&machine).await?;
-    let passphrase = machine.home().join("passphrase");
-    std::fs::write(&passphrase, "a passphrase of this test")?;
-    std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600))?;
-    machine.set("ATTHENE_VAULT_PASSPHRASE_FILE", &passphrase.display().to_string());
+    machine.set_passphrase()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
-    let id = machine
-        .done(&[
-            "integration",
-            "add",
-            "--name",
-            "Contoso",
-            "--client-id",
-            Emulate::CLIENT_ID,
-            "--authority",
-            Emulate::ISSUER,
-            "--graph",
-            Emulate::GRAPH,
-            "--scopes",
-            "User.Read Mail.Read",
-        ])
-        .await?
-        .out
-        .trim()
-        .to_owned();
+    let id = machine.add_integration(Emulate::ISSUER, Emulate::GRAPH, None).await?;
     let (asked, mut opened) = tokio::sync::mpsc::unbounded_channel();
     let portal = zbus::connection::Builder::session()?
         .name("org.freedesktop.portal.Desktop")?
@@ -170,26 +149,9 @@ async fn s11_the_page_to_sign_in_on_goes_through_the_portal_and_stands_in_no_com
 async fn s1_and_a_removed_connections_access_end_in_the_running_gateway_at_once() -> Result<()> {
     let mut machine = Machine::new()?;
     let microsoft = Emulate::for_anybody(&machine).await?;
-    let passphrase = machine.home().join("passphrase");
-    std::fs::write(&passphrase, "a passphrase of this test")?;
-    std::fs::set_permissions(&passphrase, std::fs::Permissions::from_mode(0o600))?;
-    machine.set("ATTHENE_VAULT_PASSPHRASE_FILE", &passphrase.display().to_string());
+    machine.set_passphrase()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
-    let add = [
-        "integration",
-        "add",
-        "--name",
-        "Contoso",
-        "--client-id",
-        Emulate::CLIENT_ID,
-        "--authority",
-        Emulate::ISSUER,
-        "--graph",
-        Emulate::GRAPH,
-        "--scopes",
-        "User.Read Mail.Read",
-    ];
-    let integration = machine.done(&add).await?.out.trim().to_owned();
+    let integration = machine.add_integration(Emulate::ISSUER, Emulate::GRAPH, None).await?;
     let key = machine.done(&["key", "create", "--name", "First", "--expires", "30d"]).await?.out.trim().to_owned();
     let (mut serving, _) = machine.serve(&[]).await?;
     for how in ["edit", "remove"] {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use blake2::{Blake2s256, Digest};
 
+use crate::hex::hex;
+
 /// The name people see.
 pub const PRODUCT_NAME: &str = "ATTHENE Settings";
 
@@ -74,8 +76,7 @@ fn where_it_is(path: &Path) -> PathBuf {
 /// The first eight bytes of BLAKE2s-256 (RFC 7693) over the path as text. Secrets are found by it for as
 /// long as the profile lives, so it has a specification.
 fn hash(path: &Path) -> String {
-    let digest = Blake2s256::digest(path.to_string_lossy().as_bytes());
-    digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex(&Blake2s256::digest(path.to_string_lossy().as_bytes())[..8])
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, hex};
+use atthene_core::hex;
+use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER};
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};

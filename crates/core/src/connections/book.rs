@@ -19,6 +19,7 @@ use crate::activity::{Came, Entry, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
+use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, Shared, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::microsoft::{
@@ -187,10 +188,7 @@ impl Connections {
     pub fn hand_over(&self, id: &ConnectionId, fresh: &Fresh, program: &str) -> Result<(), Error> {
         let now = self.clock.now();
         // Tells two tokens apart in the record; says nothing about either.
-        let fingerprint = Blake2s256::digest(fresh.token.expose_secret())
-            .iter()
-            .take(4)
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let fingerprint = hex(&Blake2s256::digest(fresh.token.expose_secret())[..4]);
         let minutes = (fresh.expires_at.0 - now.0).max(0) / 60_000;
         let detail =
             json!({ "program": program, "scopes": fresh.scopes, "minutes_left": minutes, "token": fingerprint });

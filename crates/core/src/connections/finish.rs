@@ -9,7 +9,10 @@ use super::answer::Outcome;
 use super::book::{explain, failure_detail, granted_of, view};
 use super::identity::{self, Expected};
 use super::sign_in::{Taken, Unconfirmed};
-use super::{Account, Answer, Connection, ConnectionId, ConnectionState, Connections, Progress, SignInId, SignInView};
+use super::{
+    Account, Answer, Connection, ConnectionId, ConnectionState, Connections, Progress, SignInId, SignInRequest,
+    SignInView,
+};
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
@@ -21,11 +24,11 @@ use crate::store::connections as rows;
 /// Tokens, and whose they are.
 pub(super) struct SignedIn {
     registration: Registration,
-    account: Account,
+    pub(super) account: Account,
     tokens: TokenSet,
     refresh: SecretString,
     confidential: bool,
-    found: Discovery,
+    pub(super) found: Discovery,
 }
 
 impl Connections {
@@ -37,45 +40,38 @@ impl Connections {
     /// A person says that the right one signed in; from now on agents get access. Giving it up instead is
     /// [`Self::cancel`].
     pub async fn confirm(&self, id: &SignInId) -> Result<Progress, Error> {
-        let signed_in = self.sign_ins.confirmed(id, self.clock.now()).ok_or(Error::UnknownSignIn)?;
-        let kept = self.keep(&signed_in).await;
-        Ok(self.tell_end(&signed_in.taken, kept))
+        let Unconfirmed { taken, signed_in } =
+            self.sign_ins.confirmed(id, self.clock.now()).ok_or(Error::UnknownSignIn)?;
+        let kept = self.keep(&taken, &signed_in).await;
+        Ok(self.tell_end(&taken, kept))
     }
 
     /// Keeps what came of a sign-in where it is known whose it should be; else asks a person.
     pub(super) async fn end(&self, taken: Taken, outcome: Result<SignedIn, AuthorityFailure>) -> Progress {
         let signed_in = match outcome {
-            Ok(signed_in) => Unconfirmed {
-                taken,
-                registration: signed_in.registration,
-                account: signed_in.account,
-                tokens: signed_in.tokens,
-                refresh: signed_in.refresh,
-                confidential: signed_in.confidential,
-                found: signed_in.found,
-            },
+            Ok(signed_in) => signed_in,
             Err(failure) => return self.tell_end(&taken, Err(failure)),
         };
-        match self.is_known(&signed_in).await {
+        match self.is_known(&taken.request, &signed_in).await {
             Ok(true) => {
-                let kept = self.keep(&signed_in).await;
-                self.tell_end(&signed_in.taken, kept)
+                let kept = self.keep(&taken, &signed_in).await;
+                self.tell_end(&taken, kept)
             }
             Ok(false) => {
                 let account = signed_in.account.label.clone();
-                self.sign_ins.ask(signed_in, self.clock.now());
+                self.sign_ins.ask(Unconfirmed { taken, signed_in }, self.clock.now());
                 self.ended.fetch_add(1, Ordering::Relaxed);
                 self.changes.tell(Change::SignIns);
                 Progress::Confirm { account }
             }
-            Err(error) => self.tell_end(&signed_in.taken, Err(view(&error))),
+            Err(error) => self.tell_end(&taken, Err(view(&error))),
         }
     }
 
     /// Whether this very account is signed in here already, so that a person has said so before. The vault
     /// tells: a row alone may come from a backup of anybody.
-    async fn is_known(&self, signed_in: &Unconfirmed) -> Result<bool, Error> {
-        let (registration, request) = (&signed_in.registration, &signed_in.taken.request);
+    async fn is_known(&self, request: &SignInRequest, signed_in: &SignedIn) -> Result<bool, Error> {
+        let registration = &signed_in.registration;
         let row = self.store.read(|db| rows::of_account(db, &registration.id, request.toolkit, &signed_in.account))?;
         let owner = signed_in.account.owner();
         for id in row.iter().chain(&request.again) {
@@ -183,8 +179,8 @@ impl Connections {
         Ok(SignedIn { registration, account, tokens, refresh, confidential, found })
     }
 
-    async fn keep(&self, signed_in: &Unconfirmed) -> Result<Connection, AuthorityFailure> {
-        let Unconfirmed { taken, registration, account, tokens, refresh, confidential, found } = signed_in;
+    async fn keep(&self, taken: &Taken, signed_in: &SignedIn) -> Result<Connection, AuthorityFailure> {
+        let SignedIn { registration, account, tokens, refresh, confidential, found } = signed_in;
         let now = self.clock.now();
         let toolkit = taken.request.toolkit;
         let known = self

@@ -10,13 +10,12 @@ use subtle::ConstantTimeEq;
 use ts_rs::TS;
 use url::Url;
 
+use super::finish::SignedIn;
 use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail};
 use crate::bound::Bound;
 use crate::clock::UnixMs;
 use crate::integrations::{IntegrationId, Registration, WayBack};
-use crate::microsoft::{
-    AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, TokenSet, toolkit_scopes,
-};
+use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, toolkit_scopes};
 
 /// After this an answer is too late: Entra's codes do not live longer either.
 pub(super) const LIFE: i64 = 10 * 60 * 1000;
@@ -141,15 +140,10 @@ pub(super) struct Attempt {
     unconfirmed: Option<Box<Unconfirmed>>,
 }
 
-/// Tokens of an account that nobody has confirmed yet. They are in memory only.
+/// Tokens that nobody has confirmed yet, and the attempt that they came of. They are in memory only.
 pub(super) struct Unconfirmed {
     pub(super) taken: Taken,
-    pub(super) registration: Registration,
-    pub(super) account: Account,
-    pub(super) tokens: TokenSet,
-    pub(super) refresh: SecretString,
-    pub(super) confidential: bool,
-    pub(super) found: Discovery,
+    pub(super) signed_in: SignedIn,
 }
 
 /// What an answer takes out of its attempt.
@@ -295,7 +289,7 @@ impl Attempt {
             redirect_uri: taken.redirect_uri.clone(),
             pinned: taken.pinned.clone(),
             path: ReturnPath::Link(taken.request.integration.clone()),
-            link: unconfirmed.found.authorization_endpoint.clone(),
+            link: unconfirmed.signed_in.found.authorization_endpoint.clone(),
             started_at: UnixMs(0),
             ends_at: UnixMs(0),
             progress: Progress::Checking,
@@ -383,7 +377,7 @@ impl SignIns {
     /// Keeps what came of a sign-in until somebody confirms it; ten minutes more. An attempt that another
     /// process began gets a place here.
     pub(super) fn ask(&self, unconfirmed: Unconfirmed, now: UnixMs) {
-        let progress = Progress::Confirm { account: unconfirmed.account.label.clone() };
+        let progress = Progress::Confirm { account: unconfirmed.signed_in.account.label.clone() };
         let mut all = self.lock();
         let at = all.iter().position(|attempt| attempt.id == unconfirmed.taken.id).unwrap_or_else(|| {
             if all.len() == MOST {

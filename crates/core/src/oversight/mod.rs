@@ -14,5 +14,5 @@ pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState, TroubledCall};
 pub use self_check::{Finding, FindingState};
-pub use served::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, Served, hex};
+pub use served::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, Served};
 pub use signals::Signals;

@@ -1,7 +1,6 @@
 //! Whose gateway answers on a port. Two data folders may be in use on one machine, and whoever takes the
 //! port first gets the keys that applications send there. So a gateway proves that it serves this profile.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rand::rngs::SysRng;
 
 use crate::Core;
 use crate::error::Error;
+use crate::hex::{hex, unhex};
 
 /// The header of `/healthz` that names the data folder. A claim: anybody can repeat it.
 pub const FOLDER_HEADER: &str = "x-atthene-folder";
@@ -81,18 +81,4 @@ impl Core {
         let is_stranger = served >= Served::Elsewhere;
         self.signals.stranger_seen(is_stranger.then(|| (port, who.unwrap_or("Another program").to_owned())));
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_chunks::<2>() else { return None };
-    pairs.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{SecretStore, VaultError};
+use crate::hex::hex;
 
 /// A store whose entries hold `largest` bytes at the most.
 pub(super) struct Split<S> {
@@ -80,7 +81,7 @@ fn part(name: &str, writing: &str, at: usize) -> String {
 }
 
 fn hash(secret: &str) -> String {
-    Blake2s256::digest(secret).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex(&Blake2s256::digest(secret)[..16])
 }
 
 /// Cuts between characters.
