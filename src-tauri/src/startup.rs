@@ -121,7 +121,7 @@ async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
     let startup = app.state::<Startup>();
     let profile = startup.profile.clone();
     let opened = tokio::task::spawn_blocking(move || match profile {
-        Some(profile) => Core::open(&profile, Actor::Window),
+        Some(profile) => atthene_service::open(&profile, Actor::Window),
         None => Err(no_home()),
     });
     let opened = match opened.await {

@@ -78,7 +78,7 @@ fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
         Some(dir) => Profile::at(dir),
         None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into()))?,
     };
-    Ok(Core::open(&profile, Actor::CommandLine)?)
+    Ok(atthene_service::open(&profile, Actor::CommandLine)?)
 }
 
 /// Runs what blocks (SQLite, argon2) beside the runtime.

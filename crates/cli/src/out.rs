@@ -197,14 +197,14 @@ fn write_moments(value: &mut Value) {
     }
 }
 
+/// The names that moments have wherever they cross to a face. A list of moments has none of these: whoever
+/// has one writes it out itself.
 fn names_a_moment(name: &str) -> bool {
-    matches!(name, "at" | "from" | "since" | "until" | "steps") || name.ends_with("_at") || name.ends_with("_until")
+    matches!(name, "at" | "from" | "since" | "until") || name.ends_with("_at") || name.ends_with("_until")
 }
 
-/// One moment, or many.
 fn moment(value: &mut Value) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(moment),
         Value::Number(ms) => {
             if let Some(ms) = ms.as_i64() {
                 *value = UnixMs(ms).rfc3339().into();
@@ -244,10 +244,12 @@ mod tests {
         let value = json!({
             "keys": [{ "created_at": 1_790_000_000_000_i64, "ended_at": null, "requests": 1_790_000_000_000_i64 }],
             "steps": [0, 3_600_000],
+            "until": { "at": 0 },
         });
         let written = json!({
             "keys": [{ "created_at": "2026-09-21T14:13:20.000Z", "ended_at": null, "requests": 1_790_000_000_000_i64 }],
-            "steps": ["1970-01-01T00:00:00.000Z", "1970-01-01T01:00:00.000Z"],
+            "steps": [0, 3_600_000],
+            "until": { "at": "1970-01-01T00:00:00.000Z" },
         });
         assert_eq!(for_scripts(&value).expect("JSON"), written);
     }

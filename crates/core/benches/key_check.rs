@@ -1,16 +1,15 @@
 //! What a checked key costs inside the process. The aim: less than 2 µs.
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark")]
 
-use atthene_core::identity::Profile;
+use atthene_core::Clock;
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, Outside};
+use atthene_test_support::open;
+use atthene_vault::MemoryVault;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn key_check(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(dir.path()), Outside::new(Clock::system(), vault)).expect("opens");
+    let core = open(dir.path(), Clock::system(), MemoryVault::default()).expect("opens");
     let asked = NewKey { name: "bench".into(), expiry: Expiry::Days { days: 30 }, replaces: None };
     let (_, text) = core.keys.create(asked).expect("creates");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use atthene_core::activity::{ActivityFilter, Call, Caller, Outcome, Span};
-use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, DATABASE_FILE, Outside, UnixMs};
+use atthene_core::{Clock, Core, UnixMs};
+use atthene_store::DATABASE_FILE;
+use atthene_test_support::open;
+use atthene_vault::MemoryVault;
 use serde_json::json;
 
 /// Programs that call, each with a burst of refusals an hour: as many rows of the record.
@@ -27,8 +28,7 @@ fn main() {
         let now = now.clone();
         Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
     };
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(&folder), Outside::new(clock, vault)).expect("opens");
+    let core = open(std::path::Path::new(&folder), clock, MemoryVault::default()).expect("opens");
     let new = NewKey { name: "bench".into(), expiry: Expiry::Never, replaces: None };
     let (key, _) = core.keys.create(new).expect("creates");
     let callers: Vec<Caller> = (0..PROGRAMS)

@@ -10,11 +10,21 @@ use crate::microsoft::{Authority, ClientId};
 /// Whom a secret may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Recipient {
+pub enum Recipient {
     /// The token endpoint of this issuer, for this client. Access that comes of it opens this Graph.
-    App { issuer: String, client_id: String, graph: Option<String> },
+    App {
+        /// The issuer.
+        issuer: String,
+        /// The client.
+        client_id: String,
+        /// The Graph, where it is not the issuer's own.
+        graph: Option<String>,
+    },
     /// The agent runtime at this base URL.
-    Runtime { url: String },
+    Runtime {
+        /// The URL.
+        url: String,
+    },
 }
 
 impl Recipient {

@@ -216,30 +216,9 @@ pub enum StoreError {
         /// What the operating system said.
         reason: String,
     },
-    /// Anything else SQLite says.
+    /// Anything else that the database says.
     #[error("The database failed: {0}.")]
-    Failed(#[source] rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                Self::NotWritable { path: PathBuf::new(), reason: error.to_string() }
-            }
-            _ => Self::Failed(error),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {

@@ -34,6 +34,8 @@ pub(crate) struct Table<'a, W: Write> {
     names: &'a [&'a str],
     to: To<W>,
     rows: u64,
+    /// The first row that could not be written.
+    failed: Option<Error>,
 }
 
 enum To<W: Write> {
@@ -51,10 +53,18 @@ impl<'a, W: Write> Table<'a, W> {
             }
             Format::Json => To::Json(to),
         };
-        Ok(Self { names, to, rows: 0 })
+        Ok(Self { names, to, rows: 0, failed: None })
     }
 
-    pub(crate) fn row(&mut self, values: &[Value]) -> Result<(), Error> {
+    /// Writes a row. `false`: it could not be written, and [`Self::end`] tells why.
+    pub(crate) fn row(&mut self, values: &[Value]) -> bool {
+        if self.failed.is_none() {
+            self.failed = self.write(values).err();
+        }
+        self.failed.is_none()
+    }
+
+    fn write(&mut self, values: &[Value]) -> Result<(), Error> {
         match &mut self.to {
             To::Csv(writer) => {
                 writer.write_record(values.iter().map(cell)).map_err(|error| failed(&error))?;
@@ -72,6 +82,9 @@ impl<'a, W: Write> Table<'a, W> {
 
     /// Finishes the file; tells how many rows it holds.
     pub(crate) fn end(self) -> Result<u64, Error> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         match self.to {
             To::Csv(mut writer) => writer.flush(),
             To::Json(mut to) => {
@@ -109,7 +122,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut table = Table::begin(&mut bytes, format, &["who", "calls"]).expect("begins");
         for row in rows {
-            table.row(row).expect("writes");
+            assert!(table.row(row), "writes");
         }
         table.end().expect("ends");
         String::from_utf8(bytes).expect("text")

@@ -2,7 +2,7 @@
 //! gateway and the command line are faces of the use cases here.
 
 pub mod activity;
-mod bound;
+pub mod bound;
 mod browser;
 mod change;
 mod clock;
@@ -19,14 +19,15 @@ mod network;
 pub mod oversight;
 mod policy;
 mod policy_owner;
+pub mod port;
 mod profile_secret;
 mod restore;
 mod runtime;
 mod secrets;
 mod settings;
-mod store;
 mod upkeep;
 pub mod vault;
+mod watch;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -45,7 +46,6 @@ pub use policy::{MicrosoftPolicy, Policy};
 pub use profile_secret::{ProfileSecret, Proof};
 pub use restore::{LeftOut, RestoreReport, ToDo};
 pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme, may_send_secrets_to};
-pub use store::{DATABASE_FILE, DATABASE_FORMAT};
 
 use activity::{Activity, Recorder, Usage};
 use connections::Connections;
@@ -54,28 +54,23 @@ use integrations::{Draft, IntegrationId, IntegrationView, Integrations};
 use keys::Keys;
 use network::Network;
 use oversight::Signals;
+use port::{Store, Vault};
 use secrets::Secrets;
-use store::{Store, Watch};
 pub use vault::SecretChange;
-use vault::{FileVault, Keychain, Vault, VaultKind};
+use vault::VaultKind;
 
-/// What is outside of a profile, so that tests bring their own.
-pub struct Outside {
+/// What is outside of a profile: adapters for the ports of the core.
+pub struct Environment {
+    /// Its rows.
+    pub store: Arc<dyn Store>,
+    /// Where secrets lie.
+    pub vault: Arc<dyn Vault>,
     /// What time it is.
     pub clock: Clock,
-    /// Where secrets lie.
-    pub vault: Vault,
     /// What the machine's administrator has fixed.
     pub policy: Policy,
     /// Who acts in this process.
     pub actor: Actor,
-}
-
-impl Outside {
-    /// The clock and vault given, no policy, at the window.
-    pub fn new(clock: Clock, vault: Vault) -> Self {
-        Self { clock, vault, policy: Policy::default(), actor: Actor::Window }
-    }
 }
 
 /// One open profile: the use cases on its keys, usage, settings and integrations.
@@ -95,31 +90,22 @@ pub struct Core {
     /// What this process has seen lately and no row holds.
     pub signals: Signals,
     folder_id: String,
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     recorder: Recorder,
     network: Arc<Network>,
     clock: Clock,
     secrets: Secrets,
-    vault: Vault,
+    vault: Arc<dyn Vault>,
     changes: Changes,
 }
 
 impl Core {
-    /// Opens the profile with the system's clock and keychain. Blocks on SQLite, not on
-    /// the keychain.
-    pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Self>, Error> {
-        let keychain = Keychain::new(profile.keychain_service());
-        let vault = Vault::either(keychain, FileVault::new(profile.data_dir()))
-            .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))?;
-        Self::open_with(profile, Outside { clock: Clock::system(), vault, policy: Policy::read(), actor })
-    }
-
-    /// Opens the profile with what is outside of it given.
-    pub fn open_with(profile: &Profile, outside: Outside) -> Result<Arc<Self>, Error> {
-        let Outside { clock, vault, policy, actor } = outside;
+    /// Opens the profile with what is outside of it. Blocks on its rows, not on the vault.
+    pub fn open(profile: &Profile, environment: Environment) -> Result<Arc<Self>, Error> {
+        let Environment { store, vault, clock, policy, actor } = environment;
         let changes = Changes::default();
-        let store = Arc::new(Store::open(profile.data_dir())?);
-        let watch = Watch::new(&store)?;
+        // From before the first row is read: nothing is missed between the two.
+        let watcher = store.watch()?;
         let recorder = Recorder::new(actor, clock.clone());
         let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
         let network: Arc<Network> = Arc::default();
@@ -149,8 +135,7 @@ impl Core {
             changes,
         });
         core.choose_vault();
-        watch
-            .run(Arc::downgrade(&core), Self::hear)
+        watch::run(watcher, Arc::downgrade(&core), Self::hear)
             .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
         Ok(core)
     }
@@ -162,7 +147,7 @@ impl Core {
 
     /// The secret that this profile was born with: it makes keys, and proves who serves.
     pub fn profile_secret(&self) -> &ProfileSecret {
-        self.store.secret()
+        self.store.profile_secret()
     }
 
     /// Tells the data folder of this process apart from others.
@@ -181,7 +166,7 @@ impl Core {
                 return Err(error);
             }
         }
-        let saved = runtime::save(&self.settings, &self.vault, new, credential).await;
+        let saved = runtime::save(&self.settings, self.vault.as_ref(), new, credential).await;
         // Where that failed, the one before is in force.
         self.choose_vault();
         saved?;
@@ -206,7 +191,7 @@ impl Core {
 
     /// The agent runtime's credential, where one is set.
     pub async fn runtime_credential(&self) -> Result<Option<SecretString>, Error> {
-        runtime::credential(&self.settings, &self.vault).await
+        runtime::credential(&self.settings, self.vault.as_ref()).await
     }
 
     /// Clears away what a crash left between a secret and its row, and marks rows whose

@@ -17,13 +17,13 @@ pub const LONGEST_PATH: usize = 200;
 /// Names of refused callers that are told apart in an hour; the others share one.
 pub(crate) const NAMED_OUTSIDERS: usize = 32;
 /// Names that all tables together hold before refused callers get no new one.
-pub(crate) const MOST_CALLERS: u32 = 1024;
+pub const MOST_CALLERS: u32 = 1024;
 /// Counters held between two batches.
 pub(crate) const MOST_SLOTS: usize = 256;
 /// Calls to explain that are held between two batches, of refused callers and of others each.
 pub(crate) const MOST_TROUBLED: usize = 50;
 /// Calls to explain that are kept, of refused callers and of others each.
-pub(crate) const KEPT_TROUBLED: i64 = 1000;
+pub const KEPT_TROUBLED: i64 = 1000;
 
 /// Refused calls of one program within [`BURST_WINDOW`] that are a burst.
 pub(crate) const BURST: u32 = 20;

@@ -35,11 +35,13 @@ impl ProfileSecret {
         Ok(Self(bytes))
     }
 
-    pub(crate) fn from_row(bytes: [u8; SECRET_LEN]) -> Self {
+    /// One that was made before.
+    pub fn from_row(bytes: [u8; SECRET_LEN]) -> Self {
         Self(bytes)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; SECRET_LEN] {
+    /// As it is kept, and nowhere else.
+    pub fn bytes(&self) -> &[u8; SECRET_LEN] {
         &self.0
     }
 

@@ -4,13 +4,12 @@
 
 use std::path::Path;
 
-use rusqlite::Transaction;
 use serde::Serialize;
 use serde_json::json;
 use ts_rs::TS;
 
 use crate::Core;
-use crate::activity::{Came, Entry, Kind};
+use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
@@ -18,9 +17,8 @@ use crate::connections::{Connection, Connections};
 use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId, Integrations, StoredSecret};
 use crate::oversight::Fix;
+use crate::port::backup::{Addition, Contents, Present, RawCounter};
 use crate::settings::Settings;
-use crate::store::backup::{Contents, RawCounter};
-use crate::store::{connections, integrations, settings, usage};
 
 /// What came of putting a backup back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
@@ -95,11 +93,8 @@ impl RestoreReport {
     }
 }
 
-/// A row of a backup that was checked.
-enum Checked {
-    Integration(Integration),
-    Connection(Connection),
-}
+/// How often a backup is looked at anew because something else was changed meanwhile.
+const TRIES: usize = 5;
 
 impl Core {
     /// Puts back what a backup holds and the present profile lacks. Keys, the record, what is stopped and
@@ -109,71 +104,78 @@ impl Core {
         let read = tokio::task::spawn_blocking(move || store.read_backup(&file)).await;
         let contents = read.map_err(|error| Error::Internal(error.to_string()))??;
         self.store.set_aside()?;
-        let (mut report, added) = self.store.write(|tx| self.put_back(tx, &contents))?;
+        let (mut report, integrations, connections) = self.put_back(&contents)?;
         self.keys.reload()?;
         self.settings.reload()?;
         for change in [Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
             self.changes.tell(change);
         }
-        self.look_for_secrets(added, &mut report).await;
-        if !self.keys.list()?.iter().any(|key| key.ended_at.is_none()) {
+        self.look_for_client_secrets(integrations, &mut report).await;
+        self.look_for_sign_ins(connections, &mut report).await;
+        if self.keys.live()?.is_none() {
             report.ask("No key is live, and a backup brings none back. Create one.".into(), Fix::CreateKey);
         }
         report.cut();
         Ok(report)
     }
 
-    fn put_back(&self, tx: &Transaction<'_>, contents: &Contents) -> Result<(RestoreReport, Vec<Checked>), Error> {
-        let mut report = RestoreReport::default();
-        self.put_settings_back(tx, contents, &mut report)?;
-        let mut added = Vec::new();
+    fn put_back(&self, contents: &Contents) -> Result<(RestoreReport, Vec<Integration>, Vec<Connection>), Error> {
+        for _ in 0..TRIES {
+            let here = self.store.present()?;
+            let (report, rows) = self.read_backup(contents, &here);
+            let detail = json!({ "taken": report.taken.len(), "left": report.left.len() });
+            let entry = self.recorder.entry(Kind::Restored, "database", Came::Done, detail);
+            if self.store.add(&rows, &here.revisions, &entry)? {
+                return Ok((report, rows.integrations, rows.connections));
+            }
+        }
+        Err(Error::Backup("Nothing was put back: something else is changed here again and again".into()))
+    }
+
+    /// What of a backup is taken, by the domain's own checks.
+    fn read_backup<'a>(&self, contents: &'a Contents, here: &Present) -> (RestoreReport, Addition<'a>) {
+        let (mut report, mut rows) = (RestoreReport::default(), Addition::default());
+        self.read_settings(contents, &mut rows, &mut report);
+        let mut integrations = here.integrations.clone();
         for raw in &contents.integrations {
-            let name = shown(&raw.name);
-            match Integrations::read_back(tx, raw, self.clock.now())? {
-                Err(why) => report.leave(format!("Integration {name}"), why),
+            match Integrations::read_back(&integrations, raw, self.clock.now()) {
+                Err(why) => report.leave(format!("Integration {}", shown(&raw.name)), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {
-                    integrations::save(tx, &row)?;
                     let at = row.authority.label();
                     report.take(format!("Integration \u{201c}{}\u{201d}, which signs in at {at}", row.name));
-                    added.push(Checked::Integration(row));
+                    integrations.push(row.clone());
+                    rows.integrations.push(row);
                 }
             }
         }
         // What is pre-selected is chosen by many without a second look: no backup decides about it.
-        let default = integrations::default_id(tx)?;
-        if contents.default_integration.as_deref() != default.as_ref().map(IntegrationId::as_str) {
+        let default = here.default_integration.as_ref().map(IntegrationId::as_str);
+        if contents.default_integration.as_deref() != default {
             report.leave("Which integration is the default", "it is pre-selected for everybody; choose it yourself");
         }
+        let mut connections = here.connections.clone();
         for raw in &contents.connections {
-            match Connections::read_back(tx, raw, self.clock.now())? {
+            match Connections::read_back(&integrations, &connections, raw, self.clock.now()) {
                 Err(why) => report.leave(format!("Connection of {}", shown(&raw.account)), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {
                     let row = Connection { problem: Some(SIGN_IN_AGAIN.into()), ..row };
-                    connections::save(tx, &row)?;
                     report.take(format!("Connection of {} ({})", row.account.label, row.toolkit.as_str()));
-                    added.push(Checked::Connection(row));
+                    connections.push(row.clone());
+                    rows.connections.push(row);
                 }
             }
         }
-        self.put_counters_back(tx, contents, &mut report)?;
+        self.read_counters(contents, here, &mut rows, &mut report);
         report.leave("Keys and the record of acts", "a backup never brings back what has ended or was done");
         if contents.unreadable > 0 {
             report.leave(format!("{} rows", contents.unreadable), "they were not written by this app");
         }
-        let detail = json!({ "taken": report.taken.len(), "left": report.left.len() });
-        let entry = Entry { kind: Kind::Restored, subject: "database", outcome: Came::Done, detail };
-        self.recorder.append(tx, &entry)?;
-        Ok((report, added))
+        (report, rows)
     }
 
-    fn put_settings_back(
-        &self,
-        tx: &Transaction<'_>,
-        contents: &Contents,
-        report: &mut RestoreReport,
-    ) -> Result<(), Error> {
+    fn read_settings<'a>(&self, contents: &'a Contents, rows: &mut Addition<'a>, report: &mut RestoreReport) {
         let fixed = self.settings.fixed();
         for (name, text) in &contents.settings {
             let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { continue };
@@ -197,75 +199,63 @@ impl Core {
                     report.leave(what, "it protects the key; set it yourself if it is right");
                 }
                 Some(changed) if changed != *current => {
-                    settings::save(tx, name, changed.stored(name).as_deref())?;
+                    rows.settings.push((name, changed.stored(name)));
                     report.take(format!("Setting {name}"));
                 }
                 Some(_) => {}
                 None => report.leave(format!("Setting {name}"), "its value can't be used"),
             }
         }
-        Ok(())
     }
 
     /// Counters are taken into a profile that has none: added to others, they would count twice.
-    fn put_counters_back(
+    fn read_counters<'a>(
         &self,
-        tx: &Transaction<'_>,
-        contents: &Contents,
+        contents: &'a Contents,
+        here: &Present,
+        rows: &mut Addition<'a>,
         report: &mut RestoreReport,
-    ) -> Result<(), Error> {
+    ) {
         let all = contents.hours.len() + contents.days.len();
         if all == 0 {
-            return Ok(());
+            return;
         }
-        if !usage::is_empty(tx)? {
+        if here.has_counters {
             report.leave("Counters of calls", "this profile has counters of its own");
-            return Ok(());
+            return;
         }
         let now = self.clock.now();
-        let mut taken = 0;
-        for (table, step, rows) in
-            [("usage_hours", UnixMs::HOUR, &contents.hours), ("usage_days", UnixMs::DAY, &contents.days)]
-        {
-            for row in rows.iter().filter(|row| is_counter(row, step, now)) {
-                usage::put_back(tx, table, row)?;
-                taken += 1;
-            }
-        }
+        rows.hours = contents.hours.iter().filter(|row| is_counter(row, UnixMs::HOUR, now)).collect();
+        rows.days = contents.days.iter().filter(|row| is_counter(row, UnixMs::DAY, now)).collect();
+        let taken = rows.hours.len() + rows.days.len();
         report.take(format!("Counters of calls: {taken}"));
         if taken < all {
             report.leave(format!("Counters of calls: {}", all - taken), "their values can't be");
         }
-        Ok(())
     }
 
     /// What was put back has its secret where the vault still holds the very one.
-    async fn look_for_secrets(&self, added: Vec<Checked>, report: &mut RestoreReport) {
-        for row in added {
-            let looked = match &row {
-                Checked::Integration(row) if row.secret == StoredSecret::Missing => {
-                    let secret = self.secrets.get(&row.id.secret_entry()).await;
-                    let fits = secret.map(|secret| secret.is_some_and(|it: Bound| it.is_for(&row.recipient(), None)));
-                    fits.and_then(|fits| if fits { self.integrations.secret_is_there(&row.id) } else { Ok(false) })
-                }
-                Checked::Integration(_) => Ok(true),
-                Checked::Connection(row) => self.connections.find_sign_in(row).await,
-            };
-            if looked.is_ok_and(|found| found) {
-                continue;
-            }
-            match row {
-                Checked::Integration(row) => report.ask(
-                    format!("Enter the client secret of \u{201c}{}\u{201d}.", row.name),
-                    Fix::EditIntegration { id: row.id },
-                ),
-                Checked::Connection(row) => {
-                    let what = format!("Sign {} in again ({}).", row.account.label, row.toolkit.as_str());
-                    report.ask(what, Fix::SignInAgain { id: row.id });
-                }
+    async fn look_for_client_secrets(&self, added: Vec<Integration>, report: &mut RestoreReport) {
+        for row in added.into_iter().filter(|row| row.secret == StoredSecret::Missing) {
+            let secret = self.secrets.get(&row.id.secret_entry()).await;
+            let fits = secret.map(|secret| secret.is_some_and(|it: Bound| it.is_for(&row.recipient(), None)));
+            let found = fits.and_then(|fits| if fits { self.integrations.secret_is_there(&row.id) } else { Ok(false) });
+            if !found.is_ok_and(|found| found) {
+                let what = format!("Enter the client secret of \u{201c}{}\u{201d}.", row.name);
+                report.ask(what, Fix::EditIntegration { id: row.id });
             }
         }
         self.changes.tell(Change::Integrations);
+    }
+
+    /// The same with sign-ins.
+    async fn look_for_sign_ins(&self, added: Vec<Connection>, report: &mut RestoreReport) {
+        for row in added {
+            if !self.connections.find_sign_in(&row).await.is_ok_and(|found| found) {
+                let what = format!("Sign {} in again ({}).", row.account.label, row.toolkit.as_str());
+                report.ask(what, Fix::SignInAgain { id: row.id });
+            }
+        }
         self.changes.tell(Change::Connections);
     }
 }

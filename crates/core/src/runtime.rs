@@ -4,8 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::bound::{Bound, Recipient};
 use crate::error::Error;
+use crate::port::Vault;
 use crate::settings::{Settings, SettingsStore};
-use crate::vault::{SecretChange, Vault};
+use crate::vault::SecretChange;
 
 const ENTRY: &str = "Agent runtime credential";
 const LONGEST: usize = 2048;
@@ -14,7 +15,7 @@ const LONGEST: usize = 2048;
 /// first, then secret. So a row never promises a secret that is not there.
 pub(crate) async fn save(
     settings: &SettingsStore,
-    vault: &Vault,
+    vault: &dyn Vault,
     mut new: Settings,
     credential: SecretChange,
 ) -> Result<(), Error> {
@@ -51,7 +52,7 @@ pub(crate) async fn save(
 
 /// The credential, where one is set. One that was entered for another runtime is none, whatever led the
 /// calls to this one.
-pub(crate) async fn credential(settings: &SettingsStore, vault: &Vault) -> Result<Option<SecretString>, Error> {
+pub(crate) async fn credential(settings: &SettingsStore, vault: &dyn Vault) -> Result<Option<SecretString>, Error> {
     let current = settings.current();
     if !current.runtime_has_credential {
         return Ok(None);

@@ -5,25 +5,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::Transaction;
 use serde_json::json;
 
-use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::activity::{Came, Kind, Recorder};
 use crate::bound::Bound;
-use crate::error::Error;
-use crate::store::{Store, unsettled as rows};
-use crate::vault::Vault;
+use crate::error::{Error, StoreError};
+use crate::port::{Settling, Store, Vault};
 
 /// The vault, together with the rows that refer to it.
 #[derive(Clone)]
 pub(crate) struct Secrets {
-    store: Arc<Store>,
-    vault: Vault,
+    store: Arc<dyn Store>,
+    vault: Arc<dyn Vault>,
     recorder: Recorder,
 }
 
 impl Secrets {
-    pub(crate) fn new(store: Arc<Store>, vault: Vault, recorder: Recorder) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, vault: Arc<dyn Vault>, recorder: Recorder) -> Self {
         Self { store, vault, recorder }
     }
 
@@ -32,61 +30,53 @@ impl Secrets {
         Ok(self.vault.get(entry).await?.as_ref().and_then(Bound::open))
     }
 
-    /// Writes the secret, then its row in one transaction.
+    /// Writes the secret, then its row: `unit` is that unit of work of the store. `None` of it: the secret was
+    /// swept meanwhile by another process that took this one for dead, so both are written once more.
     pub(crate) async fn put<T>(
         &self,
         entry: &str,
         secret: &Bound,
-        row: impl Fn(&Transaction<'_>) -> Result<T, Error>,
+        unit: impl Fn(Settling<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<T, Error> {
         let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
-            self.store.write(|tx| Ok(rows::unsettle(tx, entry)?))?;
+            self.store.unsettle(entry)?;
             self.vault.set(entry, sealed.clone()).await?;
-            let written = self.store.write(|tx| {
-                // Swept meanwhile by another process that took this one for dead: once more.
-                if rows::settle(tx, entry)? { row(tx).map(Some) } else { Ok(None) }
-            })?;
-            if let Some(written) = written {
+            if let Some(written) = unit(Settling::Written(entry))? {
                 return Ok(written);
             }
         }
     }
 
-    /// Changes or removes the row in one transaction, then forgets the secret. Where the
+    /// Changes or removes the row with this unit of work, then forgets the secret. Where the
     /// keychain refuses, the next start forgets it.
     pub(crate) async fn remove<T>(
         &self,
         entry: &str,
-        row: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+        unit: impl FnOnce(Settling<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let written = self.store.write(|tx| {
-            rows::unsettle(tx, entry)?;
-            row(tx)
-        })?;
+        let written = unit(Settling::Leaving(entry))?;
         match self.vault.delete(entry).await {
-            Ok(()) => self.store.write(|tx| Ok(rows::settle(tx, entry).map(drop)?))?,
+            Ok(()) => self.store.settled(entry)?,
             Err(error) => tracing::warn!(%error, "a secret is left in the keychain until the next start"),
         }
         Ok(written)
     }
 
+    /// Forgets a secret whose row stays as it is.
+    pub(crate) async fn forget(&self, entry: &str) -> Result<(), Error> {
+        self.remove(entry, |settling| Ok(self.store.settle(settling)?)).await
+    }
+
     /// Forgets every entry that a crash left and no row expects.
     pub(crate) async fn sweep(&self, expected: &HashSet<String>) -> Result<(), Error> {
-        for entry in self.store.write(|tx| Ok(rows::claim(tx)?))? {
+        for entry in self.store.claim_unsettled()? {
             let orphan = !expected.contains(&entry);
             if orphan {
-                self.vault.delete(entry.clone()).await?;
+                self.vault.delete(&entry).await?;
             }
-            self.store.write(|tx| {
-                rows::swept(tx, &entry)?;
-                if orphan {
-                    let detail = json!({});
-                    let swept = Entry { kind: Kind::SecretSwept, subject: &entry, outcome: Came::Done, detail };
-                    self.recorder.append(tx, &swept)?;
-                }
-                Ok(())
-            })?;
+            let removed = orphan.then(|| self.recorder.entry(Kind::SecretSwept, &entry, Came::Done, json!({})));
+            self.store.swept(&entry, removed.as_ref())?;
         }
         Ok(())
     }

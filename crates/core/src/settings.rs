@@ -7,13 +7,13 @@ use serde_json::json;
 use ts_rs::TS;
 use url::Url;
 
-use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::activity::{Came, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::microsoft::is_safe;
 use crate::policy::Policy;
-use crate::store::{Store, activity, settings as rows};
+use crate::port::Store;
 use crate::vault::VaultKind;
 
 /// Every setting, with its value in force.
@@ -189,7 +189,7 @@ pub(crate) fn checked_runtime_url(text: &str) -> Result<String, Error> {
 
 /// The settings of this profile, in memory and in the store.
 pub struct SettingsStore {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     changes: Changes,
     recorder: Recorder,
     /// What the machine's administrator has fixed.
@@ -210,7 +210,7 @@ const STOPPED_AT: &str = "stopped_at";
 
 impl SettingsStore {
     pub(crate) fn load(
-        store: Arc<Store>,
+        store: Arc<dyn Store>,
         changes: Changes,
         recorder: Recorder,
         policy: &Policy,
@@ -261,30 +261,17 @@ impl SettingsStore {
         if changed.is_empty() {
             return Ok(self.current());
         }
-        self.store.write(|tx| {
-            for name in changed.keys() {
-                rows::save(tx, name, new.stored(name).as_deref())?;
-            }
-            let was: Fields = before.iter().filter(|(name, _)| changed.contains_key(*name)).map(own).collect();
-            let detail = json!({ "is": changed, "was": was });
-            let entry = Entry { kind: Kind::SettingsChanged, subject: "settings", outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
-        self.reload()?;
-        self.changes.tell(Change::Settings);
+        let rows: Vec<_> = changed.keys().map(|name| (name.as_str(), new.stored(name))).collect();
+        let was: Fields = before.iter().filter(|(name, _)| changed.contains_key(*name)).map(own).collect();
+        self.write(&rows, Kind::SettingsChanged, "settings", json!({ "is": changed, "was": was }))?;
         Ok(self.current())
     }
 
     /// Another credential has taken the place of the one that lay in the keychain: no setting
     /// changed, and yet the gateway has to hear of it.
     pub(crate) fn credential_replaced(&self) -> Result<(), Error> {
-        self.store.write(|tx| {
-            let detail = json!({ "is": { "runtime_credential": "replaced" } });
-            let entry = Entry { kind: Kind::SettingsChanged, subject: "settings", outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
-        self.changes.tell(Change::Settings);
-        Ok(())
+        let detail = json!({ "is": { "runtime_credential": "replaced" } });
+        self.write(&[], Kind::SettingsChanged, "settings", detail)
     }
 
     /// Stops everything, or lets it go on. Blocks on SQLite.
@@ -292,12 +279,19 @@ impl SettingsStore {
         if stopped_at.is_some() == self.stopped_at().is_some() {
             return Ok(());
         }
-        self.store.write(|tx| {
-            rows::save(tx, STOPPED_AT, stopped_at.map(|at| at.0.to_string()).as_deref())?;
-            let kind = if stopped_at.is_some() { Kind::Stopped } else { Kind::Resumed };
-            let entry = Entry { kind, subject: "gateway", outcome: Came::Done, detail: json!({}) };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
+        let kind = if stopped_at.is_some() { Kind::Stopped } else { Kind::Resumed };
+        self.write(&[(STOPPED_AT, stopped_at.map(|at| at.0.to_string()))], kind, "gateway", json!({}))
+    }
+
+    /// Writes values down, recorded, and tells everybody.
+    fn write(
+        &self,
+        values: &[(&str, Option<String>)],
+        kind: Kind,
+        subject: &str,
+        detail: serde_json::Value,
+    ) -> Result<(), Error> {
+        self.store.save_settings(values, &self.recorder.entry(kind, subject, Came::Done, detail))?;
         self.reload()?;
         self.changes.tell(Change::Settings);
         Ok(())
@@ -307,7 +301,7 @@ impl SettingsStore {
     pub fn reload(&self) -> Result<(), Error> {
         let mut values = fields(&Settings::default())?;
         let mut stopped_at = None;
-        for (name, text) in self.store.read(rows::all)? {
+        for (name, text) in self.store.settings()? {
             if name == STOPPED_AT {
                 // What can't be read was meant to stop.
                 stopped_at = Some(UnixMs(text.parse().unwrap_or_default()));
@@ -330,14 +324,11 @@ impl SettingsStore {
     /// A policy that fixes other settings than the one before is an act of the administrator.
     fn record_policy(&self) -> Result<(), Error> {
         let detail = json!({ "is": self.fixed });
-        let before = self.store.read(|connection| activity::latest_detail(connection, Kind::PolicyApplied.as_str()))?;
+        let before = self.store.latest_detail(Kind::PolicyApplied)?;
         if before.map_or(self.fixed.is_empty(), |before| *before == *detail.to_string()) {
             return Ok(());
         }
-        self.store.write(|tx| {
-            let entry = Entry { kind: Kind::PolicyApplied, subject: "settings", outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })
+        Ok(self.store.append(&self.recorder.entry(Kind::PolicyApplied, "settings", Came::Done, detail))?)
     }
 
     fn read(&self) -> Current {
@@ -360,31 +351,6 @@ fn fields(settings: &Settings) -> Result<Fields, Error> {
 mod tests {
     use super::*;
 
-    fn load(store: &Arc<Store>, policy: &str) -> SettingsStore {
-        let recorder = Recorder::new(crate::Actor::Window, crate::Clock::system());
-        let policy = serde_json::from_str(policy).expect("a policy");
-        SettingsStore::load(store.clone(), Changes::default(), recorder, &policy).expect("loads")
-    }
-
-    fn store() -> (tempfile::TempDir, Arc<Store>) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let store = Arc::new(Store::open(dir.path()).expect("opens"));
-        (dir, store)
-    }
-
-    #[test]
-    fn only_differences_are_stored_and_they_survive_a_restart() {
-        let (_dir, store) = store();
-        let settings = load(&store, "{}");
-        let changed = Settings { gateway_port: 9000, ..Settings::default() };
-        settings.save(changed.clone()).expect("saves");
-        assert_eq!(store.read(rows::all).expect("reads"), [("gateway_port".to_owned(), "9000".to_owned())]);
-        let again = load(&store, "{}");
-        assert_eq!(*again.current(), changed);
-        again.save(Settings::default()).expect("saves");
-        assert_eq!(store.read(rows::all).expect("reads"), []);
-    }
-
     #[test]
     fn a_runtime_url_is_a_base_url_and_nothing_else() {
         for (text, kept) in [
@@ -398,50 +364,5 @@ mod tests {
         {
             assert!(checked_runtime_url(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn values_that_can_not_work_are_refused_and_change_nothing() {
-        let (_dir, store) = store();
-        let settings = load(&store, "{}");
-        for wrong in [
-            Settings { gateway_port: 80, ..Settings::default() },
-            Settings { largest_body_mib: 0, ..Settings::default() },
-            Settings { clipboard_seconds: 0, ..Settings::default() },
-        ] {
-            assert!(settings.save(wrong).is_err());
-        }
-        assert_eq!(*settings.current(), Settings::default());
-    }
-
-    #[test]
-    fn what_the_policy_fixes_is_in_force_and_can_not_be_changed() {
-        let (_dir, store) = store();
-        let policy = r#"{"settings": {"gateway_port": 9100, "theme": "no such theme", "later": 1}}"#;
-        let settings = load(&store, policy);
-        assert_eq!(settings.current().gateway_port, 9100);
-        assert_eq!(settings.fixed(), ["gateway_port"]);
-        let other = Settings { gateway_port: 9200, ..Settings::clone(&settings.current()) };
-        assert!(matches!(settings.save(other), Err(Error::FixedByPolicy(_))));
-        let besides = Settings { clipboard_seconds: 60, ..Settings::clone(&settings.current()) };
-        assert_eq!(settings.save(besides).expect("saves").clipboard_seconds, 60);
-        // Said once in the record, and again when it is gone.
-        load(&store, policy);
-        assert_eq!(load(&store, "{}").current().gateway_port, 8765);
-        let recorded = |connection: &rusqlite::Connection| {
-            connection.query_row("SELECT count(*) FROM activity WHERE actor = 'policy'", [], |row| row.get::<_, i64>(0))
-        };
-        assert_eq!(store.read(recorded).expect("reads"), 2);
-    }
-
-    #[test]
-    fn stopped_stays_stopped_whatever_a_page_saves() {
-        let (_dir, store) = store();
-        let settings = load(&store, "{}");
-        settings.set_stopped(Some(UnixMs(5))).expect("stops");
-        settings.save(Settings { clipboard_seconds: 60, ..Settings::default() }).expect("saves");
-        assert_eq!(load(&store, "{}").stopped_at(), Some(UnixMs(5)));
-        settings.set_stopped(None).expect("goes on");
-        assert_eq!(load(&store, "{}").stopped_at(), None);
     }
 }

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::activity::{Came, Entry, Kind};
+use crate::activity::{Came, Kind};
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::store::upkeep as rows;
 use crate::vault::SecretChange;
 use crate::{Core, Settings};
 
@@ -35,14 +34,13 @@ impl Core {
         }
         let fixed = Settings::clone(&self.settings.current()).reset_besides(&self.settings.fixed());
         self.save_settings(fixed, SecretChange::Remove).await?;
-        self.store.write(|tx| Ok(rows::forget_keys_and_usage(tx)?))?;
+        self.store.forget_keys_and_usage()?;
         self.append(Kind::WasReset, json!({}))?;
         self.read_again()
     }
 
     fn append(&self, kind: Kind, detail: serde_json::Value) -> Result<(), Error> {
-        let entry = Entry { kind, subject: "database", outcome: Came::Done, detail };
-        self.store.write(|tx| Ok(self.recorder.append(tx, &entry)?))
+        Ok(self.store.append(&self.recorder.entry(kind, "database", Came::Done, detail))?)
     }
 
     /// Stops everything: the gateway refuses, open calls are cut, nothing is handed out, until

@@ -37,7 +37,7 @@ use ts_rs::TS;
 
 pub use limits::Limits;
 pub use metrics::serve_metrics;
-pub use sign_in::{begin_sign_in, listen_for_sign_in};
+pub use sign_in::begin_sign_in;
 pub use stranger::look_at_port;
 
 use forward::{MIB, Runtime};

@@ -43,7 +43,7 @@ async fn metrics(State(core): State<Arc<Core>>, request: Request) -> Response {
 fn text(core: &Core) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let mut registry = Registry::with_prefix("atthene");
     registry.register_collector(Box::new(Calls(core.usage.all_time()?)));
-    let live = core.keys.list()?.into_iter().next().filter(|key| key.ended_at.is_none());
+    let live = core.keys.live()?;
     let has_key: Gauge = Gauge::default();
     has_key.set(i64::from(live.is_some()));
     registry.register("live_key", "1 while a key opens the agent API", has_key);
@@ -55,10 +55,9 @@ fn text(core: &Core) -> Result<String, Box<dyn std::error::Error + Send + Sync>>
     let stopped: Gauge = Gauge::default();
     stopped.set(i64::from(core.settings.stopped_at().is_some()));
     registry.register("stopped", "1 while an administrator has stopped everything", stopped);
-    let connections = Family::<[(&'static str, String); 1], Gauge>::default();
+    let connections = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     for connection in core.connections.list()? {
-        let state = format!("{:?}", connection.state).to_lowercase();
-        connections.get_or_create(&[("state", state)]).inc();
+        connections.get_or_create(&[("state", connection.state.as_str())]).inc();
     }
     registry.register("connections", "Connections by state", connections);
     let mut text = String::new();

@@ -3,9 +3,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use atthene_core::connections::{Answer, Progress, ReturnPath, SignInRequest, SignInView};
+use atthene_core::connections::{Answer, Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 use atthene_core::identity::IDENTIFIER;
 use atthene_core::integrations::IntegrationId;
 use atthene_core::{Core, Error};
@@ -18,43 +18,39 @@ use tokio::net::TcpListener;
 
 /// How often is looked whether a sign-in still waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// From the first listening to the sign-in that it is for, whose authority is asked first.
-const BEFORE: Duration = Duration::from_secs(30);
 /// The last page of a sign-in is fetched after its answer was taken.
 const GRACE: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// Prepares a sign-in in the browser, with a listener for its answer where that comes back
+/// Prepares a sign-in in the browser, with a listener of its own for its answer where that comes back
 /// through this machine.
 pub async fn begin_sign_in(core: &Arc<Core>, request: SignInRequest) -> Result<SignInView, Error> {
-    let port = if core.connections.returns_through_loopback(&request.integration)? {
-        let port = listen_for_sign_in(core.clone()).await;
-        Some(port.map_err(|error| Error::Internal(format!("no port for the answer: {error}")))?)
-    } else {
-        None
-    };
-    core.connections.begin(request, port).await
+    if !core.connections.returns_through_loopback(&request.integration)? {
+        return core.connections.begin(request, None).await;
+    }
+    let bound = bind().await;
+    let (port, listeners) = bound.map_err(|error| Error::Internal(format!("no port for the answer: {error}")))?;
+    let begun = core.connections.begin(request, Some(port)).await?;
+    listen(core, &begun.id, listeners);
+    Ok(begun)
 }
 
-/// Starts to listen on a port of the system's choice, on IPv4 and IPv6 loopback, and returns it.
-/// Ends by itself once no sign-in waits any more; begin the sign-in within half a minute.
-pub async fn listen_for_sign_in(core: Arc<Core>) -> std::io::Result<u16> {
-    let (port, listeners) = bind().await?;
+/// Takes the answer of this sign-in until it waits no more. Another one's end changes nothing about that.
+fn listen(core: &Arc<Core>, id: &SignInId, listeners: Vec<TcpListener>) {
     let router = Router::new()
         .route("/oauth/{integration}/callback", get(by_query).post(by_form))
         .route("/oauth/ended/{how}", get(ended))
         .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
         .with_state(core.clone());
     for listener in listeners {
-        let (router, core) = (router.clone(), core.clone());
+        let (router, core, id) = (router.clone(), core.clone(), id.clone());
         tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(no_longer_needed(core));
+            let served = axum::serve(listener, router).with_graceful_shutdown(no_longer_needed(core, id));
             if let Err(error) = served.await {
                 tracing::warn!(%error, "the listener for sign-ins ended early");
             }
         });
     }
-    Ok(port)
 }
 
 /// Ports tried before giving up: each is one that the system says is free.
@@ -77,22 +73,11 @@ async fn bind() -> std::io::Result<(u16, Vec<TcpListener>)> {
     Err(last)
 }
 
-async fn no_longer_needed(core: Arc<Core>) {
-    let started = Instant::now();
-    let mut quiet_since = None;
-    loop {
+async fn no_longer_needed(core: Arc<Core>, id: SignInId) {
+    while core.connections.waits_on_loopback(&id) {
         tokio::time::sleep(LOOK_EVERY).await;
-        if core.connections.wait_on_loopback() {
-            quiet_since = None;
-            continue;
-        }
-        // One that ended already was begun, so only its last page is waited for.
-        let since = *quiet_since.get_or_insert_with(Instant::now);
-        let begun = core.connections.ended_sign_ins() > 0 || started.elapsed() > BEFORE;
-        if begun && since.elapsed() > GRACE {
-            return;
-        }
     }
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Entra's way (`response_mode=form_post`): the code is in no address.

@@ -53,8 +53,7 @@ pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> Outcome {
 pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
     let owner = Port::of(core).await;
     let port = core.settings.current().gateway_port;
-    let keys = blocking(core, |core| core.keys.list()).await?;
-    let key = keys.first().filter(|key| key.ended_at.is_none());
+    let key = blocking(core, |core| core.keys.live()).await?;
     let connections = blocking(core, |core| core.connections.list()).await?;
     let attention = blocking(core, Core::attention).await?;
     let stopped = core.settings.stopped_at();
@@ -65,7 +64,7 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
             "owner": owner.owner(),
             "stopped_at": stopped,
         },
-        "key": key.map(|key| json!({
+        "key": key.as_ref().map(|key| json!({
             "id": key.id, "name": key.name, "state": key.state,
             "expires_at": key.expires_at, "requests": key.requests,
         })),

@@ -27,8 +27,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Out
 const HEARD: Duration = Duration::from_millis(100);
 
 async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
-    let keys = blocking(core, |core| core.keys.list()).await?;
-    Ok(keys.into_iter().next().filter(|key| key.ended_at.is_none()))
+    blocking(core, |core| core.keys.live()).await
 }
 
 async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: bool) -> Outcome {
@@ -145,7 +144,10 @@ async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
         return Ok(());
     }
     let report = blocking(core, move |core| core.usage.report(span)).await?;
-    out.result(&report, |to| {
+    // Steps are moments on top, and counts of calls for each program.
+    let mut shown = serde_json::to_value(&report).map_err(std::io::Error::from)?;
+    shown["steps"] = report.steps.iter().map(|at| at.rfc3339()).collect();
+    out.result(&shown, |to| {
         let total = report.total;
         writeln!(to, "{} answered, {} failed, {} refused", total.answered, total.failed, total.refused)?;
         if let Some(time) = report.gateway {

@@ -11,7 +11,7 @@ use super::{Came, Kind};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::export::{Format, Table};
-use crate::store::{Store, activity as rows};
+use crate::port::Store;
 
 /// One act, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
@@ -99,65 +99,54 @@ pub enum Chain {
 }
 
 const PAGE: usize = 200;
-/// Rows held in memory at once while a file is written.
-const EXPORTED_AT_ONCE: usize = 5000;
 
 /// Reads the record. All calls block on SQLite.
 pub struct Activity {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
 }
 
 impl Activity {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
     }
 
     /// Rows that pass the filter, the newest first; `before` is the `next` of the page before.
     pub fn page(&self, filter: &ActivityFilter, before: Option<i64>) -> Result<ActivityPage, Error> {
-        self.store.read_beside(|connection| {
-            let rows = rows::page(connection, filter, before, PAGE)?;
-            let next = (rows.len() == PAGE).then(|| rows.last().map(|row| row.id)).flatten();
-            Ok(ActivityPage { rows, next })
-        })
+        let rows = self.store.activity(filter, before, PAGE)?;
+        let next = (rows.len() == PAGE).then(|| rows.last().map(|row| row.id)).flatten();
+        Ok(ActivityPage { rows, next })
     }
 
     /// Rows that were written after the row `id`, the oldest first.
     pub fn after(&self, id: i64) -> Result<Vec<ActivityRow>, Error> {
-        self.store.read(|connection| rows::after(connection, id, PAGE))
+        Ok(self.store.activity_after(id, PAGE)?)
     }
 
     /// The id of the newest row; 0 where there is none.
     pub fn newest(&self) -> Result<i64, Error> {
-        self.store.read(rows::newest)
+        Ok(self.store.newest_activity()?)
     }
 
     /// Walks the chain of hashes over every row.
     pub fn verify(&self) -> Result<Chain, Error> {
-        self.store.read_beside(|connection| Ok(rows::verify(connection)?))
+        Ok(self.store.verify_activity()?)
     }
 
     /// Writes the rows that pass the filter, the newest first.
     pub fn export(&self, filter: &ActivityFilter, format: Format, to: impl Write) -> Result<u64, Error> {
-        self.store.read_beside(|connection| {
-            let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail"];
-            let mut table = Table::begin(to, format, &names)?;
-            let mut before = None;
-            loop {
-                let rows = rows::page(connection, filter, before, EXPORTED_AT_ONCE)?;
-                let Some(last) = rows.last() else { return table.end() };
-                before = Some(last.id);
-                for row in rows {
-                    table.row(&[
-                        row.id.into(),
-                        row.at.rfc3339().into(),
-                        row.actor.into(),
-                        row.kind.into(),
-                        row.subject.into(),
-                        row.outcome.into(),
-                        row.detail,
-                    ])?;
-                }
-            }
-        })
+        let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail"];
+        let mut table = Table::begin(to, format, &names)?;
+        self.store.export_activity(filter, &mut |row| {
+            table.row(&[
+                row.id.into(),
+                row.at.rfc3339().into(),
+                row.actor.into(),
+                row.kind.into(),
+                row.subject.into(),
+                row.outcome.into(),
+                row.detail,
+            ])
+        })?;
+        table.end()
     }
 }

@@ -9,11 +9,9 @@ mod usage;
 use latency::Times;
 pub use latency::{Bucket, Latency};
 pub use listing::{Activity, ActivityFilter, ActivityPage, ActivityRow, Chain};
-pub use record::{Actor, Came, Kind};
-pub(crate) use record::{Entry, Recorder};
+pub use record::{Actor, Came, Entry, Kind, Recorder};
 pub use report::{ProgramUsage, Span, Totals, UsageReport};
-pub(crate) use usage::OTHERS;
-pub use usage::{Call, Caller, Outcome, Trouble, Usage};
+pub use usage::{Call, Caller, OTHERS, Outcome, Trouble, Usage};
 
 use serde::Serialize;
 use ts_rs::TS;

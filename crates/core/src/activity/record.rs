@@ -1,13 +1,11 @@
 //! The record of every act: who did what to what, and what came of it. No secret is ever in
 //! a row.
 
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use crate::clock::Clock;
-use crate::store::activity as rows;
+use crate::clock::{Clock, UnixMs};
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +21,8 @@ pub enum Actor {
 }
 
 impl Actor {
-    fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Window => "window",
             Self::CommandLine => "command_line",
@@ -91,7 +90,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::KeyCreated => "key_created",
             Self::KeyRevoked => "key_revoked",
@@ -149,7 +149,8 @@ pub enum Came {
 }
 
 impl Came {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
@@ -157,19 +158,25 @@ impl Came {
     }
 }
 
-/// One act.
-pub(crate) struct Entry<'a> {
-    pub(crate) kind: Kind,
+/// One act, as it is recorded.
+pub struct Entry<'a> {
+    /// When.
+    pub at: UnixMs,
+    /// Who acted.
+    pub actor: Actor,
+    /// What was done.
+    pub kind: Kind,
     /// The id of what it was done to.
-    pub(crate) subject: &'a str,
-    pub(crate) outcome: Came,
+    pub subject: &'a str,
+    /// What came of it.
+    pub outcome: Came,
     /// Names and codes that help later.
-    pub(crate) detail: Value,
+    pub detail: Value,
 }
 
-/// Writes entries under this process's actor.
+/// Makes entries of what is done now, under this process's actor.
 #[derive(Clone)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     actor: Actor,
     clock: Clock,
 }
@@ -179,13 +186,13 @@ impl Recorder {
         Self { actor, clock }
     }
 
-    /// Appends the entry, in the transaction of the act itself.
-    pub(crate) fn append(&self, connection: &Connection, entry: &Entry<'_>) -> rusqlite::Result<()> {
-        let actor = match entry.kind {
+    /// The entry of an act that is done now.
+    pub fn entry<'a>(&self, kind: Kind, subject: &'a str, outcome: Came, detail: Value) -> Entry<'a> {
+        let actor = match kind {
             Kind::PolicyApplied => Actor::Policy,
             kind if kind.is_the_gateways() => Actor::Gateway,
             _ => self.actor,
         };
-        rows::append(connection, self.clock.now(), actor.as_str(), entry)
+        Entry { at: self.clock.now(), actor, kind, subject, outcome, detail }
     }
 }

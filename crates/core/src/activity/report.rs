@@ -14,7 +14,7 @@ use super::{CallerView, Latency, RefusalView, Usage};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::export::{Format, Table};
-use crate::store::{reports as rows, usage};
+use crate::port::HourRow;
 
 /// How far back a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -155,56 +155,56 @@ impl Usage {
         let steps = span.steps(now);
         let from = steps.first().copied().unwrap_or(now);
         let step_of = |hour: UnixMs| steps.partition_point(|begins| *begins <= hour).saturating_sub(1);
-        self.store.read_beside(|connection| {
-            let nothing = vec![0_u64; steps.len()];
-            let (mut answered, mut failed, mut refused) = (nothing.clone(), nothing.clone(), nothing.clone());
-            let mut total = Totals::default();
-            let mut programs: HashMap<i64, (Totals, UnixMs, Vec<u64>)> = HashMap::new();
-            rows::hours(connection, from, |row| {
-                let at = step_of(row.hour);
-                let line = match row.outcome {
-                    ANSWERED => &mut answered,
-                    FAILED => &mut failed,
-                    _ => &mut refused,
-                };
-                line[at] += row.requests;
-                total.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
-                let (theirs, last_at, in_steps) =
-                    programs.entry(row.caller).or_insert_with(|| (Totals::default(), row.last_at, nothing.clone()));
-                theirs.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
-                *last_at = (*last_at).max(row.last_at);
-                in_steps[at] += row.requests;
-            })?;
-            let mut programs: Vec<_> = programs.into_iter().collect();
-            programs.sort_by_key(|(id, (totals, ..))| (std::cmp::Reverse(totals.calls()), *id));
-            programs.truncate(MOST_PROGRAMS);
-            let programs = programs
-                .into_iter()
-                .map(|(id, (totals, last_at, steps))| {
-                    let (program, user_agent) = rows::caller(connection, id)?;
-                    let caller = CallerView { program, user_agent, requests: totals.calls(), last_at };
-                    Ok(ProgramUsage { caller, totals, steps })
-                })
-                .collect::<rusqlite::Result<_>>()?;
-            let mut before = Totals::default();
-            let earlier = -span.days() * UnixMs::DAY;
-            let end = now.hour().plus(UnixMs::HOUR + earlier);
-            for (outcome, requests, bytes_in, bytes_out) in rows::totals(connection, from.plus(earlier), end)? {
-                before.add(&outcome, requests, bytes_in, bytes_out);
-            }
-            Ok(UsageReport {
-                until: now,
-                answered,
-                failed,
-                refused,
-                programs,
-                refusals: usage::refusals(connection, from)?,
-                total,
-                before,
-                gateway: Latency::of(&rows::latency(connection, "gateway", from)?),
-                runtime: Latency::of(&rows::latency(connection, "runtime", from)?),
-                steps: steps.clone(),
+        let nothing = vec![0_u64; steps.len()];
+        let (mut answered, mut failed, mut refused) = (nothing.clone(), nothing.clone(), nothing.clone());
+        let mut total = Totals::default();
+        let mut programs: HashMap<i64, (Totals, UnixMs, Vec<u64>)> = HashMap::new();
+        let mut each = |row: HourRow<'_>| {
+            let at = step_of(row.hour);
+            let line = match row.outcome {
+                ANSWERED => &mut answered,
+                FAILED => &mut failed,
+                _ => &mut refused,
+            };
+            line[at] += row.requests;
+            total.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
+            let (theirs, last_at, in_steps) =
+                programs.entry(row.caller).or_insert_with(|| (Totals::default(), row.last_at, nothing.clone()));
+            theirs.add(row.outcome, row.requests, row.bytes_in, row.bytes_out);
+            *last_at = (*last_at).max(row.last_at);
+            in_steps[at] += row.requests;
+        };
+        let earlier = -span.days() * UnixMs::DAY;
+        let span_before = (from.plus(earlier), now.hour().plus(UnixMs::HOUR + earlier));
+        let view = self.store.usage()?;
+        view.hours(from, &mut each)?;
+        let mut programs: Vec<_> = programs.into_iter().collect();
+        programs.sort_by_key(|(id, (totals, ..))| (std::cmp::Reverse(totals.calls()), *id));
+        programs.truncate(MOST_PROGRAMS);
+        let programs = programs
+            .into_iter()
+            .map(|(id, (totals, last_at, steps))| {
+                let (program, user_agent) = view.caller(id)?;
+                let caller = CallerView { program, user_agent, requests: totals.calls(), last_at };
+                Ok(ProgramUsage { caller, totals, steps })
             })
+            .collect::<Result<_, Error>>()?;
+        let mut before = Totals::default();
+        for (outcome, requests, bytes_in, bytes_out) in view.totals(span_before.0, span_before.1)? {
+            before.add(&outcome, requests, bytes_in, bytes_out);
+        }
+        Ok(UsageReport {
+            until: now,
+            answered,
+            failed,
+            refused,
+            programs,
+            refusals: view.refusals(from)?,
+            total,
+            before,
+            gateway: Latency::of(&view.latency("gateway", from)?),
+            runtime: Latency::of(&view.latency("runtime", from)?),
+            steps,
         })
     }
 
@@ -212,27 +212,25 @@ impl Usage {
     pub fn export(&self, span: Span, format: Format, to: impl Write) -> Result<u64, Error> {
         let from = span.steps(self.clock.now()).first().copied().unwrap_or(UnixMs(0));
         let names = ["hour", "key", "program", "user_agent", "outcome", "requests", "bytes_in", "bytes_out"];
-        self.store.read_beside(|connection| {
-            let mut table = Table::begin(to, format, &names)?;
-            rows::export(connection, from, |row| {
-                table.row(&[
-                    row.hour.rfc3339().into(),
-                    row.key_id.into(),
-                    row.program.into(),
-                    row.user_agent.into(),
-                    row.outcome.into(),
-                    row.requests.into(),
-                    row.bytes_in.into(),
-                    row.bytes_out.into(),
-                ])
-            })?;
-            table.end()
-        })
+        let mut table = Table::begin(to, format, &names)?;
+        self.store.export_usage(from, &mut |row| {
+            table.row(&[
+                row.hour.rfc3339().into(),
+                row.key_id.into(),
+                row.program.into(),
+                row.user_agent.into(),
+                row.outcome.into(),
+                row.requests.into(),
+                row.bytes_in.into(),
+                row.bytes_out.into(),
+            ])
+        })?;
+        table.end()
     }
 
     /// Calls by outcome over all that is kept: answered, failed, or the word of the refusal.
     pub fn all_time(&self) -> Result<Vec<(String, u64)>, Error> {
-        let totals = self.store.read(|connection| rows::totals(connection, UnixMs(0), UnixMs(i64::MAX)))?;
+        let totals = self.store.usage()?.totals(UnixMs(0), UnixMs(i64::MAX))?;
         Ok(totals.into_iter().map(|(outcome, requests, ..)| (outcome, requests)).collect())
     }
 
@@ -243,6 +241,6 @@ impl Usage {
             let then = now.plus(-back).0;
             UnixMs(then - then.rem_euclid(UnixMs::DAY))
         };
-        self.store.write(|tx| Ok(rows::roll_up(tx, day(HOURS_KEPT), day(DAYS_KEPT))?))
+        Ok(self.store.roll_up(day(HOURS_KEPT), day(DAYS_KEPT))?)
     }
 }

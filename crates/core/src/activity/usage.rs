@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{CallerView, Came, Entry, KeyHours, Kind, LastDay, Recorder, RefusalView, Times};
+use super::{CallerView, Came, KeyHours, Kind, LastDay, Recorder, Times};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
-use crate::keys::{KeyId, Use};
+use crate::keys::KeyId;
 use crate::limits::{
     Allowance, BURST, BURST_OF_ALL, BURST_PAUSE, BURST_WINDOW, BURSTS_AN_HOUR, MOST_SLOTS, MOST_TROUBLED, MOST_WATCHED,
     NAMED_OUTSIDERS,
 };
-use crate::store::{Store, keys, troubled, usage as rows};
+use crate::port::{CountedCalls, CountedTimes, KeptTrouble, Store, UsageBatch};
 
 /// Who calls. A hint, not a proof: the program is read from the operating system when the
 /// connection is new, the user agent is what the caller says of itself.
@@ -50,7 +50,8 @@ pub(super) const ANSWERED: &str = "answered";
 pub(super) const FAILED: &str = "failed";
 
 impl Outcome {
-    fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => ANSWERED,
             Self::Failed => FAILED,
@@ -190,7 +191,7 @@ impl Watched {
 }
 
 /// What refused callers are called that got no name of their own.
-pub(crate) const OTHERS: &str = "(others)";
+pub const OTHERS: &str = "(others)";
 /// Whom a burst is told of that no single program made.
 const MANY: &str = "many callers together";
 
@@ -220,7 +221,7 @@ impl Names {
 
 /// The counters of this profile.
 pub struct Usage {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
     changes: Changes,
     recorder: Recorder,
@@ -236,7 +237,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn new(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Self {
         Self {
             store,
             clock,
@@ -328,17 +329,17 @@ impl Usage {
         if pending.counts.is_empty() {
             return Ok(());
         }
-        let written = self.store.write(|tx| Ok(pending.write(tx, &self.recorder)?));
+        let written = self.store.count(&pending.batch(&self.recorder));
         match written {
             Ok(()) => self.changes.tell(Change::Usage),
             Err(_) => self.lock().put_back(pending),
         }
-        written
+        Ok(written?)
     }
 
     /// Every program that used the key since `since`, the most recent first.
     pub fn callers(&self, key: &KeyId, since: UnixMs) -> Result<Vec<CallerView>, Error> {
-        self.store.read(|connection| rows::callers(connection, &key.0, since, ANSWERED))
+        Ok(self.store.callers(key, since, ANSWERED)?)
     }
 
     /// Every program that used the key in the last 30 days, the most recent first.
@@ -349,20 +350,18 @@ impl Usage {
     /// The last 24 hours, per key and hour, with the refusals.
     pub fn last_day(&self) -> Result<LastDay, Error> {
         let from = self.clock.now().hour().plus(-23 * UnixMs::HOUR);
-        self.store.read(|connection| {
-            let mut keys: Vec<KeyHours> = Vec::new();
-            for (key, hour, requests) in rows::answered_by_hour(connection, from, ANSWERED)? {
-                if keys.last().is_none_or(|last| last.key_id != key) {
-                    keys.push(KeyHours { key_id: key, hours: vec![0; 24] });
-                }
-                let at = usize::try_from((hour.0 - from.0) / UnixMs::HOUR).unwrap_or(usize::MAX);
-                if let Some(slot) = keys.last_mut().and_then(|last| last.hours.get_mut(at)) {
-                    *slot += requests;
-                }
+        let (answered, refusals) = self.store.last_day(from, ANSWERED)?;
+        let mut keys: Vec<KeyHours> = Vec::new();
+        for (key, hour, requests) in answered {
+            if keys.last().is_none_or(|last| last.key_id != key) {
+                keys.push(KeyHours { key_id: key, hours: vec![0; 24] });
             }
-            let refusals: Vec<RefusalView> = rows::refusals(connection, from)?;
-            Ok(LastDay { from, keys, refusals })
-        })
+            let at = usize::try_from((hour.0 - from.0) / UnixMs::HOUR).unwrap_or(usize::MAX);
+            if let Some(slot) = keys.last_mut().and_then(|last| last.hours.get_mut(at)) {
+                *slot += requests;
+            }
+        }
+        Ok(LastDay { from, keys, refusals })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
@@ -385,50 +384,39 @@ impl Pending {
         &mut self.counts[at].1
     }
 
-    fn write(&self, connection: &rusqlite::Connection, recorder: &Recorder) -> rusqlite::Result<()> {
-        for (all, is_refused) in [(&self.troubled, false), (&self.refused, true)] {
-            for call in all {
-                troubled::add(connection, call.at, call.key.as_ref(), &call.caller, &call.trouble, is_refused)?;
-            }
-        }
-        if !self.troubled.is_empty() || !self.refused.is_empty() {
-            troubled::forget_old(connection)?;
-        }
-        for burst in &self.bursts {
+    /// All of it as rows.
+    fn batch<'a>(&'a self, recorder: &Recorder) -> UsageBatch<'a> {
+        let troubled = [(&self.troubled, false), (&self.refused, true)].into_iter().flat_map(|(all, is_refused)| {
+            all.iter().map(move |TroubledCall { at, key, caller, trouble }| KeptTrouble {
+                at: *at,
+                key: key.as_ref(),
+                caller,
+                trouble,
+                is_refused,
+            })
+        });
+        let entries = self.bursts.iter().map(|burst| {
             let detail = json!({ "program": burst.by, "reason": burst.reason, "calls": burst.calls });
             let subject = burst.key.as_ref().map_or("", |key| &key.0);
-            let entry = Entry { kind: Kind::RefusalBurst, subject, outcome: Came::Failed, detail };
-            recorder.append(connection, &entry)?;
+            recorder.entry(Kind::RefusalBurst, subject, Came::Failed, detail)
+        });
+        let calls = self.counts.iter().map(|(slot, count)| CountedCalls {
+            hour: slot.hour,
+            key: slot.key.as_ref(),
+            caller: &slot.caller,
+            outcome: slot.outcome,
+            requests: count.requests,
+            bytes_in: count.bytes_in,
+            bytes_out: count.bytes_out,
+            first_at: count.first_at,
+            last_at: count.last_at,
+        });
+        UsageBatch {
+            calls: calls.collect(),
+            times: self.times(),
+            troubled: troubled.collect(),
+            entries: entries.collect(),
         }
-        for (slot, count) in &self.counts {
-            let key = slot.key.as_ref().map_or("", |key| &key.0);
-            rows::add(
-                connection,
-                &rows::Added {
-                    hour: slot.hour,
-                    key,
-                    program: &slot.caller.program,
-                    user_agent: &slot.caller.user_agent,
-                    outcome: slot.outcome.as_str(),
-                    is_refused: matches!(slot.outcome, Outcome::Refused(_)),
-                    requests: count.requests,
-                    bytes_in: count.bytes_in,
-                    bytes_out: count.bytes_out,
-                    last_at: count.last_at,
-                },
-            )?;
-            if slot.outcome == Outcome::Answered {
-                let by = slot.caller.label().to_owned();
-                let first = Use { at: count.first_at, by: by.clone() };
-                keys::count(connection, key, count.requests, &first, &Use { at: count.last_at, by })?;
-            }
-        }
-        for ((hour, key, part), times) in self.times() {
-            for (bucket, requests) in times.counted() {
-                rows::add_latency(connection, hour, key, part, bucket.0, requests)?;
-            }
-        }
-        Ok(())
     }
 
     fn put_back(&mut self, mut older: Self) {
@@ -442,15 +430,18 @@ impl Pending {
         }
     }
 
-    /// How long calls took, by what is written of that.
-    fn times(&self) -> HashMap<(UnixMs, &str, &'static str), Times> {
+    /// How long calls took, those of all callers of a key together.
+    fn times(&self) -> Vec<CountedTimes<'_>> {
         let mut all: HashMap<_, Times> = HashMap::new();
         for (slot, count) in &self.counts {
-            let key = slot.key.as_ref().map_or("", |key| &*key.0);
             for (part, times) in [("gateway", &count.gateway_times), ("runtime", &count.runtime_times)] {
-                all.entry((slot.hour, key, part)).or_default().add(times);
+                all.entry((slot.hour, slot.key.as_ref(), part)).or_default().add(times);
             }
         }
-        all
+        let rows = all.into_iter().flat_map(|((hour, key, part), times)| {
+            let counted: Vec<_> = times.counted().collect();
+            counted.into_iter().map(move |(bucket, requests)| CountedTimes { hour, key, part, bucket, requests })
+        });
+        rows.collect()
     }
 }

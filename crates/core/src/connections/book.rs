@@ -15,7 +15,7 @@ use super::{
     Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
     SignInRequest, SignInView, same_scope,
 };
-use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::activity::{Came, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
@@ -26,8 +26,8 @@ use crate::microsoft::{
     AUTOMATIC_SCOPES, Authority, AuthorityFailure, Discovery, GraphUrl, TokenError, TokenSet, claims_parameter,
 };
 use crate::network::Network;
+use crate::port::Store;
 use crate::secrets::Secrets;
-use crate::store::{Store, connections as rows};
 
 /// One call to Graph, as it is recorded.
 pub struct GraphCall<'a> {
@@ -65,7 +65,7 @@ pub(super) struct Access {
 
 /// The connections of this profile. What is not async blocks on SQLite.
 pub struct Connections {
-    pub(super) store: Arc<Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) secrets: Secrets,
     pub(super) integrations: Arc<Integrations>,
     pub(super) network: Arc<Network>,
@@ -105,7 +105,7 @@ impl Connections {
     /// Every connection, by toolkit and account.
     pub fn list(&self) -> Result<Vec<ConnectionView>, Error> {
         let now = self.clock.now();
-        let rows = self.store.read(rows::all)?;
+        let rows = self.store.connections()?;
         let live = self.live();
         Ok(rows
             .iter()
@@ -123,9 +123,9 @@ impl Connections {
         Ok(self.integrations.registration(integration)?.way_back == WayBack::Loopback)
     }
 
-    /// Whether an answer may still come through loopback.
-    pub fn wait_on_loopback(&self) -> bool {
-        self.sign_ins.wait_on_loopback(self.clock.now())
+    /// Whether the answer of this sign-in may still come through loopback.
+    pub fn waits_on_loopback(&self, id: &SignInId) -> bool {
+        self.sign_ins.waits_on_loopback(id, self.clock.now())
     }
 
     /// Prepares a sign-in; its link is to be opened in the browser.
@@ -135,7 +135,7 @@ impl Connections {
             Some(id) => Some(self.row(id)?),
             None => None,
         };
-        let found = self.discover(&registration).await.map_err(Error::Authority)?;
+        let found = self.discover(&registration.authority).await.map_err(Error::Authority)?;
         let now = self.clock.now();
         let challenge = request.again.as_ref().and_then(|id| self.challenge(id));
         let claims = claims_parameter(&registration.authority, challenge.as_deref());
@@ -192,11 +192,8 @@ impl Connections {
         let minutes = (fresh.expires_at.0 - now.0).max(0) / 60_000;
         let detail =
             json!({ "program": program, "scopes": fresh.scopes, "minutes_left": minutes, "token": fingerprint });
-        self.store.write(|tx| {
-            rows::used(tx, id, now)?;
-            let entry = Entry { kind: Kind::TokenHanded, subject: id.as_str(), outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
+        let entry = self.recorder.entry(Kind::TokenHanded, id.as_str(), Came::Done, detail);
+        self.store.used(id, now, &entry)?;
         self.changes.tell(Change::Connections);
         Ok(())
     }
@@ -212,11 +209,7 @@ impl Connections {
             "ms": u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX),
             "program": call.program,
         });
-        self.store.write(|tx| {
-            rows::used(tx, id, now)?;
-            let entry = Entry { kind: Kind::GraphCall, subject: id.as_str(), outcome, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })
+        Ok(self.store.used(id, now, &self.recorder.entry(Kind::GraphCall, id.as_str(), outcome, detail))?)
     }
 
     /// Signs out here: the refresh token goes, the account at Microsoft stays.
@@ -224,14 +217,15 @@ impl Connections {
         let row = self.row(id)?;
         let _turn = self.turns.wait(id).await;
         self.live().remove(id);
+        let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
+        let entry = self.recorder.entry(Kind::Disconnected, id.as_str(), Came::Done, detail);
         self.secrets
-            .remove(&id.token_entry(), |tx| {
-                if !rows::delete(tx, id)? {
-                    return Err(Error::ConnectionNotFound);
+            .remove(&id.token_entry(), |settling| {
+                if self.store.delete_connection(id, settling, &entry)? {
+                    Ok(())
+                } else {
+                    Err(Error::ConnectionNotFound)
                 }
-                let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
-                let entry = Entry { kind: Kind::Disconnected, subject: id.as_str(), outcome: Came::Done, detail };
-                Ok(self.recorder.append(tx, &entry)?)
             })
             .await?;
         self.live().remove(id);
@@ -241,19 +235,19 @@ impl Connections {
     }
 
     pub(crate) async fn remove_all_through(&self, integration: &IntegrationId) -> Result<(), Error> {
-        for (id, _) in self.store.read(|db| rows::accounts_of(db, integration))? {
+        for (id, _) in self.store.connections_through(integration)? {
             self.disconnect(&id).await?;
         }
         Ok(())
     }
 
     pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
-        let tokens = self.store.read(rows::all)?.iter().map(|row| row.id.token_entry()).collect::<Vec<_>>();
+        let tokens = self.store.connections()?.iter().map(|row| row.id.token_entry()).collect::<Vec<_>>();
         Ok(tokens.into_iter().chain(self.kept_entries()?).collect())
     }
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
-        for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
+        for row in self.store.connections()?.iter().filter(|row| row.state == ConnectionState::Connected) {
             // An integration that can't be used as things are, by this build or policy, ends no sign-in.
             let Ok(registration) = self.integrations.registration(&row.integration) else { continue };
             let token = self.secrets.get(&row.id.token_entry()).await?;
@@ -268,7 +262,7 @@ impl Connections {
     /// Forgets what was held for rows that are gone, ended, or of another sign-in since: whoever ended
     /// them, here or in another process.
     pub(crate) fn follow_rows(&self) -> Result<(), Error> {
-        let rows = self.store.read(rows::all)?;
+        let rows = self.store.connections()?;
         self.live().retain(|id, live| {
             let Some(row) = rows.iter().find(|row| row.id == *id) else { return false };
             if row.state == ConnectionState::NeedsSignIn || live.signed_in_at.is_some_and(|at| at != row.signed_in_at) {
@@ -283,11 +277,11 @@ impl Connections {
     pub(crate) async fn forget_moved(&self, integration: &IntegrationId) -> Result<(), Error> {
         self.follow_rows()?;
         let recipient = self.integrations.registration(integration)?.recipient();
-        for row in self.store.read(rows::all)?.into_iter().filter(|row| row.integration == *integration) {
+        for row in self.store.connections()?.into_iter().filter(|row| row.integration == *integration) {
             let entry = row.id.token_entry();
             let token = self.secrets.get(&entry).await?;
             if token.is_some_and(|token| !token.is_for(&recipient, Some(&row.account.owner()))) {
-                self.secrets.remove(&entry, |_| Ok(())).await?;
+                self.secrets.forget(&entry).await?;
             }
         }
         self.changes.tell(Change::Connections);
@@ -318,17 +312,17 @@ impl Connections {
     }
 
     pub(super) fn settle_state(&self, id: &ConnectionId, state: ConnectionState, problem: &str) -> Result<(), Error> {
-        self.store.write(|tx| Ok(rows::set_state(tx, id, state, Some(problem))?))?;
+        self.store.set_state(id, state, Some(problem))?;
         self.changes.tell(Change::Connections);
         Ok(())
     }
 
     pub(super) fn record(&self, kind: Kind, subject: &str, outcome: Came, detail: Value) -> Result<(), Error> {
-        self.store.write(|tx| Ok(self.recorder.append(tx, &Entry { kind, subject, outcome, detail })?))
+        Ok(self.store.append(&self.recorder.entry(kind, subject, outcome, detail))?)
     }
 
     pub(super) fn row(&self, id: &ConnectionId) -> Result<Connection, Error> {
-        self.store.read(|db| rows::by_id(db, id))?.ok_or(Error::ConnectionNotFound)
+        self.store.connection(id)?.ok_or(Error::ConnectionNotFound)
     }
 
     pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Live>> {

@@ -42,7 +42,7 @@ impl Connections {
             Some(id) => Some(self.row(id)?),
             None => None,
         };
-        let found = self.discover(&registration).await.map_err(Error::Authority)?;
+        let found = self.discover(&registration.authority).await.map_err(Error::Authority)?;
         let scopes = toolkit_scopes(&registration.scopes, request.toolkit.scopes());
         let asked: Vec<String> =
             AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(scopes.iter().cloned()).collect();
@@ -89,7 +89,7 @@ impl Connections {
         let registration =
             self.integrations.registration(&taken.request.integration).map_err(|error| super::book::view(&error))?;
         is_unchanged(taken, &registration)?;
-        let found = self.discover(&registration).await?;
+        let found = self.discover(&registration.authority).await?;
         let asker = Asker { client_id: &registration.client_id, secret: None, found: &found, network: &self.network };
         let tokens = asker.wait_for_device(code).await.map_err(|error| explain(&error))?;
         self.accept(taken, registration, found, tokens, false)

@@ -17,9 +17,9 @@ use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::error::Error;
-use crate::integrations::Registration;
+use crate::integrations::{MOVED, Registration};
 use crate::microsoft::{AuthorityFailure, Discovery, ErrorBody, Grant, TokenSet, claims_parameter};
-use crate::store::connections as rows;
+use crate::port::{Settling, SignInKept};
 
 /// Tokens, and whose they are.
 pub(super) struct SignedIn {
@@ -72,7 +72,7 @@ impl Connections {
     /// tells: a row alone may come from a backup of anybody.
     async fn is_known(&self, request: &SignInRequest, signed_in: &SignedIn) -> Result<bool, Error> {
         let registration = &signed_in.registration;
-        let row = self.store.read(|db| rows::of_account(db, &registration.id, request.toolkit, &signed_in.account))?;
+        let row = self.store.connection_of(&registration.id, request.toolkit, &signed_in.account)?;
         let owner = signed_in.account.owner();
         for id in row.iter().chain(&request.again) {
             let token = self.secrets.get(&id.token_entry()).await?;
@@ -110,7 +110,7 @@ impl Connections {
     pub(super) async fn connect(&self, taken: &Taken, answer: Answer) -> Result<SignedIn, AuthorityFailure> {
         let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
         is_unchanged(taken, &registration)?;
-        let found = self.discover(&registration).await?;
+        let found = self.discover(&registration.authority).await?;
         // Mix-up defence (RFC 9207, 2.4): compared as it is, and missed where it is promised.
         if answer.issuer.as_ref().map_or(found.names_issuer, |issuer| *issuer != found.issuer) {
             return Err(AuthorityFailure::own(
@@ -183,10 +183,8 @@ impl Connections {
         let SignedIn { registration, account, tokens, refresh, confidential, found } = signed_in;
         let now = self.clock.now();
         let toolkit = taken.request.toolkit;
-        let known = self
-            .store
-            .read(|db| rows::of_account(db, &registration.id, toolkit, account))
-            .map_err(|error| view(&error))?;
+        let known = self.store.connection_of(&registration.id, toolkit, account);
+        let known = known.map_err(|error| view(&error.into()))?;
         let granted = granted_of(tokens, &taken.scopes);
         let row = Connection {
             // The same account again is the same connection.
@@ -205,12 +203,12 @@ impl Connections {
         };
         let _turn = self.turns.wait(&row.id).await;
         let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
-        let write = |tx: &rusqlite::Transaction<'_>| {
-            // Changed while the tokens were asked for: they are for nobody any more.
-            self.integrations.leads_to(tx, &registration.id, &registration.recipient())?;
-            Ok(rows::save(tx, &row)?)
-        };
-        self.secrets.put(&row.id.token_entry(), &refresh, write).await.map_err(|error| view(&error))?;
+        let recipient = registration.recipient();
+        let keep = |settling: Settling<'_>| self.store.keep_connection(&row, &recipient, settling);
+        let kept = self.secrets.put(&row.id.token_entry(), &refresh, keep).await.map_err(|error| view(&error))?;
+        if kept == SignInKept::Moved {
+            return Err(view(&Error::NeedsSignIn(MOVED.to_owned())));
+        }
         self.take_over(&row, tokens, found, &row.granted);
         Ok(row)
     }

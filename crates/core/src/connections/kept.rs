@@ -9,16 +9,21 @@ use super::{Connections, SignInId, SignInRequest};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::IntegrationId;
-use crate::store::sign_ins as rows;
+use crate::port::Settling;
 
 /// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptSignIn {
-    pub(crate) id: SignInId,
-    pub(crate) request: SignInRequest,
-    pub(crate) redirect_uri: String,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) started_at: UnixMs,
+pub struct KeptSignIn {
+    /// Its name.
+    pub id: SignInId,
+    /// What is asked for.
+    pub request: SignInRequest,
+    /// Where its answer comes back to.
+    pub redirect_uri: String,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// When it began.
+    pub started_at: UnixMs,
 }
 
 impl SignInId {
@@ -40,7 +45,9 @@ impl Connections {
         let Some((state, kept)) = attempt.to_keep() else { return Ok(()) };
         // The nonce stands where an account would: it belongs to this attempt alone.
         let secret = attempt.verifier.clone().of_account(attempt.nonce.clone());
-        self.secrets.put(&kept.id.entry(), &secret, |tx| Ok(rows::insert(tx, &hash(&state), &kept)?)).await
+        let hash = hash(&state);
+        let keep = |settling: Settling<'_>| Ok(self.store.keep_sign_in(&hash, &kept, settling)?.then_some(()));
+        self.secrets.put(&kept.id.entry(), &secret, keep).await
     }
 
     /// The attempt that this state belongs to, where another process began it.
@@ -49,10 +56,10 @@ impl Connections {
         state: &SecretString,
         integration: &IntegrationId,
     ) -> Result<Option<Taken>, Error> {
-        let kept = self.store.write(|tx| Ok(rows::take(tx, &hash(state), integration)?))?;
+        let kept = self.store.take_sign_in(&hash(state), integration)?;
         let Some(kept) = kept else { return Ok(None) };
         let secret = self.secrets.get(&kept.id.entry()).await?;
-        self.secrets.remove(&kept.id.entry(), |_| Ok(())).await?;
+        self.secrets.forget(&kept.id.entry()).await?;
         let age = self.clock.now().0.saturating_sub(kept.started_at.0);
         let Some(verifier) = secret.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
         let again = match &kept.request.again {
@@ -72,18 +79,18 @@ impl Connections {
 
     /// The attempt has ended here; nothing of it is left for another start.
     pub(super) async fn drop_sign_in(&self, id: &SignInId) -> Result<(), Error> {
-        self.secrets.remove(&id.entry(), |tx| Ok(rows::delete(tx, id)?)).await
+        self.secrets.remove(&id.entry(), |settling| Ok(self.store.delete_sign_in(id, settling)?)).await
     }
 
     async fn drop_old_sign_ins(&self) -> Result<(), Error> {
         let then = self.clock.now().plus(-LIFE);
-        for id in self.store.read(|db| rows::started_before(db, then))? {
+        for id in self.store.sign_ins_before(then)? {
             self.drop_sign_in(&id).await?;
         }
         Ok(())
     }
 
     pub(super) fn kept_entries(&self) -> Result<Vec<String>, Error> {
-        Ok(self.store.read(rows::ids)?.iter().map(SignInId::entry).collect())
+        Ok(self.store.sign_ins_before(UnixMs(i64::MAX))?.iter().map(SignInId::entry).collect())
     }
 }

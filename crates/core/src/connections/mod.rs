@@ -16,7 +16,7 @@ mod turn;
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
 pub use device::DeviceSignIn;
-pub(crate) use kept::KeptSignIn;
+pub use kept::KeptSignIn;
 pub use probe::ProbeStep;
 pub use renewal::Fresh;
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
@@ -51,11 +51,8 @@ impl Toolkit {
         }
     }
 
-    pub(crate) fn from_str(text: &str) -> Self {
-        Self::known(text).unwrap_or(Self::Outlook)
-    }
-
-    pub(crate) fn known(text: &str) -> Option<Self> {
+    /// What a word of a row stands for.
+    pub fn known(text: &str) -> Option<Self> {
         [Self::Outlook, Self::Teams].into_iter().find(|toolkit| toolkit.as_str() == text)
     }
 
@@ -97,7 +94,8 @@ impl ConnectionId {
         Self(format!("{}-{}", toolkit.as_str(), random_tail(8)).into())
     }
 
-    pub(crate) fn from_row(text: String) -> Self {
+    /// One that was checked when it was written.
+    pub fn from_row(text: String) -> Self {
         Self(text.into())
     }
 
@@ -134,7 +132,8 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in rows, answers and figures.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Connected => "connected",
             Self::NeedsSignIn => "needs_sign_in",
@@ -142,22 +141,21 @@ impl ConnectionState {
         }
     }
 
-    pub(crate) fn from_str(text: &str) -> Self {
-        match text {
-            "connected" => Self::Connected,
-            "failing" => Self::Failing,
-            _ => Self::NeedsSignIn,
-        }
+    /// What a word of a row stands for.
+    pub fn known(text: &str) -> Option<Self> {
+        [Self::Connected, Self::NeedsSignIn, Self::Failing].into_iter().find(|state| state.as_str() == text)
     }
 }
 
 /// The account at Microsoft: by `oid` and `tid`, never by its name, which may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) oid: String,
-    pub(crate) tid: String,
+pub struct Account {
+    /// Its number in its directory.
+    pub oid: String,
+    /// The directory.
+    pub tid: String,
     /// As shown: the user name, or the name of the person.
-    pub(crate) label: String,
+    pub label: String,
 }
 
 impl Account {
@@ -169,20 +167,31 @@ impl Account {
 
 /// One connection as it is kept. The refresh token lies in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Connection {
-    pub(crate) id: ConnectionId,
-    pub(crate) integration: IntegrationId,
-    pub(crate) toolkit: Toolkit,
-    pub(crate) account: Account,
-    pub(crate) asked: Vec<String>,
-    pub(crate) granted: Vec<String>,
+pub struct Connection {
+    /// Its short name.
+    pub id: ConnectionId,
+    /// Through which integration.
+    pub integration: IntegrationId,
+    /// What it is for.
+    pub toolkit: Toolkit,
+    /// Who signed in.
+    pub account: Account,
+    /// The scopes that were asked for.
+    pub asked: Vec<String>,
+    /// Those that were granted.
+    pub granted: Vec<String>,
     /// Whether the secret is sent along: a refresh inherits the client type of its sign-in.
-    pub(crate) confidential: bool,
-    pub(crate) state: ConnectionState,
-    pub(crate) problem: Option<String>,
-    pub(crate) signed_in_at: UnixMs,
-    pub(crate) refreshed_at: UnixMs,
-    pub(crate) used_at: Option<UnixMs>,
+    pub confidential: bool,
+    /// Whether it works.
+    pub state: ConnectionState,
+    /// Why not, and what to do.
+    pub problem: Option<String>,
+    /// The latest sign-in.
+    pub signed_in_at: UnixMs,
+    /// The latest refresh.
+    pub refreshed_at: UnixMs,
+    /// When a toolkit last had access.
+    pub used_at: Option<UnixMs>,
 }
 
 /// A connection as the faces show it.

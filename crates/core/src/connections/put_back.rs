@@ -1,15 +1,12 @@
 //! Connections that a backup brings: checked, and without a sign-in until the vault shows it.
 
-use rusqlite::Transaction;
-
 use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Toolkit, same_scope};
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::integrations::IntegrationId;
+use crate::integrations::{Integration, IntegrationId};
 use crate::keys::{checked_name, is_misleading};
 use crate::microsoft::toolkit_scopes;
-use crate::store::backup::RawConnection;
-use crate::store::{connections as rows, integrations};
+use crate::port::backup::RawConnection;
 
 /// Longer than any that an authority gives.
 const LONGEST_NAME_OF_ACCOUNT: usize = 256;
@@ -19,23 +16,26 @@ const MOST_SCOPES: usize = 200;
 impl Connections {
     /// A connection of a backup: the row to add, `None` where it is here already, or why it can't be taken.
     pub(crate) fn read_back(
-        tx: &Transaction<'_>,
+        integrations: &[Integration],
+        connections: &[Connection],
         raw: &RawConnection,
         now: UnixMs,
-    ) -> Result<Result<Option<Connection>, String>, Error> {
-        let Some(row) = checked(raw, now) else { return Ok(Err("it can't be read".into())) };
-        if let Some(here) = rows::by_id(tx, &row.id)? {
-            let same = (&here.integration, &here.account.oid, &here.account.tid)
-                == (&row.integration, &row.account.oid, &row.account.tid);
-            let why = || format!("its name belongs to {}, who is here", here.account.label);
-            return Ok(if same { Ok(None) } else { Err(why()) });
+    ) -> Result<Option<Connection>, String> {
+        let Some(row) = checked(raw, now) else { return Err("it can't be read".into()) };
+        let of_same_account = |other: &Connection| {
+            (&other.integration, &other.account.oid, &other.account.tid)
+                == (&row.integration, &row.account.oid, &row.account.tid)
+        };
+        if let Some(other) = connections.iter().find(|other| other.id == row.id) {
+            let why = || format!("its name belongs to {}, who is here", other.account.label);
+            return if of_same_account(other) { Ok(None) } else { Err(why()) };
         }
-        if rows::of_account(tx, &row.integration, row.toolkit, &row.account)?.is_some() {
-            return Ok(Ok(None));
+        if connections.iter().any(|other| other.toolkit == row.toolkit && of_same_account(other)) {
+            return Ok(None);
         }
-        let is_there = row.integration.is_built_in() || integrations::by_id(tx, &row.integration)?.is_some();
+        let is_there = row.integration.is_built_in() || integrations.iter().any(|it| it.id == row.integration);
         let missing = || "the integration that it goes through is not here".to_owned();
-        Ok(is_there.then_some(Some(row)).ok_or_else(missing))
+        is_there.then_some(Some(row)).ok_or_else(missing)
     }
 
     /// Whether the vault still holds the very sign-in of a connection that was put back; it works then.
@@ -50,7 +50,7 @@ impl Connections {
         if !token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&row.account.owner()))) {
             return Ok(false);
         }
-        self.store.write(|tx| Ok(rows::set_state(tx, &row.id, ConnectionState::Connected, None)?))?;
+        self.store.set_state(&row.id, ConnectionState::Connected, None)?;
         Ok(true)
     }
 }

@@ -7,17 +7,17 @@ use serde_json::json;
 
 use super::book::{Access, GONE, explain, failure_detail, granted_of};
 use super::{Connection, ConnectionId, ConnectionState, Connections};
-use crate::activity::{Came, Entry, Kind};
+use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::Registration;
 use crate::microsoft::{
-    AUTOMATIC_SCOPES, Asker, AuthorityFailure, Discovery, Grant, GraphUrl, Meaning, TokenError, TokenSet,
+    AUTOMATIC_SCOPES, Asker, Authority, AuthorityFailure, Discovery, Grant, GraphUrl, Meaning, TokenError, TokenSet,
     claims_parameter,
 };
-use crate::store::connections as rows;
+use crate::port::{Refreshed, Settling};
 
 /// Access tokens with less than this left are renewed first.
 const EARLY: i64 = 5 * 60 * 1000;
@@ -82,7 +82,7 @@ impl Connections {
     /// Renews what would end soon or has lain idle for a week. Called once in a while.
     pub async fn renew(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        for row in self.store.read(rows::all)?.iter().filter(|row| row.state == ConnectionState::Connected) {
+        for row in self.store.connections()?.iter().filter(|row| row.state == ConnectionState::Connected) {
             let ends = self.live().get(&row.id).and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
             let soon = ends.is_some_and(|at| at <= now.plus(EARLY + 60_000));
             let idle = row.refreshed_at.plus(IDLE) <= now;
@@ -122,7 +122,7 @@ impl Connections {
             self.settle_state(id, ConnectionState::NeedsSignIn, GONE)?;
             return Err(Error::NeedsSignIn(GONE.to_owned()));
         };
-        let found = match self.discover(&registration).await {
+        let found = match self.discover_for(&registration.authority, &row.account.tid).await {
             Ok(found) => found,
             Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
         };
@@ -139,23 +139,24 @@ impl Connections {
         match self.ask(&registration, &found, secret.as_ref(), &grant).await {
             Ok((tokens, confidential)) => {
                 let granted = tokens.scopes.as_ref().map(|_| granted_of(&tokens, &row.asked));
-                let write = |tx: &rusqlite::Transaction<'_>| {
-                    // Ended while the tokens were asked for: they are for nobody any more.
-                    if !rows::refreshed(tx, &row, self.clock.now(), granted.as_deref(), confidential)? {
-                        let ended = rows::by_id(tx, id)?.ok_or(Error::ConnectionNotFound)?;
-                        return Err(Error::NeedsSignIn(ended.problem.unwrap_or_else(|| GONE.to_owned())));
-                    }
-                    let entry =
-                        Entry { kind: Kind::Refresh, subject: id.as_str(), outcome: Came::Done, detail: json!({}) };
-                    Ok(self.recorder.append(tx, &entry)?)
+                let done = self.recorder.entry(Kind::Refresh, id.as_str(), Came::Done, json!({}));
+                let write = |settling: Settling<'_>| {
+                    self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, settling, &done)
                 };
                 // The new refresh token is kept before the new access is used.
-                match &tokens.refresh {
+                let written = match &tokens.refresh {
                     Some(rotated) => {
                         let rotated = Bound::new(recipient, rotated.clone()).of_account(owner);
-                        self.secrets.put(&entry, &rotated, write).await?;
+                        Some(self.secrets.put(&entry, &rotated, write).await?)
                     }
-                    None => self.store.write(write)?,
+                    None => write(Settling::Nothing)?,
+                };
+                match written {
+                    Some(Refreshed::Kept) | None => {}
+                    Some(Refreshed::Ended(problem)) => {
+                        return Err(Error::NeedsSignIn(problem.unwrap_or_else(|| GONE.to_owned())));
+                    }
+                    Some(Refreshed::Gone) => return Err(Error::ConnectionNotFound),
                 }
                 let access = self.take_over(&row, &tokens, &found, granted.as_ref().unwrap_or(&row.granted));
                 self.changes.tell(Change::Connections);
@@ -185,7 +186,7 @@ impl Connections {
             Meaning::SignIn { forget } => {
                 self.settle_state(&row.id, ConnectionState::NeedsSignIn, &text)?;
                 if forget {
-                    self.secrets.remove(&row.id.token_entry(), |_| Ok(())).await?;
+                    self.secrets.forget(&row.id.token_entry()).await?;
                 }
                 Ok(Error::NeedsSignIn(text))
             }
@@ -222,18 +223,24 @@ impl Connections {
         }
     }
 
-    pub(super) async fn discover(&self, registration: &Registration) -> Result<Discovery, AuthorityFailure> {
+    /// Where the tokens of an account of this directory are renewed.
+    async fn discover_for(&self, authority: &Authority, tid: &str) -> Result<Discovery, AuthorityFailure> {
+        let pinned = authority.pinned_to(tid);
+        let found = self.discover(&pinned).await?;
+        // A part of the same authority: what was kept for the whole is for this, too.
+        Ok(Discovery { authority: authority.clone(), ..found })
+    }
+
+    pub(super) async fn discover(&self, authority: &Authority) -> Result<Discovery, AuthorityFailure> {
         // What is found names the whole authority, the Graph that its access opens among it.
-        let key = &registration.authority;
+        let key = authority;
         let now = self.clock.now();
         let known =
             self.discovered().get(key).filter(|(at, _)| at.plus(DISCOVERY_LIFE) > now).map(|(_, found)| found.clone());
         if let Some(found) = known {
             return Ok(found);
         }
-        let found = Discovery::of(&registration.authority, &self.network)
-            .await
-            .map_err(|error| AuthorityFailure::from(&error))?;
+        let found = Discovery::of(authority, &self.network).await.map_err(|error| AuthorityFailure::from(&error))?;
         self.discovered().insert(key.clone(), (now, found.clone()));
         Ok(found)
     }

@@ -26,7 +26,8 @@ pub(super) const LIFE: i64 = 10 * 60 * 1000;
 pub struct SignInId(String);
 
 impl SignInId {
-    pub(crate) fn from_row(text: String) -> Self {
+    /// One that was checked when it was written.
+    pub fn from_row(text: String) -> Self {
         Self(text)
     }
 
@@ -334,10 +335,12 @@ impl SignIns {
         self.lock().iter().find(|attempt| attempt.id == *id).map(Attempt::view)
     }
 
-    /// Whether an answer may still come through loopback.
-    pub(super) fn wait_on_loopback(&self, now: UnixMs) -> bool {
+    /// Whether the answer of this attempt may still come through loopback.
+    pub(super) fn waits_on_loopback(&self, id: &SignInId, now: UnixMs) -> bool {
         self.end_old(now);
-        self.lock().iter().any(|attempt| attempt.state.is_some() && matches!(attempt.path, ReturnPath::Loopback(_)))
+        self.lock().iter().any(|attempt| {
+            attempt.id == *id && attempt.state.is_some() && matches!(attempt.path, ReturnPath::Loopback(_))
+        })
     }
 
     /// Finds the attempt that this state belongs to and uses it up. Every live one is

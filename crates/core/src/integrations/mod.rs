@@ -9,7 +9,7 @@ mod way_back;
 pub use draft::{AuthorityDraft, Draft, DraftReport, Field, FieldProblem, WayBackDraft};
 pub use preflight::{Step, StepReport, StepState};
 pub use registry::Integrations;
-pub(crate) use registry::Shared;
+pub(crate) use registry::{MOVED, Shared};
 pub use way_back::{Platform, WayBack, deep_link};
 
 use rand::RngExt;
@@ -22,7 +22,7 @@ use crate::clock::UnixMs;
 use crate::microsoft::{Authority, ClientId};
 
 /// The one provider so far, as it stands in the rows.
-pub(crate) const PROVIDER: &str = "microsoft";
+pub const PROVIDER: &str = "microsoft";
 
 /// A short name that never changes: it is part of the registered redirect URI.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, TS)]
@@ -58,7 +58,7 @@ impl IntegrationId {
     }
 
     /// One that was checked when it was written.
-    pub(crate) fn from_row(text: String) -> Self {
+    pub fn from_row(text: String) -> Self {
         Self(text.into())
     }
 
@@ -99,7 +99,8 @@ pub enum StoredSecret {
 }
 
 impl StoredSecret {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Stored => "stored",
@@ -107,12 +108,9 @@ impl StoredSecret {
         }
     }
 
-    pub(crate) fn from_str(text: &str) -> Self {
-        match text {
-            "stored" => Self::Stored,
-            "missing" => Self::Missing,
-            _ => Self::None,
-        }
+    /// What a word of a row stands for.
+    pub fn known(text: &str) -> Option<Self> {
+        [Self::None, Self::Stored, Self::Missing].into_iter().find(|secret| secret.as_str() == text)
     }
 
     fn is_expected(self) -> bool {
@@ -132,17 +130,27 @@ pub struct Check {
 
 /// One custom app registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Integration {
-    pub(crate) id: IntegrationId,
-    pub(crate) name: String,
-    pub(crate) client_id: ClientId,
-    pub(crate) authority: Authority,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) way_back: WayBack,
-    pub(crate) secret: StoredSecret,
-    pub(crate) secret_expires_at: Option<UnixMs>,
-    pub(crate) created_at: UnixMs,
-    pub(crate) check: Option<Check>,
+pub struct Integration {
+    /// Its short name.
+    pub id: IntegrationId,
+    /// What people call it.
+    pub name: String,
+    /// The Application (client) ID.
+    pub client_id: ClientId,
+    /// Who signs people in.
+    pub authority: Authority,
+    /// What is asked for, besides the automatic scopes.
+    pub scopes: Vec<String>,
+    /// How the answer comes back.
+    pub way_back: WayBack,
+    /// What is known of its client secret.
+    pub secret: StoredSecret,
+    /// When the secret expires, where the admin said so.
+    pub secret_expires_at: Option<UnixMs>,
+    /// When it was added.
+    pub created_at: UnixMs,
+    /// How the latest preflight ended.
+    pub check: Option<Check>,
 }
 
 /// What a sign-in needs to know of an integration, custom or built-in.
@@ -221,7 +229,7 @@ pub struct IntegrationView {
 
 impl Integration {
     /// Whom its secrets may be sent to.
-    pub(crate) fn recipient(&self) -> Recipient {
+    pub fn recipient(&self) -> Recipient {
         Recipient::app(&self.authority, &self.client_id)
     }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Transaction;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -16,22 +15,22 @@ use super::{
     WayBack, WayBackDraft,
 };
 use super::{Registration, StepReport, StoredSecret};
-use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::activity::{Came, Kind, Recorder};
 use crate::bound::{Bound, Recipient};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::microsoft::{Authority, checked_secret};
 use crate::network::Network;
 use crate::policy::Policy;
+use crate::port::backup::RawIntegration;
+use crate::port::{IntegrationSaved, Settling, Store};
 use crate::secrets::Secrets;
-use crate::store::backup::RawIntegration;
-use crate::store::{Store, connections, integrations as rows};
 use crate::vault::SecretChange;
 
 /// The integrations of this profile. What is not async blocks on SQLite.
 pub struct Integrations {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     secrets: Secrets,
     network: Arc<Network>,
     recorder: Recorder,
@@ -44,7 +43,7 @@ pub struct Integrations {
 }
 
 /// Why connections through an integration ended that leads elsewhere now.
-const MOVED: &str =
+pub(crate) const MOVED: &str =
     "The integration leads to another authority, client ID or Graph since it was changed. Sign in again.";
 
 /// Whether the form names another authority, client ID or Graph than the row.
@@ -52,21 +51,15 @@ fn leads_elsewhere(draft: &Draft, before: &Integration) -> bool {
     draft.recipient().is_some_and(|recipient| recipient != before.recipient())
 }
 
-/// What another integration has already. A page passes answers on to one integration: shared by two, an
-/// authority could pass an attempt of its own off as one of the other's.
-fn taken(
-    db: &rusqlite::Connection,
-    id: &IntegrationId,
-    name: &str,
-    page: Option<&str>,
-) -> rusqlite::Result<Option<FieldProblem>> {
-    if rows::named(db, name)?.is_some_and(|other| other != *id) {
-        return Ok(Some(FieldProblem::new(Field::Name, TAKEN)));
+/// What another integration has already.
+fn taken(all: &[Integration], draft: &Draft) -> Option<FieldProblem> {
+    let others = || all.iter().filter(|row| row.id != draft.id);
+    let name = draft.name.trim().to_lowercase();
+    if others().any(|row| row.name.to_lowercase() == name) {
+        return Some(FieldProblem::new(Field::Name, TAKEN));
     }
-    let Some(page) = page else { return Ok(None) };
-    let shared =
-        rows::all(db)?.into_iter().any(|row| row.id != *id && row.way_back == WayBack::Page { url: page.into() });
-    Ok(shared.then(|| FieldProblem::new(Field::Page, TAKEN)))
+    let page = WayBack::Page { url: page_of(draft)?.to_owned() };
+    others().any(|row| row.way_back == page).then(|| FieldProblem::new(Field::Page, TAKEN))
 }
 
 fn page_of(draft: &Draft) -> Option<&str> {
@@ -84,6 +77,15 @@ fn in_vault(draft: &Draft, before: Option<&Integration>) -> InVault {
     }
 }
 
+fn refused(saved: IntegrationSaved) -> Result<(), Error> {
+    let field = match saved {
+        IntegrationSaved::Saved => return Ok(()),
+        IntegrationSaved::NameTaken => Field::Name,
+        IntegrationSaved::PageTaken => Field::Page,
+    };
+    Err(Error::Integration(FieldProblem::new(field, TAKEN)))
+}
+
 const TAKEN: &str = "belongs to another integration already";
 
 /// A form that was asked about, and the answer.
@@ -97,7 +99,7 @@ struct Preflighted {
 /// What the parts of a profile share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Secrets,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
@@ -123,7 +125,7 @@ impl Integrations {
     /// Every integration, the built-in one first.
     pub fn list(&self) -> Result<Vec<IntegrationView>, Error> {
         let now = self.clock.now();
-        let (custom, default) = self.store.read(|db| Ok((rows::all(db)?, rows::default_id(db)?)))?;
+        let (custom, default) = self.store.integrations()?;
         let built_in = self.built_in.iter().map(|built_in| built_in.view(default.is_none()));
         Ok(built_in.chain(custom.iter().map(|row| row.view(now, default.as_ref()))).collect())
     }
@@ -140,13 +142,13 @@ impl Integrations {
 
     /// Checks a form as it is typed, without asking anybody.
     pub fn report(&self, draft: &Draft, secret: &SecretChange) -> Result<DraftReport, Error> {
-        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        let before = self.store.integration(&draft.id)?;
         let secret = SecretInForm::after(secret, in_vault(draft, before.as_ref()));
         let mut checked = draft.check(secret);
         checked.problems.extend(self.taken(draft)?);
         let mut report = draft.report(checked, secret);
         if before.is_some_and(|row| leads_elsewhere(draft, &row)) {
-            let through = self.store.read(|db| connections::accounts_of(db, &draft.id))?;
+            let through = self.store.connections_through(&draft.id)?;
             report.signs_out = through.into_iter().map(|(_, account)| account).collect();
             // One that is connected for two toolkits is one account; they come in order.
             report.signs_out.dedup();
@@ -161,7 +163,7 @@ impl Integrations {
         secret: SecretChange,
         tell: &mut (dyn FnMut(StepReport) + Send),
     ) -> Result<bool, Error> {
-        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        let before = self.store.integration(&draft.id)?;
         let form = SecretInForm::after(&secret, in_vault(&draft, before.as_ref()));
         let mut subject =
             draft.check(form).row(&draft, before.as_ref(), self.clock.now()).map_err(Error::Integration)?;
@@ -185,14 +187,8 @@ impl Integrations {
             "correlation_id": failure.as_ref().and_then(|failure| failure.correlation_id.clone()),
         });
         let as_saved = before.is_some_and(|row| Draft::of(&row) == draft) && matches!(secret, SecretChange::Keep);
-        self.store.write(|tx| {
-            if as_saved {
-                rows::set_check(tx, &draft.id, &check)?;
-            }
-            Ok(self
-                .recorder
-                .append(tx, &Entry { kind: Kind::Preflight, subject: draft.id.as_str(), outcome, detail })?)
-        })?;
+        let entry = self.recorder.entry(Kind::Preflight, draft.id.as_str(), outcome, detail);
+        self.store.record_preflight(as_saved.then_some((&draft.id, &check)), &entry)?;
         if as_saved {
             self.changes.tell(Change::Integrations);
         }
@@ -205,7 +201,7 @@ impl Integrations {
     /// Adds the integration, or changes the one of the same id. Where it leads elsewhere from now on, which
     /// is told, the sign-ins through it end with that.
     pub(crate) async fn save(&self, draft: Draft, secret: SecretChange) -> Result<(IntegrationView, bool), Error> {
-        let before = self.store.read(|db| rows::by_id(db, &draft.id))?;
+        let before = self.store.integration(&draft.id)?;
         if draft.id.is_built_in() {
             return Err(Error::BuiltInIsFixed);
         }
@@ -217,12 +213,13 @@ impl Integrations {
         let entry = row.id.secret_entry();
         match &secret {
             SecretChange::Keep => {
-                self.store.write(|tx| self.write_row(tx, &row, before.as_ref(), "kept"))?;
+                self.write_row(&row, before.as_ref(), "kept", Settling::Nothing)?;
             }
             SecretChange::Remove => {
                 row.secret = StoredSecret::None;
                 row.secret_expires_at = None;
-                self.secrets.remove(&entry, |tx| self.write_row(tx, &row, before.as_ref(), "removed")).await?;
+                let write = |settling: Settling<'_>| self.write_row(&row, before.as_ref(), "removed", settling);
+                self.secrets.remove(&entry, write).await?;
             }
             SecretChange::Replace(typed) => {
                 let checked = checked_secret(typed)
@@ -232,13 +229,13 @@ impl Integrations {
                 }
                 row.secret = StoredSecret::Stored;
                 let checked = Bound::new(row.recipient(), checked);
-                let write = |tx: &Transaction<'_>| self.write_row(tx, &row, before.as_ref(), "replaced");
-                self.secrets.put(&entry, &checked, write).await?;
+                let write = |settling: Settling<'_>| self.try_row(&row, before.as_ref(), "replaced", settling);
+                refused(self.secrets.put(&entry, &checked, write).await?)?;
             }
         }
         self.preflights().remove(&draft.id);
         self.changes.tell(Change::Integrations);
-        let default = self.store.read(rows::default_id)?;
+        let (_, default) = self.store.integrations()?;
         let moved = before.is_some_and(|before| before.recipient() != row.recipient());
         Ok((row.view(self.clock.now(), default.as_ref()), moved))
     }
@@ -249,14 +246,15 @@ impl Integrations {
             return Err(Error::BuiltInIsFixed);
         }
         let row = self.row(id)?;
+        let detail = json!({ "name": row.name });
+        let entry = self.recorder.entry(Kind::IntegrationRemoved, id.as_str(), Came::Done, detail);
         self.secrets
-            .remove(&id.secret_entry(), |tx| {
-                if !rows::delete(tx, id)? {
-                    return Err(Error::IntegrationNotFound);
+            .remove(&id.secret_entry(), |settling| {
+                if self.store.delete_integration(id, settling, &entry)? {
+                    Ok(())
+                } else {
+                    Err(Error::IntegrationNotFound)
                 }
-                let detail = json!({ "name": row.name });
-                let entry = Entry { kind: Kind::IntegrationRemoved, subject: id.as_str(), outcome: Came::Done, detail };
-                Ok(self.recorder.append(tx, &entry)?)
             })
             .await?;
         self.changes.tell(Change::Integrations);
@@ -270,12 +268,8 @@ impl Integrations {
             Some(id) => self.row(id)?.name,
             None => self.built_in_with_id()?,
         };
-        self.store.write(|tx| {
-            rows::set_default(tx, custom)?;
-            let detail = json!({ "name": name });
-            let entry = Entry { kind: Kind::DefaultChanged, subject: id.as_str(), outcome: Came::Done, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
+        let detail = json!({ "name": name });
+        self.store.set_default(custom, &self.recorder.entry(Kind::DefaultChanged, id.as_str(), Came::Done, detail))?;
         self.changes.tell(Change::Integrations);
         Ok(())
     }
@@ -283,17 +277,17 @@ impl Integrations {
     /// An integration of a backup, checked like a form that was typed: the row to add, `None` where it is here
     /// already, or why it can't be taken.
     pub(crate) fn read_back(
-        tx: &Transaction<'_>,
+        all: &[Integration],
         raw: &RawIntegration,
         now: UnixMs,
-    ) -> Result<Result<Option<Integration>, String>, Error> {
+    ) -> Result<Option<Integration>, String> {
         const UNREADABLE: &str = "it can't be read";
         let parts = (
             IntegrationId::try_from(raw.id.clone()).ok().filter(|id| !id.is_built_in()),
             serde_json::from_str::<Authority>(&raw.authority).ok(),
             serde_json::from_str::<WayBack>(&raw.way_back).ok(),
         );
-        let (Some(id), Some(authority), Some(way_back)) = parts else { return Ok(Err(UNREADABLE.into())) };
+        let (Some(id), Some(authority), Some(way_back)) = parts else { return Err(UNREADABLE.into()) };
         let draft = Draft {
             id,
             name: raw.name.clone(),
@@ -303,37 +297,37 @@ impl Integrations {
             scopes: raw.scopes.split_whitespace().map(str::to_owned).collect(),
             way_back: WayBackDraft::of(&way_back),
         };
-        if let Some(here) = rows::by_id(tx, &draft.id)? {
+        if let Some(here) = all.iter().find(|row| row.id == draft.id) {
             let same = draft.recipient().is_some_and(|recipient| recipient == here.recipient());
             let why = || format!("it leads elsewhere than \u{201c}{}\u{201d}, which is here", here.name);
-            return Ok(if same { Ok(None) } else { Err(why()) });
+            return if same { Ok(None) } else { Err(why()) };
         }
         let secret = if raw.has_secret { SecretInForm::Stored } else { SecretInForm::None };
-        if let Some(problem) = taken(tx, &draft.id, draft.name.trim(), page_of(&draft))? {
-            return Ok(Err(problem.problem));
+        if let Some(problem) = taken(all, &draft) {
+            return Err(problem.problem);
         }
         let checked = draft.check(secret).row(&draft, None, now);
-        Ok(checked.map_err(|wrong| wrong.problem).map(|row| {
+        checked.map_err(|wrong| wrong.problem).map(|row| {
             let secret = if raw.has_secret { StoredSecret::Missing } else { StoredSecret::None };
             Some(Integration { secret, ..row })
-        }))
+        })
     }
 
     /// The vault holds its secret after all.
     pub(crate) fn secret_is_there(&self, id: &IntegrationId) -> Result<bool, Error> {
-        self.store.write(|tx| Ok(rows::set_secret(tx, id, StoredSecret::Stored)?))?;
+        self.store.set_secret(id, StoredSecret::Stored, None)?;
         Ok(true)
     }
 
     /// The keychain entries that rows expect.
     pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {
-        let rows = self.store.read(rows::all)?;
+        let (rows, _) = self.store.integrations()?;
         Ok(rows.iter().filter(|row| row.secret.is_expected()).map(|row| row.id.secret_entry()).collect())
     }
 
     /// Marks rows whose secret is gone.
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
-        for row in self.store.read(rows::all)?.iter().filter(|row| row.secret == StoredSecret::Stored) {
+        for row in self.store.integrations()?.0.iter().filter(|row| row.secret == StoredSecret::Stored) {
             let secret = self.secrets.get(&row.id.secret_entry()).await?;
             if !secret.is_some_and(|secret| secret.is_for(&row.recipient(), None)) {
                 self.mark_missing(row)?;
@@ -344,7 +338,7 @@ impl Integrations {
 
     /// The discovery document of the default integration's authority; `None` where nobody can sign in.
     pub(crate) fn default_discovery_url(&self) -> Result<Option<String>, Error> {
-        let id = self.store.read(rows::default_id)?.unwrap_or_else(IntegrationId::built_in);
+        let id = self.store.integrations()?.1.unwrap_or_else(IntegrationId::built_in);
         match self.registration(&id) {
             Ok(registration) => Ok(Some(registration.authority.discovery_url())),
             Err(Error::IntegrationNotFound | Error::BuiltInNotSetUp) => Ok(None),
@@ -369,22 +363,13 @@ impl Integrations {
         built_in.registration().ok_or(Error::BuiltInNotSetUp)
     }
 
-    /// Whether the integration still leads to this recipient, in the transaction of what depends on it.
-    pub(crate) fn leads_to(&self, tx: &Transaction<'_>, id: &IntegrationId, to: &Recipient) -> Result<(), Error> {
-        let same = match rows::by_id(tx, id)? {
-            Some(row) => row.recipient() == *to,
-            None => self.registration(id)?.recipient() == *to,
-        };
-        if same { Ok(()) } else { Err(Error::NeedsSignIn(MOVED.to_owned())) }
-    }
-
     /// The client secret; `None` for a public client.
     pub(crate) async fn client_secret(&self, of: &Registration) -> Result<Option<Bound>, Error> {
         if of.has_secret { self.stored_secret(&of.id, &of.recipient()).await.map(Some) } else { Ok(None) }
     }
 
     fn row(&self, id: &IntegrationId) -> Result<Integration, Error> {
-        self.store.read(|db| rows::by_id(db, id))?.ok_or(Error::IntegrationNotFound)
+        self.store.integration(id)?.ok_or(Error::IntegrationNotFound)
     }
 
     fn built_in_with_id(&self) -> Result<String, Error> {
@@ -397,7 +382,7 @@ impl Integrations {
 
     /// Another integration of the same name, or with the same page.
     fn taken(&self, draft: &Draft) -> Result<Option<FieldProblem>, Error> {
-        self.store.read(|db| taken(db, &draft.id, draft.name.trim(), page_of(draft)))
+        Ok(taken(&self.store.integrations()?.0, draft))
     }
 
     async fn stored_secret(&self, id: &IntegrationId, recipient: &Recipient) -> Result<Bound, Error> {
@@ -411,40 +396,35 @@ impl Integrations {
     }
 
     fn mark_missing(&self, row: &Integration) -> Result<(), Error> {
-        self.store.write(|tx| {
-            rows::set_secret(tx, &row.id, StoredSecret::Missing)?;
-            let detail = json!({ "name": row.name });
-            let entry = Entry { kind: Kind::SecretMissing, subject: row.id.as_str(), outcome: Came::Failed, detail };
-            Ok(self.recorder.append(tx, &entry)?)
-        })?;
+        let detail = json!({ "name": row.name });
+        let entry = self.recorder.entry(Kind::SecretMissing, row.id.as_str(), Came::Failed, detail);
+        self.store.set_secret(&row.id, StoredSecret::Missing, Some(&entry))?;
         self.changes.tell(Change::Integrations);
         Ok(())
     }
 
-    /// Writes the row and its record, in one transaction with whatever else it belongs to.
     fn write_row(
         &self,
-        tx: &Transaction<'_>,
         row: &Integration,
         before: Option<&Integration>,
         secret: &str,
+        settling: Settling<'_>,
     ) -> Result<(), Error> {
-        let page = match &row.way_back {
-            WayBack::Page { url } => Some(url.as_str()),
-            WayBack::Loopback | WayBack::DeepLink => None,
-        };
-        if let Some(problem) = taken(tx, &row.id, &row.name, page)? {
-            return Err(Error::Integration(problem));
-        }
+        // Nothing was written that could be swept.
+        self.try_row(row, before, secret, settling)?.map_or(Ok(()), refused)
+    }
+
+    /// Writes the row and its record. `None`: its secret was swept meanwhile.
+    fn try_row(
+        &self,
+        row: &Integration,
+        before: Option<&Integration>,
+        secret: &str,
+        settling: Settling<'_>,
+    ) -> Result<Option<IntegrationSaved>, StoreError> {
         // Where nothing else can be the default, the first one is.
-        let first = before.is_none() && self.built_in_with_id().is_err() && rows::all(tx)?.is_empty();
-        rows::save(tx, row)?;
-        if before.is_some_and(|before| before.recipient() != row.recipient()) {
-            connections::end_through(tx, &row.id, MOVED)?;
-        }
-        if first {
-            rows::set_default(tx, Some(&row.id))?;
-        }
+        let default_if_first = before.is_none() && self.built_in_with_id().is_err();
+        let has_moved = before.is_some_and(|before| before.recipient() != row.recipient());
         let kind = if before.is_some() { Kind::IntegrationChanged } else { Kind::IntegrationAdded };
         let detail = json!({
             "name": row.name,
@@ -453,8 +433,8 @@ impl Integrations {
             "scopes": row.scopes,
             "secret": secret,
         });
-        let entry = Entry { kind, subject: row.id.as_str(), outcome: Came::Done, detail };
-        Ok(self.recorder.append(tx, &entry)?)
+        let entry = self.recorder.entry(kind, row.id.as_str(), Came::Done, detail);
+        self.store.save_integration(row, default_if_first, has_moved.then_some(MOVED), settling, &entry)
     }
 
     /// The answer that the authority gave for this very form.

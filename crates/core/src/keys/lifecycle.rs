@@ -2,18 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Transaction;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use ts_rs::TS;
 
 use super::verifier::Verifier;
 use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, Refusal, Verdict, checked_name, hash};
-use crate::activity::{Came, Entry, Kind, Recorder};
+use crate::activity::Recorder;
 use crate::change::{Change, Changes};
-use crate::clock::{Clock, UnixMs};
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::store::{Store, keys as rows};
+use crate::port::{KeyCreation, KeyRevocation, Store};
 
 /// What an admin asks for.
 #[derive(Debug, Clone, Deserialize, TS)]
@@ -44,7 +42,7 @@ pub enum RevokeReason {
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
 pub struct Keys {
-    store: Arc<Store>,
+    store: Arc<dyn Store>,
     verifier: Verifier,
     clock: Clock,
     changes: Changes,
@@ -55,10 +53,15 @@ pub struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn load(store: Arc<Store>, clock: Clock, changes: Changes, recorder: Recorder) -> Result<Self, Error> {
-        let verifier = Verifier::new(store.secret().clone())?;
+    pub(crate) fn load(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        changes: Changes,
+        recorder: Recorder,
+    ) -> Result<Self, Error> {
+        let verifier = Verifier::new(store.profile_secret().clone())?;
         let keys = Self { store, verifier, clock, changes, recorder, reloading: Mutex::default() };
-        keys.end_old_form()?;
+        keys.store.end_key_of_earlier_form(keys.clock.now(), &keys.recorder)?;
         keys.reload()?;
         Ok(keys)
     }
@@ -66,8 +69,14 @@ impl Keys {
     /// Every key, the newest first.
     pub fn list(&self) -> Result<Vec<KeyView>, Error> {
         let now = self.clock.now();
-        let rows = self.store.read(rows::all)?;
+        let rows = self.store.keys()?;
         Ok(rows.iter().map(|row| row.view(now)).collect())
+    }
+
+    /// The key that opens the agent API at this moment; `None`: none does. One that has run out is none,
+    /// whether or not anybody has used it since.
+    pub fn live(&self) -> Result<Option<KeyView>, Error> {
+        Ok(self.list()?.into_iter().find(|key| key.state.is_live()))
     }
 
     /// Creates a key; the live one ends in the same transaction. The returned text exists
@@ -76,7 +85,7 @@ impl Keys {
         let now = self.clock.now();
         let name = checked_name(&new.name)?;
         let expires_at = new.expiry.resolve(now)?;
-        let text = KeyText::generate(self.store.secret());
+        let text = KeyText::generate(self.store.profile_secret());
         let record = KeyRecord {
             id: text.id(),
             name,
@@ -90,19 +99,10 @@ impl Keys {
             last_used: None,
             requests: 0,
         };
-        self.store.write(|tx| {
-            self.end_expired(tx, now)?;
-            let live = rows::live_id(tx)?;
-            if live.as_ref().is_some_and(|live| new.replaces.as_ref() != Some(live)) {
-                return Err(Error::LiveKeyChanged);
-            }
-            if let Some(live) = &live {
-                rows::end(tx, live, now, Ending::Replaced)?;
-            }
-            rows::insert(tx, &record)?;
-            let detail = json!({ "name": record.name, "expires_at": expires_at, "replaces": live });
-            Ok(self.recorder.append(tx, &done(Kind::KeyCreated, &record.id, detail))?)
-        })?;
+        match self.store.create_key(&record, new.replaces.as_ref(), &self.recorder)? {
+            KeyCreation::Created => {}
+            KeyCreation::LiveIsAnother => return Err(Error::LiveKeyChanged),
+        }
         self.reload()?;
         self.verifier.confirm_created(&text);
         self.changes.tell(Change::Keys);
@@ -112,39 +112,21 @@ impl Keys {
     /// Ends the key. When this returns, it opens nothing any more.
     pub fn revoke(&self, id: &KeyId, reason: Option<RevokeReason>) -> Result<KeyView, Error> {
         let now = self.clock.now();
-        let record = self.store.write(|tx| {
-            self.end_expired(tx, now)?;
-            if !rows::end(tx, id, now, Ending::Revoked)? {
-                return Err(match rows::by_id(tx, id)? {
-                    Some(_) => Error::KeyAlreadyEnded,
-                    None => Error::KeyNotFound,
-                });
-            }
-            let record = rows::by_id(tx, id)?.ok_or(Error::KeyNotFound)?;
-            let detail = json!({ "name": record.name, "reason": reason });
-            self.recorder.append(tx, &done(Kind::KeyRevoked, id, detail))?;
-            Ok(record)
-        })?;
+        let record = match self.store.revoke_key(id, now, reason, &self.recorder)? {
+            KeyRevocation::Revoked(record) => record,
+            KeyRevocation::EndedBefore => return Err(Error::KeyAlreadyEnded),
+            KeyRevocation::NotFound => return Err(Error::KeyNotFound),
+        };
         self.reload()?;
         self.changes.tell(Change::Keys);
         Ok(record.view(now))
-    }
-
-    /// Ends a live key of an earlier form: nothing reads its text any more.
-    fn end_old_form(&self) -> Result<(), Error> {
-        self.store.write(|tx| {
-            if let Some(ended) = rows::end_old_form(tx, self.clock.now())? {
-                self.recorder.append(tx, &done(Kind::KeyEndedByUpdate, &ended, json!({})))?;
-            }
-            Ok(())
-        })
     }
 
     /// Reads the rows again: at the start, after every change here, and when another
     /// process changed them.
     pub fn reload(&self) -> Result<(), Error> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        self.verifier.load(self.store.read(rows::all)?);
+        self.verifier.load(self.store.keys()?);
         Ok(())
     }
 
@@ -154,10 +136,6 @@ impl Keys {
         self.verifier.verify(presented, &self.clock).await
     }
 
-    fn end_expired(&self, tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
-        end_expired(&self.recorder, tx, now)
-    }
-
     /// Makes an expiry that was seen lasting, so that a clock set back revives nothing.
     async fn settle_expiry(&self) {
         let now = self.clock.now();
@@ -165,7 +143,7 @@ impl Keys {
             return;
         }
         let (store, recorder) = (self.store.clone(), self.recorder.clone());
-        let written = tokio::task::spawn_blocking(move || store.write(|tx| Ok(end_expired(&recorder, tx, now)?))).await;
+        let written = tokio::task::spawn_blocking(move || store.end_expired_key(now, &recorder)).await;
         match written {
             Ok(Ok(())) => {}
             // Refused all the same: the verifier holds it as ended until the process ends.
@@ -174,17 +152,6 @@ impl Keys {
         }
         self.changes.tell(Change::Keys);
     }
-}
-
-fn end_expired(recorder: &Recorder, tx: &Transaction<'_>, now: UnixMs) -> rusqlite::Result<()> {
-    if let Some(ended) = rows::end_expired(tx, now)? {
-        recorder.append(tx, &done(Kind::KeyExpired, &ended, json!({})))?;
-    }
-    Ok(())
-}
-
-fn done(kind: Kind, key: &KeyId, detail: serde_json::Value) -> Entry<'_> {
-    Entry { kind, subject: &key.0, outcome: Came::Done, detail }
 }
 
 impl Refusal {

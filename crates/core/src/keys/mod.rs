@@ -36,7 +36,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::Replaced => "replaced",
@@ -44,7 +45,8 @@ impl Ending {
         }
     }
 
-    pub(crate) fn from_str(text: &str) -> Option<Self> {
+    /// What a word of a row stands for.
+    pub fn known(text: &str) -> Option<Self> {
         [Self::Expired, Self::Replaced, Self::Revoked].into_iter().find(|ending| ending.as_str() == text)
     }
 }
@@ -64,6 +66,13 @@ pub enum KeyState {
     Replaced,
     /// An admin ended it.
     Revoked,
+}
+
+impl KeyState {
+    /// Whether the key opens the agent API.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Active | Self::Expiring)
+    }
 }
 
 /// A key's row: everything but its text, which is nowhere.

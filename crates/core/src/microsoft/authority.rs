@@ -15,9 +15,11 @@ pub struct Tenant(String);
 
 const ORGANIZATIONS: &str = "organizations";
 const COMMON: &str = "common";
+/// Personal accounts: the directory that holds all of them goes by this word, too.
+const CONSUMERS: &str = "consumers";
 
 impl Tenant {
-    /// A GUID, a domain, `organizations` or `common`.
+    /// A GUID, a domain, `organizations`, `consumers` or `common`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim().to_ascii_lowercase();
         if text.is_empty() {
@@ -30,10 +32,10 @@ impl Tenant {
                 && !part.ends_with('-')
         };
         let domain = text.len() <= 253 && text.contains('.') && text.split('.').all(label);
-        if super::client::is_guid(&text) || domain || text == ORGANIZATIONS || text == COMMON {
+        if super::client::is_guid(&text) || domain || [ORGANIZATIONS, CONSUMERS, COMMON].contains(&&*text) {
             return Ok(Self(text));
         }
-        Err("is neither a tenant ID (a GUID), nor a domain such as contoso.com, nor organizations or common")
+        Err("is neither a tenant ID (a GUID), nor a domain such as contoso.com, nor organizations, consumers or common")
     }
 
     /// The text in the authority's path.
@@ -133,10 +135,25 @@ impl Authority {
         }
     }
 
+    /// The same for the one directory that an account belongs to. Tokens of personal accounts that signed in
+    /// through `common` are renewed there only (AADSTS70000).
+    #[must_use]
+    pub(crate) fn pinned_to(&self, tid: &str) -> Self {
+        match (self, Tenant::parse(tid)) {
+            (Self::Entra { cloud, tenant }, Ok(pinned)) if !tenant.is_one_directory() && pinned.is_id() => {
+                Self::Entra { cloud: *cloud, tenant: pinned }
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The link with which an administrator grants scopes to everyone in the directory.
-    /// `common` names no directory, so the administrator's own is taken.
+    /// `common` names no directory, so the administrator's own is taken. Personal accounts have none.
     pub fn admin_consent_url(&self, client_id: &str, scopes: &[String], redirect_uri: &str) -> Option<String> {
         let Self::Entra { cloud, tenant } = self else { return None };
+        if tenant.0 == CONSUMERS {
+            return None;
+        }
         let tenant = if tenant.is_one_directory() { tenant.as_str() } else { ORGANIZATIONS };
         let mut url = Url::parse(&format!("https://{}/{tenant}/v2.0/adminconsent", cloud.login_host())).ok()?;
         let prefix = format!("https://{}/", cloud.graph_host());
@@ -198,20 +215,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_is_an_id_a_domain_or_one_of_two_words() {
+    fn a_tenant_is_an_id_a_domain_or_one_of_three_words() {
         for text in [
             "9188040d-6c67-4c5b-b112-36a304b66dad",
             " Contoso.onmicrosoft.com ",
             "contoso.com",
             "common",
             "Organizations",
+            "consumers",
         ] {
             assert!(Tenant::parse(text).is_ok(), "{text}");
         }
-        for text in ["", "contoso", "consumers", "a b.com", "contoso.com/evil", "-a.com", "a..b", "common.", "x?y.com"]
-        {
+        for text in ["", "contoso", "consumer", "a b.com", "contoso.com/evil", "-a.com", "a..b", "common.", "x?y.com"] {
             assert!(Tenant::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_names_many_directories_is_renewed_at_the_accounts_own() {
+        const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+        let of = |tenant| Authority::Entra { cloud: Cloud::Global, tenant: Tenant::parse(tenant).expect("a tenant") };
+        for many in ["common", "organizations"] {
+            assert_eq!(of(many).pinned_to(PERSONAL), of(PERSONAL), "{many}");
+            assert_eq!(of(many).pinned_to("evil.example"), of(many), "only an id is believed");
+        }
+        for one in ["consumers", "contoso.com", "11111111-2222-3333-4444-555555555555"] {
+            assert_eq!(of(one).pinned_to(PERSONAL), of(one), "{one}");
+        }
+        let consumers = of("consumers");
+        assert_eq!(consumers.issuer(), "https://login.microsoftonline.com/consumers/v2.0");
+        assert_eq!(consumers.admin_consent_url("id", &["Mail.Read".into()], "http://localhost"), None);
     }
 
     #[test]

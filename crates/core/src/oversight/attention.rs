@@ -10,7 +10,6 @@ use crate::connections::{ConnectionId, ConnectionState};
 use crate::error::Error;
 use crate::integrations::{IntegrationId, StoredSecret};
 use crate::keys::{KeyState, KeyView};
-use crate::store::notices;
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
@@ -123,7 +122,7 @@ impl Core {
         }
         let keys = self.keys.list()?;
         if let Some((port, who)) = self.signals.stranger() {
-            let live = keys.first().is_some_and(|key| key.ended_at.is_none());
+            let live = keys.first().is_some_and(|key| key.state.is_live());
             let replace = if live { " Then replace the key: applications may have sent it there." } else { "" };
             found.push(Attention::daily(
                 format!("stranger {port}"),
@@ -167,17 +166,10 @@ impl Core {
     pub fn due_notices(&self) -> Result<Vec<Attention>, Error> {
         let found = self.attention()?;
         let now = self.clock.now();
-        self.store.write(|tx| {
-            let mut due = Vec::new();
-            for attention in found {
-                let (id, again) = &attention.notice;
-                let since = again.map_or(UnixMs(i64::MIN), |pause| now.plus(-pause));
-                if notices::claim(tx, id, since, now)? {
-                    due.push(attention);
-                }
-            }
-            Ok(due)
-        })
+        let since = |attention: &Attention| attention.notice.1.map_or(UnixMs(i64::MIN), |pause| now.plus(-pause));
+        let notices: Vec<_> = found.iter().map(|it| (it.notice.0.as_str(), since(it))).collect();
+        let due = self.store.claim_notices(&notices, now)?;
+        Ok(found.into_iter().zip(due).filter_map(|(attention, is_due)| is_due.then_some(attention)).collect())
     }
 
     fn about_integrations(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {

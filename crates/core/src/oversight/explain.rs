@@ -7,7 +7,6 @@ use crate::Core;
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::keys::{KeyId, KeyState};
-use crate::store::{keys, troubled};
 
 /// A call that was refused or failed, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -102,16 +101,16 @@ const OF_THE_KEY: std::ops::RangeInclusive<usize> = 2..=6;
 impl Core {
     /// The latest calls that were refused or failed, the newest first. Blocks on SQLite.
     pub fn troubled_calls(&self, most: u32) -> Result<Vec<TroubledCall>, Error> {
-        self.store.read(|connection| troubled::latest(connection, most))
+        Ok(self.store.troubled_calls(most)?)
     }
 
     /// Why the call of this request id was refused or failed. Blocks on SQLite.
     pub fn explain(&self, request_id: &str) -> Result<Explanation, Error> {
-        let call = self.store.read(|connection| troubled::by_request_id(connection, request_id.trim()))?;
+        let call = self.store.troubled_call(request_id.trim())?;
         let call = call.ok_or(Error::UnknownRequest)?;
         let broken = broken_rung(&call.code, &call.detail);
         let key = match &call.key_id {
-            Some(id) => self.store.read(|connection| keys::by_id(connection, id))?,
+            Some(id) => self.store.key(id)?,
             None => None,
         };
         let key = key.map(|key| key.view(self.clock.now()));

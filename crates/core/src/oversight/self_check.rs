@@ -6,7 +6,6 @@ use ts_rs::TS;
 use super::{Fix, Weight};
 use crate::Core;
 use crate::error::Error;
-use crate::keys::KeyState;
 use crate::network::NetworkError;
 use crate::vault::VaultKind;
 
@@ -91,8 +90,7 @@ impl Core {
 
     fn check_key(&self) -> Result<Finding, Error> {
         let (id, name) = ("key", "API key");
-        let live = self.keys.list()?.into_iter().next().filter(|key| key.ended_at.is_none());
-        let Some(key) = live.filter(|key| key.state != KeyState::Expired) else {
+        let Some(key) = self.keys.live()? else {
             return Ok(Finding::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
         };
         let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("key "));

@@ -7,17 +7,18 @@ use atthene_core::connections::{Answer, ConnectionState, Progress, SignInRequest
 use atthene_core::integrations::StoredSecret;
 use atthene_core::keys::{KeyText, Verdict};
 use atthene_core::oversight::Fix;
-use atthene_core::{Code, DATABASE_FILE, SecretChange, Settings, Theme};
+use atthene_core::{Code, SecretChange, Settings, Theme};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::authority::Authority;
-use crate::common::{Machine, live, new_key};
-use crate::vaults::SharedVault;
-use crate::world::{World, open, parameter, tokens};
+use atthene_store::DATABASE_FILE;
+use atthene_test_support::authority::Authority;
+use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_test_support::vaults::SharedVault;
+use atthene_test_support::world::{World, open, parameter, tokens};
 
 const SECRET: &str = "planted~client.secret";
 
@@ -103,7 +104,7 @@ impl Target {
     fn nothing_left(&self, entries: &[String], how: &str) {
         assert_eq!(sorted(self.world.vault.names()), entries, "{how}: an entry was deleted");
         let sent = format!("{:?}", self.evil.calls());
-        for planted in [SECRET, crate::world::PLANTED, "rotated", "not-a-real"] {
+        for planted in [SECRET, atthene_test_support::world::PLANTED, "rotated", "not-a-real"] {
             assert!(!sent.contains(planted), "{how}: {planted} was sent away");
         }
     }

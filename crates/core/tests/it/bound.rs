@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use atthene_core::connections::{Answer, ConnectionId, ConnectionState, Progress, ReturnPath, SignInRequest, Toolkit};
 use atthene_core::integrations::{AuthorityDraft, Draft, Field, IntegrationId, StoredSecret};
-use atthene_core::{Change, Code, Core, DATABASE_FILE, Error, SecretChange, Settings, UnixMs};
+use atthene_core::{Change, Code, Core, Error, SecretChange, Settings, UnixMs};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -13,10 +13,11 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
-use crate::authority::{Authority, CLIENT_ID, TENANT, id_token, ok};
-use crate::common::{Machine, START};
-use crate::vaults::SharedVault;
-use crate::world::{PLANTED, World, confirmed, open, parameter, tokens};
+use atthene_store::DATABASE_FILE;
+use atthene_test_support::authority::{Authority, CLIENT_ID, TENANT, id_token, ok};
+use atthene_test_support::machine::{Machine, START};
+use atthene_test_support::vaults::SharedVault;
+use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter, tokens};
 
 const SECRET: &str = "planted~client.secret";
 const OTHER_CLIENT: &str = "66666666-2222-3333-4444-555555555555";

@@ -3,16 +3,21 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use crate::common::{Machine, live, new_key};
-use atthene_core::identity::Profile;
-use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Code, Core, DATABASE_FILE, Error, Outside};
+use atthene_core::{Clock, Code, Core, Error};
+use atthene_store::DATABASE_FILE;
+use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_test_support::open;
+use atthene_vault::MemoryVault;
 use rusqlite::Connection;
 
+fn try_open(dir: &std::path::Path) -> Result<Arc<Core>, Error> {
+    open(dir, Clock::system(), MemoryVault::default())
+}
+
 fn open_error(dir: &std::path::Path) -> Error {
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    match Core::open_with(&Profile::at(dir), Outside::new(Clock::system(), vault)) {
+    match try_open(dir) {
         Ok(_) => panic!("it opened"),
         Err(error) => error,
     }
@@ -38,9 +43,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let Some(tiny) = TinyDisk::mount() else {
         return eprintln!("no right to mount a file system here: nothing was checked");
     };
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core =
-        Core::open_with(&Profile::at(tiny.0.path().join("data")), Outside::new(Clock::system(), vault)).expect("opens");
+    let core = try_open(&tiny.0.path().join("data")).expect("opens");
     let (_, mut last) = core.keys.create(new_key("k", 7, None)).expect("creates");
     std::fs::File::create(tiny.0.path().join("filler")).expect("made").write_all(&vec![0; 8 << 20]).expect_err("full");
     let full = loop {
@@ -138,8 +141,7 @@ const CHILD: &str = "ATTHENE_TEST_CHILD";
 #[test]
 fn child_that_creates_keys_until_it_is_killed() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    let core = Core::open_with(&Profile::at(dir), Outside::new(Clock::system(), vault)).expect("opens");
+    let core = try_open(std::path::Path::new(&dir)).expect("opens");
     loop {
         let (_, text) = core.keys.create(new_key("k", 7, live(&core))).expect("creates");
         println!("\ncreated {}", text.expose());

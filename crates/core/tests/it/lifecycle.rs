@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Machine, live, new_key};
 use atthene_core::keys::{Ending, KeyText, Refusal, Verdict};
 use atthene_core::{Code, UnixMs};
+use atthene_test_support::machine::{Machine, live, new_key};
 use proptest::prelude::*;
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -10,18 +10,15 @@
     reason = "tests"
 )]
 
-mod authority;
 mod backups;
 mod bound;
-mod common;
 mod durability;
 mod integrations;
 mod lifecycle;
 mod oversight;
 mod refresh;
+mod settings;
 mod sign_in;
 mod updates;
 mod upkeep;
 mod usage;
-mod vaults;
-mod world;

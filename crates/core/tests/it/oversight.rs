@@ -5,10 +5,11 @@ use std::time::Duration;
 use atthene_core::activity::{ActivityFilter, Call, Caller, Came, Chain, Kind, Outcome, Trouble};
 use atthene_core::keys::{KeyId, RevokeReason};
 use atthene_core::oversight::{Fix, RungState};
-use atthene_core::{Code, Core, DATABASE_FILE, Format, Settings, UnixMs};
+use atthene_core::{Code, Core, Format, Settings, UnixMs};
 use rusqlite::Connection;
 
-use crate::common::{Machine, new_key};
+use atthene_store::DATABASE_FILE;
+use atthene_test_support::machine::{Machine, new_key};
 
 fn refused(key: Option<&KeyId>, request_id: &str, code: &'static str, detail: &str) -> Call {
     Call {
@@ -54,7 +55,7 @@ fn every_act_on_keys_and_settings_is_recorded_and_can_be_found() {
     assert_eq!(of(ActivityFilter { search: Some("LEAKED".into()), ..all.clone() }), 1);
     assert_eq!(of(ActivityFilter { search: Some("%".into()), ..all.clone() }), 0, "no wildcard");
     assert_eq!(of(ActivityFilter { outcome: Some(Came::Failed), ..all.clone() }), 0);
-    assert_eq!(of(ActivityFilter { since: Some(UnixMs(crate::common::START + 1)), ..all.clone() }), 0);
+    assert_eq!(of(ActivityFilter { since: Some(UnixMs(atthene_test_support::machine::START + 1)), ..all.clone() }), 0);
     let mut csv = Vec::new();
     assert_eq!(core.activity.export(&all, Format::Csv, &mut csv).expect("exports"), 4);
     assert_eq!(String::from_utf8(csv).expect("text").lines().count(), 5);

@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use atthene_core::connections::{ConnectionId, ConnectionState, Progress};
-use atthene_core::identity::Profile;
 use atthene_core::integrations::{AuthorityDraft, Draft, WayBackDraft};
-use atthene_core::vault::Vault;
-use atthene_core::{Clock, Code, Core, Outside, SecretChange, UnixMs};
+use atthene_core::{Clock, Code, Core, SecretChange, UnixMs};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::authority::{Authority, CLIENT_ID, Form, Reply, TENANT, id_token, ok, refused};
-use crate::common::START;
-use crate::vaults::FolderVault;
-use crate::world::{PLANTED, World, open, parameter, tokens};
+use atthene_test_support::authority::{Authority, CLIENT_ID, Form, Reply, TENANT, id_token, ok, refused};
+use atthene_test_support::machine::START;
+use atthene_test_support::vaults::FolderVault;
+use atthene_test_support::world::{PLANTED, World, open, parameter, tokens};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_ask_at_once_cause_one_refresh() {
@@ -212,8 +210,8 @@ const CHILD: &str = "ATTHENE_TEST_REFRESHES";
 fn open_in(folder: &std::path::Path) -> Arc<Core> {
     let now = AtomicI64::new(START);
     let clock = Clock::from_fn(move || UnixMs(now.fetch_add(UnixMs::HOUR, Ordering::Relaxed)));
-    let vault = Vault::new(FolderVault(folder.join("vault"))).expect("a thread");
-    Core::open_with(&Profile::at(folder.join("data")), Outside::new(clock, vault)).expect("opens")
+    let vault = FolderVault(folder.join("vault"));
+    atthene_test_support::open(&folder.join("data"), clock, vault).expect("opens")
 }
 
 /// Not a test of its own: the process that the next test kills.
@@ -249,7 +247,7 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
     // No clock can run that fast through a sign-in, so its row is written as one leaves it.
     drop(core);
     let id = "outlook-aaaaaaaa";
-    rusqlite::Connection::open(folder.path().join("data").join(atthene_core::DATABASE_FILE))
+    rusqlite::Connection::open(folder.path().join("data").join(atthene_store::DATABASE_FILE))
         .and_then(|db| {
             db.execute(
                 "INSERT INTO connections VALUES (?1, ?2, 'outlook', 'o', 't', 'ada', 'Mail.Read', 'Mail.Read', 0, 'connected',

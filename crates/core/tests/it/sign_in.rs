@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::authority::{CLIENT_ID, TENANT, id_token, ok, refused};
-use crate::common::START;
-use crate::world::{PLANTED, World, confirmed, open, parameter};
+use atthene_test_support::authority::{CLIENT_ID, TENANT, id_token, ok, refused};
+use atthene_test_support::machine::START;
+use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter};
 
 #[tokio::test]
 async fn a_sign_in_asks_for_what_is_needed_and_ends_in_a_connection() {

@@ -2,10 +2,11 @@
 
 use atthene_core::keys::{KeyState, Verdict};
 use atthene_core::oversight::Fix;
-use atthene_core::{DATABASE_FILE, DATABASE_FORMAT};
+
 use rusqlite::Connection;
 
-use crate::common::{Machine, live, new_key};
+use atthene_store::{DATABASE_FILE, DATABASE_FORMAT};
+use atthene_test_support::machine::{Machine, live, new_key};
 
 /// Makes the database as the version before keys had a MAC would have it.
 fn as_before(machine: &Machine) {

@@ -3,7 +3,7 @@
 use atthene_core::keys::KeyState;
 use atthene_core::{Code, SecretChange, Settings, Theme};
 
-use crate::common::{Machine, live, new_key};
+use atthene_test_support::machine::{Machine, live, new_key};
 
 #[tokio::test]
 async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::common::{Machine, new_key};
 use atthene_core::Format;
 use atthene_core::UnixMs;
 use atthene_core::activity::{Call, Caller, Outcome, Span};
 use atthene_core::keys::KeyId;
+use atthene_test_support::machine::{Machine, new_key};
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call {
     Call {
@@ -61,7 +61,7 @@ fn the_first_call_is_named_once_and_stays() {
     core.usage.record(call(&key.id, "node", "", Outcome::Answered));
     core.usage.flush().expect("flushes");
     let first = core.keys.list().expect("lists").remove(0).first_used.expect("used");
-    assert_eq!((first.by.as_str(), first.at.0), ("curl/8.5.0", crate::common::START));
+    assert_eq!((first.by.as_str(), first.at.0), ("curl/8.5.0", atthene_test_support::machine::START));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn what_can_not_be_written_is_kept_for_the_next_time() {
     let machine = Machine::new();
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
-    let other = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+    let other = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
     core.usage.record(call(&key.id, "a", "", Outcome::Answered));
     core.usage.flush().expect_err("locked");
@@ -130,7 +130,7 @@ fn hours_become_days_and_days_go_after_two_years() {
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 365, None)).expect("creates");
     let count = |sql: &str| -> i64 {
-        let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+        let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
         db.query_row(sql, [], |row| row.get(0)).expect("counts")
     };
     for _ in 0..3 {
@@ -168,7 +168,7 @@ fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
         core.usage.flush().expect("flushes");
         machine.step(UnixMs::HOUR);
     }
-    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counts");
     assert!(count("SELECT count(*) FROM callers") <= 1024 + 60 + 1, "names grow with whoever calls");
     assert!(count("SELECT count(*) FROM usage_hours WHERE key_id = ''") <= 60 * 33);
@@ -196,7 +196,7 @@ fn s7_whoever_holds_no_key_does_not_hide_who_still_sends_an_ended_one() {
     }
     core.usage.record(call(&key.id, "python3 old_job.py", "requests/2.32", Outcome::Refused("replaced_key")));
     core.usage.flush().expect("flushes");
-    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_core::DATABASE_FILE)).expect("opens");
+    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     let named = "SELECT count(*) FROM usage_hours JOIN callers ON id = caller_id WHERE program = 'python3 old_job.py'";
     assert_eq!(db.query_row(named, [], |row| row.get::<_, i64>(0)).expect("counts"), 1);
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, KeyId, KeyText, NewKey};
-use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, Outside, SecretChange, Settings, UnixMs};
+use atthene_core::{Clock, Core, SecretChange, Settings, UnixMs};
 use atthene_gateway::{Gateway, GatewayState, Limits};
+use atthene_test_support::open;
+use atthene_vault::MemoryVault;
 use serde_json::Value;
 
 pub struct Running {
@@ -45,13 +45,12 @@ impl Running {
     }
 
     fn on(dir: tempfile::TempDir, limits: Limits) -> Self {
-        let vault = Vault::new(MemoryVault::default()).expect("a thread");
         let now = Arc::new(AtomicI64::new(Clock::system().now().0));
         let clock = {
             let now = now.clone();
             Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
         };
-        let core = Core::open_with(&Profile::at(dir.path()), Outside::new(clock, vault)).expect("opens");
+        let core = open(dir.path(), clock, MemoryVault::default()).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
         let gateway = Gateway::start(core.clone(), limits).expect("starts");

@@ -1,13 +1,13 @@
 //! Toolkits and their connections, over TCP.
 
-use atthene_core::connections::{Answer, ConnectionId, Progress, ReturnPath, SignInRequest, Toolkit};
+use atthene_core::connections::{Answer, ConnectionId, Progress, ReturnPath, SignInRequest, SignInView, Toolkit};
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
 use atthene_core::keys::KeyText;
 use atthene_core::{SecretChange, UnixMs};
 use serde_json::json;
 
-use crate::authority::{Authority, CLIENT_ID, TENANT, id_token, ok, refused};
 use crate::common::Running;
+use atthene_test_support::authority::{Authority, CLIENT_ID, TENANT, id_token, ok, refused};
 
 struct World {
     running: Running,
@@ -48,6 +48,14 @@ impl World {
             again: None,
             switch_account: false,
         }
+    }
+
+    /// Begins a sign-in in the browser; the port that its answer comes back to.
+    fn begin(&self, request: SignInRequest) -> (u16, SignInView) {
+        let begun = atthene_gateway::begin_sign_in(&self.running.core, request);
+        let begun = self.runtime.block_on(begun).expect("begins");
+        let uri = url::Url::parse(&parameter(&begun.link, "redirect_uri")).expect("an address");
+        (uri.port().expect("a port"), begun)
     }
 
     /// Lets the token endpoint answer a sign-in whose link this is.
@@ -217,10 +225,7 @@ fn visit(port: u16, head: &str, body: &str) -> String {
 fn the_answer_of_a_sign_in_comes_back_through_loopback() {
     let world = World::start();
     let core = world.running.core.clone();
-    let (port, begun) = world.runtime.block_on(async {
-        let port = atthene_gateway::listen_for_sign_in(core.clone()).await.expect("listens");
-        (port, core.connections.begin(world.request(), Some(port)).await.expect("begins"))
-    });
+    let (port, begun) = world.begin(world.request());
     world.signs_in(&begun.link, "access-1");
     let callback = format!("/oauth/{}/callback", world.integration.as_str());
     assert_eq!(parameter(&begun.link, "redirect_uri"), format!("http://localhost:{port}{callback}"));
@@ -246,4 +251,73 @@ fn the_answer_of_a_sign_in_comes_back_through_loopback() {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
     });
     assert!(closed, "the listener stays");
+}
+
+#[test]
+fn the_end_of_one_sign_in_closes_the_listener_of_no_other() {
+    /// Longer than a listener stays for the last page of a sign-in that has ended.
+    const STAYS: std::time::Duration = std::time::Duration::from_secs(8);
+    let world = World::start();
+    let core = &world.running.core;
+    let slow = world.runtime.block_on(Authority::start(|_| (500, "", String::new())));
+    let base = slow.issuer.split("/9").next().unwrap_or_default().to_owned();
+    let draft = Draft {
+        name: "Slow".to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        authority: AuthorityDraft::Custom { issuer: slow.issuer.clone(), graph: base },
+        scopes: vec!["Mail.Read".to_owned()],
+        ..core.integrations.fresh_draft()
+    };
+    let integration = world.runtime.block_on(core.save_integration(draft, SecretChange::Keep)).expect("saves").id;
+    let held = world.runtime.block_on(slow.hold());
+    let (first, ended) = world.begin(world.request());
+    let request = SignInRequest { integration: integration.clone(), ..world.request() };
+    let waiting = world.runtime.spawn({
+        let core = core.clone();
+        async move { atthene_gateway::begin_sign_in(&core, request).await }
+    });
+    let callback = format!("POST /oauth/{}/callback", world.integration.as_str());
+    let state = parameter(&ended.link, "state");
+    assert!(visit(first, &callback, &format!("error=access_denied&state={state}")).contains("ended/failed"));
+    std::thread::sleep(STAYS);
+    drop(held);
+    let begun = world.runtime.block_on(waiting).expect("ends").expect("begins");
+    let uri = url::Url::parse(&parameter(&begun.link, "redirect_uri")).expect("an address");
+    let second = uri.port().expect("a port");
+    let callback = format!("POST /oauth/{}/callback", integration.as_str());
+    let state = parameter(&begun.link, "state");
+    assert!(visit(second, &callback, &format!("error=access_denied&state={state}")).contains("ended/failed"));
+}
+
+#[test]
+fn figures_use_the_words_of_everything_else() {
+    let world = World::start();
+    let id = world.connect("access-1");
+    let figures = || {
+        let listener = world.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("binds");
+        let port = listener.local_addr().expect("an address").port();
+        let serving = world.runtime.spawn(atthene_gateway::serve_metrics(world.running.core.clone(), listener));
+        let mut stream = crate::common::connect(port);
+        std::io::Write::write_all(
+            &mut stream,
+            b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        )
+        .expect("asks");
+        let figures = crate::common::Answer::read(&mut stream).body;
+        serving.abort();
+        figures
+    };
+    let before = figures();
+    assert!(before.contains("atthene_connections{state=\"connected\"} 1"), "{before}");
+    assert!(before.contains("atthene_live_key 1") && before.contains("atthene_key_expires_timestamp_seconds"));
+
+    world.authority.says(|_| refused(400, "invalid_grant", "bad_token", 50173));
+    world.running.step_clock(2 * UnixMs::HOUR);
+    world.call(&format!("POST /api/amas/connections/{}/token", id.as_str()), b"");
+    // Nobody uses the key any more, and nobody notices that it runs out.
+    world.running.step_clock(31 * UnixMs::DAY);
+    let after = figures();
+    assert!(after.contains("atthene_connections{state=\"needs_sign_in\"} 1"), "{after}");
+    assert!(after.contains("atthene_live_key 0") && !after.contains("key_expires"), "{after}");
+    assert!(world.running.core.keys.live().expect("reads").is_none());
 }

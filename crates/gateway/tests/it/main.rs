@@ -10,9 +10,6 @@
 )]
 
 mod access;
-#[allow(dead_code, reason = "shared with the tests of the core, which use all of it")]
-#[path = "../../../core/tests/it/authority.rs"]
-mod authority;
 mod common;
 mod connections;
 mod forwarding;

@@ -6,11 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use atthene_core::activity::{Chain, Span};
-use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, NewKey};
 use atthene_core::oversight::{RungState, Served};
-use atthene_core::vault::{MemoryVault, Vault};
-use atthene_core::{Clock, Core, Outside, Settings};
+use atthene_core::{Clock, Core, Settings};
 use atthene_gateway::{Gateway, GatewayState, Limits};
 
 use crate::common::{EXECUTE, Running, block_on, connect, eventually, free_port};
@@ -101,8 +99,7 @@ const CHILD: &str = "ATTHENE_TEST_GATEWAY";
 const LOST: Duration = Duration::from_millis(250);
 
 fn open(dir: &std::path::Path) -> std::sync::Arc<Core> {
-    let vault = Vault::new(MemoryVault::default()).expect("a thread");
-    Core::open_with(&Profile::at(dir), Outside::new(Clock::system(), vault)).expect("opens")
+    atthene_test_support::open(dir, Clock::system(), atthene_vault::MemoryVault::default()).expect("opens")
 }
 
 /// Not a test of its own: the process that the next test kills.

@@ -1,0 +1,426 @@
+//! Rows. One method is one unit of work: the row and what is recorded of it in one transaction, or neither.
+//! An adapter decides nothing but what only the transaction can know.
+//!
+//! All of them block; whoever waits for a network or a person calls them on a thread that may wait.
+
+use std::path::Path;
+
+use super::backup::Backup;
+use crate::activity::{
+    ActivityFilter, ActivityRow, Bucket, Caller, CallerView, Chain, Entry, Kind, Outcome, Recorder, RefusalView,
+    Trouble,
+};
+use crate::bound::Recipient;
+use crate::change::Change;
+use crate::clock::UnixMs;
+use crate::connections::{Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Toolkit};
+use crate::error::StoreError;
+use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
+use crate::keys::{KeyId, KeyRecord, RevokeReason};
+use crate::oversight::TroubledCall;
+use crate::profile_secret::ProfileSecret;
+
+/// Where a secret stands that belongs to a unit of work: secret, then row; on removal row, then secret. An
+/// entry between the two is written down, so that a start after a crash finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling<'a> {
+    /// No secret belongs to it.
+    Nothing,
+    /// The secret under this entry was written; with the row it is settled. Where another process has swept
+    /// it meanwhile, the unit of work does nothing and tells that.
+    Written(&'a str),
+    /// The secret under this entry goes once the row is gone.
+    Leaving(&'a str),
+}
+
+/// What came of creating a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyCreation {
+    /// It is live, and the one before it has ended.
+    Created,
+    /// Another key is live than the one it was to replace. Nothing was done.
+    LiveIsAnother,
+}
+
+/// What came of revoking a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyRevocation {
+    /// It has ended with this.
+    Revoked(KeyRecord),
+    /// It had ended before.
+    EndedBefore,
+    /// There is none of this id.
+    NotFound,
+}
+
+/// Keys.
+pub trait KeyRows {
+    /// Every key, the newest first.
+    fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+    /// The key of this id.
+    fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError>;
+    /// Ends the live key, where it is `replaces`, and adds this one, recorded.
+    fn create_key(
+        &self,
+        key: &KeyRecord,
+        replaces: Option<&KeyId>,
+        recorder: &Recorder,
+    ) -> Result<KeyCreation, StoreError>;
+    /// Ends this key, recorded.
+    fn revoke_key(
+        &self,
+        id: &KeyId,
+        at: UnixMs,
+        reason: Option<RevokeReason>,
+        recorder: &Recorder,
+    ) -> Result<KeyRevocation, StoreError>;
+    /// Ends the live key where its time has run out, recorded.
+    fn end_expired_key(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError>;
+    /// Ends a live key whose text is of an earlier form, recorded.
+    fn end_key_of_earlier_form(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError>;
+}
+
+/// Calls of one caller with one outcome in one hour.
+pub struct CountedCalls<'a> {
+    /// The start of the hour.
+    pub hour: UnixMs,
+    /// The key, where the caller proved to hold it.
+    pub key: Option<&'a KeyId>,
+    /// Who called.
+    pub caller: &'a Caller,
+    /// What came of them.
+    pub outcome: Outcome,
+    /// How many.
+    pub requests: u64,
+    /// Bytes of requests.
+    pub bytes_in: u64,
+    /// Bytes of answers.
+    pub bytes_out: u64,
+    /// The first one.
+    pub first_at: UnixMs,
+    /// The latest one.
+    pub last_at: UnixMs,
+}
+
+/// How many calls of an hour took about this long.
+pub struct CountedTimes<'a> {
+    /// The start of the hour.
+    pub hour: UnixMs,
+    /// The key, where the caller proved to hold it.
+    pub key: Option<&'a KeyId>,
+    /// What took the time: gateway or runtime.
+    pub part: &'static str,
+    /// How long.
+    pub bucket: Bucket,
+    /// How many.
+    pub requests: u64,
+}
+
+/// A call to keep, so that it can be explained.
+pub struct KeptTrouble<'a> {
+    /// When.
+    pub at: UnixMs,
+    /// The key, where the caller proved to hold it.
+    pub key: Option<&'a KeyId>,
+    /// Who called.
+    pub caller: &'a Caller,
+    /// What there is to explain.
+    pub trouble: &'a Trouble,
+    /// Whether it was refused.
+    pub is_refused: bool,
+}
+
+/// All that was counted since the last time.
+#[derive(Default)]
+pub struct UsageBatch<'a> {
+    /// Calls.
+    pub calls: Vec<CountedCalls<'a>>,
+    /// How long they took.
+    pub times: Vec<CountedTimes<'a>>,
+    /// Those to explain.
+    pub troubled: Vec<KeptTrouble<'a>>,
+    /// What is put on record of them.
+    pub entries: Vec<Entry<'a>>,
+}
+
+/// Calls of one program with one outcome in one hour, of all keys.
+pub struct HourRow<'a> {
+    /// The start of the hour.
+    pub hour: UnixMs,
+    /// The number of the caller.
+    pub caller: i64,
+    /// The word of the outcome.
+    pub outcome: &'a str,
+    /// How many.
+    pub requests: u64,
+    /// Bytes of requests.
+    pub bytes_in: u64,
+    /// Bytes of answers.
+    pub bytes_out: u64,
+    /// The latest one.
+    pub last_at: UnixMs,
+}
+
+/// Calls with one outcome: its word, how many, bytes of requests, bytes of answers.
+pub type UsageTotals = Vec<(String, u64, u64, u64)>;
+
+/// Counters in one consistent view, beside all other work.
+pub trait UsageView {
+    /// Reads every hour from then on.
+    fn hours(&self, from: UnixMs, each: &mut dyn FnMut(HourRow<'_>)) -> Result<(), StoreError>;
+    /// Program and user agent of a caller.
+    fn caller(&self, number: i64) -> Result<(String, String), StoreError>;
+    /// Refused calls from then on, the latest first.
+    fn refusals(&self, from: UnixMs) -> Result<Vec<RefusalView>, StoreError>;
+    /// All calls between two moments, also where hours have become days.
+    fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError>;
+    /// How many calls took how long in this part, the shortest first.
+    fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError>;
+}
+
+/// One line of an export.
+#[expect(missing_docs, reason = "each is documented in CountedCalls")]
+pub struct ExportRow {
+    pub hour: UnixMs,
+    pub key_id: String,
+    pub program: String,
+    pub user_agent: String,
+    pub outcome: String,
+    pub requests: i64,
+    pub bytes_in: i64,
+    pub bytes_out: i64,
+}
+
+/// Counters, and calls to explain.
+pub trait UsageRows {
+    /// Adds a batch: all of it, or nothing.
+    fn count(&self, batch: &UsageBatch<'_>) -> Result<(), StoreError>;
+    /// Every program that a key's calls with this outcome came from, the latest first.
+    fn callers(&self, key: &KeyId, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, StoreError>;
+    /// Key, hour and answered calls, ordered by key; and the refused ones, the latest first.
+    #[expect(clippy::type_complexity, reason = "one view of two tables")]
+    fn last_day(
+        &self,
+        since: UnixMs,
+        answered: &str,
+    ) -> Result<(Vec<(KeyId, UnixMs, u64)>, Vec<RefusalView>), StoreError>;
+    /// What a report reads.
+    fn usage(&self) -> Result<Box<dyn UsageView>, StoreError>;
+    /// Reads every counter from then on, hour by hour. `each` ends it by refusing one.
+    fn export_usage(&self, from: UnixMs, each: &mut dyn FnMut(ExportRow) -> bool) -> Result<(), StoreError>;
+    /// Makes days of the hours before `hours_until`, and forgets the days before `days_until`.
+    fn roll_up(&self, hours_until: UnixMs, days_until: UnixMs) -> Result<(), StoreError>;
+    /// The latest calls to explain, the newest first.
+    fn troubled_calls(&self, most: u32) -> Result<Vec<TroubledCall>, StoreError>;
+    /// The call that was told this request id.
+    fn troubled_call(&self, request_id: &str) -> Result<Option<TroubledCall>, StoreError>;
+    /// Marks each notice as told now, unless it was told after the moment beside it. Tells which were due.
+    fn claim_notices(&self, notices: &[(&str, UnixMs)], now: UnixMs) -> Result<Vec<bool>, StoreError>;
+}
+
+/// The record.
+pub trait ActivityRows {
+    /// Appends an entry that no row belongs to.
+    fn append(&self, entry: &Entry<'_>) -> Result<(), StoreError>;
+    /// Rows that pass the filter, the newest first, older than `before`.
+    fn activity(
+        &self,
+        filter: &ActivityFilter,
+        before: Option<i64>,
+        most: usize,
+    ) -> Result<Vec<ActivityRow>, StoreError>;
+    /// Rows after `after`, the oldest first.
+    fn activity_after(&self, after: i64, most: usize) -> Result<Vec<ActivityRow>, StoreError>;
+    /// The id of the newest row; 0 where there is none.
+    fn newest_activity(&self) -> Result<i64, StoreError>;
+    /// The detail of the newest row of this kind, as it was written.
+    fn latest_detail(&self, kind: Kind) -> Result<Option<String>, StoreError>;
+    /// Walks the whole chain of hashes.
+    fn verify_activity(&self) -> Result<Chain, StoreError>;
+    /// Reads every row that passes the filter in one view, the newest first. `each` ends it by refusing one.
+    fn export_activity(
+        &self,
+        filter: &ActivityFilter,
+        each: &mut dyn FnMut(ActivityRow) -> bool,
+    ) -> Result<(), StoreError>;
+}
+
+/// Settings.
+pub trait SettingRows {
+    /// Names and values of those that are not the default.
+    fn settings(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Saves values, or forgets those that are the default (`None`), recorded.
+    fn save_settings(&self, values: &[(&str, Option<String>)], entry: &Entry<'_>) -> Result<(), StoreError>;
+}
+
+/// What came of saving an integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntegrationSaved {
+    /// It is saved.
+    Saved,
+    /// Another one has its name. Nothing was done.
+    NameTaken,
+    /// Another one has its page. Nothing was done.
+    PageTaken,
+}
+
+/// Integrations.
+pub trait IntegrationRows {
+    /// Every custom integration, the oldest first, and the default one; `None`: the built-in one.
+    fn integrations(&self) -> Result<(Vec<Integration>, Option<IntegrationId>), StoreError>;
+    /// The integration of this id.
+    fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError>;
+    /// Adds the row, or changes the one of the same id, recorded. The first of all becomes the default where
+    /// `default_if_first` says so. Sign-ins through it end for the reason `ends`, where there is one.
+    /// `None`: its secret was swept meanwhile, and nothing was done.
+    fn save_integration(
+        &self,
+        row: &Integration,
+        default_if_first: bool,
+        ends: Option<&str>,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<Option<IntegrationSaved>, StoreError>;
+    /// Writes down how a preflight ended, recorded; on the row where it was about the very form that is saved.
+    fn record_preflight(&self, of: Option<(&IntegrationId, &Check)>, entry: &Entry<'_>) -> Result<(), StoreError>;
+    /// Writes down what is known of the client secret.
+    fn set_secret(&self, id: &IntegrationId, secret: StoredSecret, entry: Option<&Entry<'_>>)
+    -> Result<(), StoreError>;
+    /// Deletes the row, recorded. Whether there was one.
+    fn delete_integration(
+        &self,
+        id: &IntegrationId,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError>;
+    /// Pre-selects this one, recorded; `None`: the built-in one.
+    fn set_default(&self, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError>;
+}
+
+/// What came of keeping a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInKept {
+    /// The connection is there.
+    Kept,
+    /// The integration leads elsewhere by now, or is gone. Nothing was done.
+    Moved,
+}
+
+/// What came of writing a refresh down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It is written down.
+    Kept,
+    /// The sign-in ended meanwhile, for this reason. Nothing was done.
+    Ended(Option<String>),
+    /// The connection is gone. Nothing was done.
+    Gone,
+}
+
+/// Connections, and sign-ins that outlive their process.
+pub trait ConnectionRows {
+    /// Every connection, by toolkit and account.
+    fn connections(&self) -> Result<Vec<Connection>, StoreError>;
+    /// The connection of this id.
+    fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, StoreError>;
+    /// The connection of this account.
+    fn connection_of(
+        &self,
+        integration: &IntegrationId,
+        toolkit: Toolkit,
+        account: &Account,
+    ) -> Result<Option<ConnectionId>, StoreError>;
+    /// The connections through an integration, and whose they are, by account.
+    fn connections_through(&self, integration: &IntegrationId) -> Result<Vec<(ConnectionId, String)>, StoreError>;
+    /// Adds the row, or changes the one of the same id, where its integration still leads to this recipient.
+    /// `None`: its secret was swept meanwhile, and nothing was done.
+    fn keep_connection(
+        &self,
+        row: &Connection,
+        to: &Recipient,
+        settling: Settling<'_>,
+    ) -> Result<Option<SignInKept>, StoreError>;
+    /// Writes down whether it works, and why not.
+    fn set_state(&self, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> Result<(), StoreError>;
+    /// A refresh of this very sign-in succeeded, recorded.
+    /// `None`: its secret was swept meanwhile, and nothing was done.
+    fn refreshed(
+        &self,
+        row: &Connection,
+        at: UnixMs,
+        granted: Option<&[String]>,
+        confidential: bool,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<Option<Refreshed>, StoreError>;
+    /// Somebody had access through it, recorded.
+    fn used(&self, id: &ConnectionId, at: UnixMs, entry: &Entry<'_>) -> Result<(), StoreError>;
+    /// Deletes the row, recorded. Whether there was one.
+    fn delete_connection(
+        &self,
+        id: &ConnectionId,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError>;
+
+    /// Keeps an attempt under the hash of its state. `false`: its secret was swept meanwhile.
+    fn keep_sign_in(
+        &self,
+        state_hash: &[u8; 32],
+        kept: &KeptSignIn,
+        settling: Settling<'_>,
+    ) -> Result<bool, StoreError>;
+    /// Takes the attempt that this state belongs to: the second who asks finds nothing.
+    fn take_sign_in(
+        &self,
+        state_hash: &[u8; 32],
+        integration: &IntegrationId,
+    ) -> Result<Option<KeptSignIn>, StoreError>;
+    /// Forgets an attempt.
+    fn delete_sign_in(&self, id: &SignInId, settling: Settling<'_>) -> Result<(), StoreError>;
+    /// Those attempts that were started before then.
+    fn sign_ins_before(&self, then: UnixMs) -> Result<Vec<SignInId>, StoreError>;
+}
+
+/// Entries of the vault between two steps.
+pub trait SecretRows {
+    /// Writes down that a secret is about to be written under this entry.
+    fn unsettle(&self, entry: &str) -> Result<(), StoreError>;
+    /// Settles an entry that no row belongs to.
+    fn settle(&self, settling: Settling<'_>) -> Result<(), StoreError>;
+    /// The last step is done.
+    fn settled(&self, entry: &str) -> Result<(), StoreError>;
+    /// Every entry that a crash may have left, claimed for sweeping.
+    fn claim_unsettled(&self) -> Result<Vec<String>, StoreError>;
+    /// It was looked at; recorded where it was removed.
+    fn swept(&self, entry: &str, removed: Option<&Entry<'_>>) -> Result<(), StoreError>;
+}
+
+/// How often each kind of row was changed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a kind of row")]
+pub struct Revisions {
+    pub keys: i64,
+    pub settings: i64,
+    pub integrations: i64,
+    pub connections: i64,
+    pub activity: i64,
+}
+
+/// Sees what anybody changes, this process included.
+pub trait Watcher: Send {
+    /// What was changed since the last time.
+    fn poll(&mut self) -> Result<Vec<Change>, StoreError>;
+}
+
+/// All rows of one profile.
+pub trait Store:
+    KeyRows + UsageRows + ActivityRows + SettingRows + IntegrationRows + ConnectionRows + SecretRows + Backup + Send + Sync
+{
+    /// The folder that they lie in.
+    fn folder(&self) -> &Path;
+    /// The secret that the profile was born with.
+    fn profile_secret(&self) -> &ProfileSecret;
+    /// Watches from this moment on.
+    fn watch(&self) -> Result<Box<dyn Watcher>, StoreError>;
+}

@@ -1,0 +1,47 @@
+//! What is said about the vault. What keeps secrets is behind [`crate::port::Vault`].
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Why the keychain gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is none on this machine.
+    #[error("This machine has no keychain that the app can reach ({0}).")]
+    Missing(String),
+    /// It is there but locked.
+    #[error("The keychain is locked ({0}).")]
+    Locked(String),
+    /// It said no.
+    #[error("The keychain refused ({0}).")]
+    Refused(String),
+    /// The encrypted file can't be opened.
+    #[error("The vault file needs its passphrase ({0}).")]
+    Passphrase(String),
+    /// It did not answer in time; it probably waits for a password.
+    #[error("The keychain has not answered for 30 seconds; it probably waits for your password.")]
+    Timeout,
+}
+
+/// What is to become of a stored secret.
+#[derive(Debug)]
+pub enum SecretChange {
+    /// Leave it as it is.
+    Keep,
+    /// Put this one in its place.
+    Replace(SecretString),
+    /// Forget it.
+    Remove,
+}
+
+/// Where secrets lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum VaultKind {
+    /// In the keychain of the operating system.
+    Keychain,
+    /// In an encrypted file: for servers that have no keychain.
+    File,
+}

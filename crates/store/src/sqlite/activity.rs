@@ -1,0 +1,239 @@
+//! Queries on `activity`: append, read, and nothing else.
+
+use blake2::{Blake2s256, Digest};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use atthene_core::StoreError;
+use atthene_core::UnixMs;
+use atthene_core::activity::{ActivityFilter, ActivityRow, Chain, Entry, Kind};
+use atthene_core::port::ActivityRows;
+
+use super::Sqlite;
+
+type Hash = [u8; 32];
+
+/// A row as its hash covers it.
+struct Link<'a> {
+    at: i64,
+    actor: &'a str,
+    kind: &'a str,
+    subject: &'a str,
+    outcome: &'a str,
+    detail: &'a str,
+}
+
+impl Link<'_> {
+    fn hash(&self, before: Option<Hash>) -> Hash {
+        let mut hash = Blake2s256::new();
+        hash.update(before.unwrap_or_default());
+        hash.update(self.at.to_le_bytes());
+        for field in [self.actor, self.kind, self.subject, self.outcome, self.detail] {
+            // The length before each field, so that no two rows read alike.
+            hash.update((field.len() as u64).to_le_bytes());
+            hash.update(field);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// Appends the entry, chained to the one before it.
+pub(super) fn append(connection: &Connection, entry: &Entry<'_>) -> rusqlite::Result<()> {
+    let before = connection
+        .prepare_cached("SELECT hash FROM activity ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let detail = entry.detail.to_string();
+    let link = Link {
+        at: entry.at.0,
+        actor: entry.actor.as_str(),
+        kind: entry.kind.as_str(),
+        subject: entry.subject,
+        outcome: entry.outcome.as_str(),
+        detail: &detail,
+    };
+    let hash = link.hash(before);
+    connection
+        .prepare_cached(
+            "INSERT INTO activity (at, actor, kind, subject, outcome, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![link.at, link.actor, link.kind, link.subject, link.outcome, link.detail, hash])?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO activity_head VALUES (1, ?1, ?2)")?
+        .execute(params![connection.last_insert_rowid(), hash])?;
+    Ok(())
+}
+
+/// Rows that pass the filter, the newest first, older than `before`.
+fn page(
+    connection: &Connection,
+    filter: &ActivityFilter,
+    before: Option<i64>,
+    most: usize,
+) -> rusqlite::Result<Vec<ActivityRow>> {
+    let (passes, mut values) = conditions(filter);
+    values.push(before.unwrap_or(i64::MAX).into());
+    values.push(i64::try_from(most).unwrap_or(i64::MAX).into());
+    connection
+        .prepare_cached(&format!(
+            "SELECT id, at, actor, kind, subject, outcome, detail FROM activity
+             WHERE {passes} AND id < ? ORDER BY id DESC LIMIT ?"
+        ))?
+        .query_map(params_from_iter(values), activity_row)?
+        .collect()
+}
+
+/// Rows after `after`, the oldest first.
+fn after(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<ActivityRow>> {
+    connection
+        .prepare_cached(
+            "SELECT id, at, actor, kind, subject, outcome, detail FROM activity WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], activity_row)?
+        .collect()
+}
+
+/// The id of the newest row; 0 where there is none.
+fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT coalesce(max(id), 0) FROM activity")?.query_row([], |row| row.get(0))
+}
+
+/// The detail of the newest row of this kind.
+fn latest_detail(connection: &Connection, kind: &str) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT detail FROM activity WHERE kind = ?1 ORDER BY id DESC LIMIT 1")?
+        .query_row([kind], |row| row.get(0))
+        .optional()
+}
+
+fn conditions(filter: &ActivityFilter) -> (String, Vec<Sql>) {
+    let mut passes = vec!["true".to_owned()];
+    let mut values: Vec<Sql> = Vec::new();
+    if !filter.kinds.is_empty() {
+        passes.push(format!("kind IN ({})", vec!["?"; filter.kinds.len()].join(", ")));
+        values.extend(filter.kinds.iter().map(|kind| Sql::from(kind.as_str().to_owned())));
+    }
+    if let Some(subject) = &filter.subject {
+        passes.push("subject = ?".into());
+        values.push(subject.clone().into());
+    }
+    if let Some(outcome) = filter.outcome {
+        passes.push("outcome = ?".into());
+        values.push(outcome.as_str().to_owned().into());
+    }
+    if let Some(since) = filter.since {
+        passes.push("at >= ?".into());
+        values.push(since.0.into());
+    }
+    if let Some(until) = filter.until {
+        passes.push("at < ?".into());
+        values.push(until.0.into());
+    }
+    if let Some(search) = filter.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
+        passes.push("(detail LIKE ? ESCAPE '!' OR subject LIKE ? ESCAPE '!')".into());
+        let literal = search.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        let pattern = Sql::from(format!("%{literal}%"));
+        values.extend([pattern.clone(), pattern]);
+    }
+    (passes.join(" AND "), values)
+}
+
+fn activity_row(row: &Row<'_>) -> rusqlite::Result<ActivityRow> {
+    let detail: String = row.get("detail")?;
+    Ok(ActivityRow {
+        id: row.get("id")?,
+        at: UnixMs(row.get("at")?),
+        actor: row.get("actor")?,
+        kind: row.get("kind")?,
+        subject: row.get("subject")?,
+        outcome: row.get("outcome")?,
+        detail: serde_json::from_str(&detail).unwrap_or_default(),
+    })
+}
+
+/// Walks the whole chain.
+fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
+    let mut statement =
+        connection.prepare("SELECT id, at, actor, kind, subject, outcome, detail, hash FROM activity ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut before: Option<(i64, Hash)> = None;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let text = |at: usize| row.get_ref(at).and_then(|value| Ok(value.as_str()?));
+        let link = Link {
+            at: row.get(1)?,
+            actor: text(2)?,
+            kind: text(3)?,
+            subject: text(4)?,
+            outcome: text(5)?,
+            detail: text(6)?,
+        };
+        let hash: Hash = row.get(7)?;
+        if link.hash(before.map(|(_, hash)| hash)) != hash {
+            return Ok(Chain::Broken { id, at: UnixMs(link.at), intact: count });
+        }
+        before = Some((id, hash));
+        count += 1;
+    }
+    let head: Option<(i64, Hash)> = connection
+        .prepare("SELECT id, hash FROM activity_head")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if head == before {
+        return Ok(Chain::Sound { rows: count });
+    }
+    Ok(Chain::CutOff { intact: count, missing_after: before.map_or(0, |(id, _)| id) })
+}
+
+/// Rows held in memory at once while all are read.
+const AT_ONCE: usize = 5000;
+
+impl ActivityRows for Sqlite {
+    fn append(&self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        self.write(|tx| append(tx, entry))
+    }
+
+    fn activity(
+        &self,
+        filter: &ActivityFilter,
+        before: Option<i64>,
+        most: usize,
+    ) -> Result<Vec<ActivityRow>, StoreError> {
+        self.read_beside(|db| page(db, filter, before, most))
+    }
+
+    fn activity_after(&self, id: i64, most: usize) -> Result<Vec<ActivityRow>, StoreError> {
+        self.read(|db| after(db, id, most))
+    }
+
+    fn newest_activity(&self) -> Result<i64, StoreError> {
+        self.read(newest)
+    }
+
+    fn latest_detail(&self, kind: Kind) -> Result<Option<String>, StoreError> {
+        self.read(|db| latest_detail(db, kind.as_str()))
+    }
+
+    fn verify_activity(&self) -> Result<Chain, StoreError> {
+        self.read_beside(verify)
+    }
+
+    fn export_activity(
+        &self,
+        filter: &ActivityFilter,
+        each: &mut dyn FnMut(ActivityRow) -> bool,
+    ) -> Result<(), StoreError> {
+        self.read_beside(|db| {
+            let mut before = None;
+            loop {
+                let rows = page(db, filter, before, AT_ONCE)?;
+                let Some(last) = rows.last() else { return Ok(()) };
+                before = Some(last.id);
+                if !rows.into_iter().all(&mut *each) {
+                    return Ok(());
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! Queries on `connections`.
+
+use rusqlite::{Connection as Db, OptionalExtension, Row, named_params, params};
+
+use atthene_core::activity::Entry;
+use atthene_core::bound::Recipient;
+use atthene_core::connections::{Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Toolkit};
+use atthene_core::integrations::IntegrationId;
+use atthene_core::port::{ConnectionRows, Refreshed, Settling, SignInKept};
+use atthene_core::{StoreError, UnixMs};
+
+use super::{Sqlite, activity, integrations, sign_ins, unsettled, word};
+
+const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
+                       signed_in_at, refreshed_at, used_at";
+
+pub(super) fn all(db: &Db) -> rusqlite::Result<Vec<Connection>> {
+    let sql = format!("SELECT {COLUMNS} FROM connections ORDER BY toolkit, account, rowid");
+    db.prepare_cached(&sql)?.query_map([], connection)?.collect()
+}
+
+fn by_id(db: &Db, id: &ConnectionId) -> rusqlite::Result<Option<Connection>> {
+    let sql = format!("SELECT {COLUMNS} FROM connections WHERE id = ?1");
+    db.prepare_cached(&sql)?.query_row([id.as_str()], connection).optional()
+}
+
+/// The connection of this account, where there is one already.
+fn of_account(
+    db: &Db,
+    integration: &IntegrationId,
+    toolkit: Toolkit,
+    account: &Account,
+) -> rusqlite::Result<Option<ConnectionId>> {
+    db.prepare_cached(
+        "SELECT id FROM connections WHERE integration_id = ?1 AND toolkit = ?2 AND oid = ?3 AND tid = ?4",
+    )?
+    .query_row(params![integration.as_str(), toolkit.as_str(), account.oid, account.tid], |row| {
+        Ok(ConnectionId::from_row(row.get(0)?))
+    })
+    .optional()
+}
+
+/// How many connections go through an integration, and whose they are.
+fn accounts_of(db: &Db, integration: &IntegrationId) -> rusqlite::Result<Vec<(ConnectionId, String)>> {
+    db.prepare_cached("SELECT id, account FROM connections WHERE integration_id = ?1 ORDER BY account")?
+        .query_map([integration.as_str()], |row| Ok((ConnectionId::from_row(row.get(0)?), row.get(1)?)))?
+        .collect()
+}
+
+/// Inserts the row, or changes the one of the same id.
+pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state,
+                                  problem, signed_in_at, refreshed_at, used_at)
+         VALUES (:id, :integration_id, :toolkit, :oid, :tid, :account, :asked, :granted, :confidential, :state,
+                 :problem, :signed_in_at, :refreshed_at, :used_at)
+         ON CONFLICT (id) DO UPDATE SET
+           integration_id = excluded.integration_id, oid = excluded.oid, tid = excluded.tid, account = excluded.account, asked = excluded.asked,
+           granted = excluded.granted, confidential = excluded.confidential, state = excluded.state,
+           problem = excluded.problem, signed_in_at = excluded.signed_in_at, refreshed_at = excluded.refreshed_at",
+        named_params! {
+            ":id": row.id.as_str(),
+            ":integration_id": row.integration.as_str(),
+            ":toolkit": row.toolkit.as_str(),
+            ":oid": row.account.oid,
+            ":tid": row.account.tid,
+            ":account": row.account.label,
+            ":asked": row.asked.join(" "),
+            ":granted": row.granted.join(" "),
+            ":confidential": row.confidential,
+            ":state": row.state.as_str(),
+            ":problem": row.problem,
+            ":signed_in_at": row.signed_in_at.0,
+            ":refreshed_at": row.refreshed_at.0,
+            ":used_at": row.used_at.map(|at| at.0),
+        },
+    )?;
+    Ok(())
+}
+
+fn set_state(db: &Db, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET state = ?2, problem = ?3 WHERE id = ?1",
+        params![id.as_str(), state.as_str(), problem],
+    )?;
+    Ok(())
+}
+
+fn refreshed(
+    db: &Db,
+    id: &ConnectionId,
+    at: UnixMs,
+    granted: Option<&[String]>,
+    confidential: bool,
+) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET refreshed_at = ?2, granted = coalesce(?3, granted), confidential = ?4,
+                                state = 'connected', problem = NULL
+         WHERE id = ?1",
+        params![id.as_str(), at.0, granted.map(|scopes| scopes.join(" ")), confidential],
+    )?;
+    Ok(())
+}
+
+/// Ends every sign-in through an integration.
+pub(super) fn end_through(db: &Db, integration: &IntegrationId, problem: &str) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET state = 'needs_sign_in', problem = ?2 WHERE integration_id = ?1",
+        params![integration.as_str(), problem],
+    )?;
+    Ok(())
+}
+
+fn used(db: &Db, id: &ConnectionId, at: UnixMs) -> rusqlite::Result<()> {
+    db.execute("UPDATE connections SET used_at = ?2 WHERE id = ?1", params![id.as_str(), at.0])?;
+    Ok(())
+}
+
+/// Whether there was such a row.
+fn delete(db: &Db, id: &ConnectionId) -> rusqlite::Result<bool> {
+    Ok(db.execute("DELETE FROM connections WHERE id = ?1", [id.as_str()])? > 0)
+}
+
+fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+    Ok(Connection {
+        id: ConnectionId::from_row(row.get(0)?),
+        integration: IntegrationId::from_row(row.get(1)?),
+        toolkit: word(2, &row.get::<_, String>(2)?, Toolkit::known)?,
+        account: Account { oid: row.get(3)?, tid: row.get(4)?, label: row.get(5)? },
+        asked: words(row.get(6)?),
+        granted: words(row.get(7)?),
+        confidential: row.get(8)?,
+        state: word(9, &row.get::<_, String>(9)?, ConnectionState::known)?,
+        problem: row.get(10)?,
+        signed_in_at: UnixMs(row.get(11)?),
+        refreshed_at: UnixMs(row.get(12)?),
+        used_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
+    })
+}
+
+impl ConnectionRows for Sqlite {
+    fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+        self.read(all)
+    }
+
+    fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, StoreError> {
+        self.read(|db| by_id(db, id))
+    }
+
+    fn connection_of(
+        &self,
+        integration: &IntegrationId,
+        toolkit: Toolkit,
+        account: &Account,
+    ) -> Result<Option<ConnectionId>, StoreError> {
+        self.read(|db| of_account(db, integration, toolkit, account))
+    }
+
+    fn connections_through(&self, integration: &IntegrationId) -> Result<Vec<(ConnectionId, String)>, StoreError> {
+        self.read(|db| accounts_of(db, integration))
+    }
+
+    fn keep_connection(
+        &self,
+        row: &Connection,
+        to: &Recipient,
+        settling: Settling<'_>,
+    ) -> Result<Option<SignInKept>, StoreError> {
+        self.write(|tx| {
+            // Changed while the tokens were asked for: they are for nobody any more. The built-in one has no row.
+            let leads_there = match integrations::by_id(tx, &row.integration)? {
+                Some(integration) => integration.recipient() == *to,
+                None => row.integration.is_built_in(),
+            };
+            if !leads_there {
+                return Ok(Some(SignInKept::Moved));
+            }
+            if !unsettled::step(tx, settling)? {
+                return Ok(None);
+            }
+            save(tx, row)?;
+            Ok(Some(SignInKept::Kept))
+        })
+    }
+
+    fn set_state(&self, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> Result<(), StoreError> {
+        self.write(|tx| set_state(tx, id, state, problem))
+    }
+
+    fn refreshed(
+        &self,
+        row: &Connection,
+        at: UnixMs,
+        granted: Option<&[String]>,
+        confidential: bool,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<Option<Refreshed>, StoreError> {
+        self.write(|tx| {
+            // Ended while the tokens were asked for: they are for nobody any more.
+            match by_id(tx, &row.id)? {
+                None => return Ok(Some(Refreshed::Gone)),
+                Some(now) if now.signed_in_at != row.signed_in_at || now.state == ConnectionState::NeedsSignIn => {
+                    return Ok(Some(Refreshed::Ended(now.problem)));
+                }
+                Some(_) => {}
+            }
+            if !unsettled::step(tx, settling)? {
+                return Ok(None);
+            }
+            refreshed(tx, &row.id, at, granted, confidential)?;
+            activity::append(tx, entry)?;
+            Ok(Some(Refreshed::Kept))
+        })
+    }
+
+    fn used(&self, id: &ConnectionId, at: UnixMs, entry: &Entry<'_>) -> Result<(), StoreError> {
+        self.write(|tx| {
+            used(tx, id, at)?;
+            activity::append(tx, entry)
+        })
+    }
+
+    fn delete_connection(
+        &self,
+        id: &ConnectionId,
+        settling: Settling<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            if !delete(tx, id)? {
+                return Ok(false);
+            }
+            unsettled::step(tx, settling)?;
+            activity::append(tx, entry)?;
+            Ok(true)
+        })
+    }
+
+    fn keep_sign_in(
+        &self,
+        state_hash: &[u8; 32],
+        kept: &KeptSignIn,
+        settling: Settling<'_>,
+    ) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let is_there = unsettled::step(tx, settling)?;
+            if is_there {
+                sign_ins::insert(tx, state_hash, kept)?;
+            }
+            Ok(is_there)
+        })
+    }
+
+    fn take_sign_in(
+        &self,
+        state_hash: &[u8; 32],
+        integration: &IntegrationId,
+    ) -> Result<Option<KeptSignIn>, StoreError> {
+        self.write(|tx| sign_ins::take(tx, state_hash, integration))
+    }
+
+    fn delete_sign_in(&self, id: &SignInId, settling: Settling<'_>) -> Result<(), StoreError> {
+        self.write(|tx| {
+            unsettled::step(tx, settling)?;
+            sign_ins::delete(tx, id)
+        })
+    }
+
+    fn sign_ins_before(&self, then: UnixMs) -> Result<Vec<SignInId>, StoreError> {
+        self.read(|db| sign_ins::started_before(db, then))
+    }
+}

@@ -1,0 +1,65 @@
+//! Hears what other processes change: SQLite's own `data_version`, and rows that triggers count up.
+
+use atthene_core::port::{Revisions, Watcher};
+use atthene_core::{Change, StoreError};
+use rusqlite::Connection;
+
+use super::told;
+
+/// A connection that sees commits of every other one.
+pub(super) struct Watch {
+    connection: Connection,
+    data_version: i64,
+    revisions: Revisions,
+}
+
+impl Watch {
+    pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
+        let data_version = data_version(&connection)?;
+        let revisions = revisions(&connection)?;
+        Ok(Self { connection, data_version, revisions })
+    }
+}
+
+impl Watcher for Watch {
+    fn poll(&mut self) -> Result<Vec<Change>, StoreError> {
+        let data_version = data_version(&self.connection).map_err(told)?;
+        if data_version == self.data_version {
+            return Ok(Vec::new());
+        }
+        let now = revisions(&self.connection).map_err(told)?;
+        let before = std::mem::replace(&mut self.revisions, now);
+        self.data_version = data_version;
+        let changed = [
+            (before.keys != now.keys, Change::Keys),
+            (before.settings != now.settings, Change::Settings),
+            (before.integrations != now.integrations, Change::Integrations),
+            (before.connections != now.connections, Change::Connections),
+            (before.activity != now.activity, Change::Activity),
+        ];
+        Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
+    }
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+pub(super) fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> {
+    connection
+        .prepare_cached(
+            "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
+                    max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections'),
+                    (SELECT coalesce(max(id), 0) FROM activity)
+             FROM revisions",
+        )?
+        .query_row([], |row| {
+            Ok(Revisions {
+                keys: row.get(0)?,
+                settings: row.get(1)?,
+                integrations: row.get(2)?,
+                connections: row.get(3)?,
+                activity: row.get(4)?,
+            })
+        })
+}

@@ -1,0 +1,41 @@
+//! What the tests of several crates share: profiles with a clock that moves, keychains that can be looked
+//! into, an authority that answers as a test says. Real rows and real threads throughout.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    clippy::must_use_candidate,
+    clippy::implicit_hasher,
+    missing_docs,
+    reason = "for tests"
+)]
+
+pub mod authority;
+pub mod machine;
+pub mod vaults;
+pub mod world;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use atthene_core::identity::Profile;
+use atthene_core::{Actor, Clock, Core, Environment, Error, Policy};
+use atthene_store::Sqlite;
+use atthene_vault::{SecretStore, VaultThread};
+
+/// What is outside of a profile in this folder: its rows, this clock and vault, no policy, at the window.
+pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Environment, Error> {
+    Ok(Environment {
+        store: Arc::new(Sqlite::open(folder)?),
+        vault: Arc::new(VaultThread::new(vault).expect("a thread")),
+        clock,
+        policy: Policy::default(),
+        actor: Actor::Window,
+    })
+}
+
+/// Opens the profile in this folder.
+pub fn open(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Arc<Core>, Error> {
+    Core::open(&Profile::at(folder), environment(folder, clock, vault)?)
+}

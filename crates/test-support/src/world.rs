@@ -1,0 +1,121 @@
+//! An authority that answers in recorded shapes, and a profile that signs in there.
+
+use std::sync::Arc;
+
+use atthene_core::connections::{
+    Answer, ConnectionId, ConnectionView, Progress, ReturnPath, SignInRequest, SignInView, Toolkit,
+};
+use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
+use atthene_core::{Core, SecretChange};
+use serde_json::json;
+
+use crate::authority::{Authority, CLIENT_ID, Reply, TENANT, id_token, ok};
+use crate::machine::{Machine, START};
+use crate::vaults::SharedVault;
+
+pub const PLANTED: &str = "planted-refresh-token";
+
+/// An authority that signs everybody in, and a profile with an integration at it.
+pub struct World {
+    pub machine: Machine,
+    pub vault: SharedVault,
+    pub authority: Authority,
+    pub core: Arc<Core>,
+    pub integration: IntegrationId,
+}
+
+pub fn open(machine: &Machine, vault: &SharedVault) -> Arc<Core> {
+    machine.open_with(vault.clone())
+}
+
+impl World {
+    pub async fn new(secret: SecretChange) -> Self {
+        let (machine, vault) = (Machine::new(), SharedVault::default());
+        let authority = Authority::start(|_| (500, "", String::new())).await;
+        let core = open(&machine, &vault);
+        let draft = Draft {
+            name: "Contoso".to_owned(),
+            client_id: CLIENT_ID.to_owned(),
+            authority: AuthorityDraft::Custom {
+                issuer: authority.issuer.clone(),
+                graph: "http://127.0.0.1:1".to_owned(),
+            },
+            scopes: ["User.Read", "Mail.Read", "Chat.Read"].map(str::to_owned).to_vec(),
+            ..core.integrations.fresh_draft()
+        };
+        let integration = core.save_integration(draft, secret).await.expect("saves").id;
+        Self { machine, vault, authority, core, integration }
+    }
+
+    pub fn request(&self) -> SignInRequest {
+        SignInRequest {
+            toolkit: Toolkit::Outlook,
+            integration: self.integration.clone(),
+            again: None,
+            switch_account: false,
+        }
+    }
+
+    pub fn door(&self) -> ReturnPath {
+        ReturnPath::Loopback(self.integration.clone())
+    }
+
+    pub async fn begin(&self, request: SignInRequest) -> SignInView {
+        self.core.connections.begin(request, Some(4711)).await.expect("begins")
+    }
+
+    /// Lets the token endpoint sign `oid` in for the attempt with this nonce.
+    pub fn signs_in(&self, link: &str, oid: &str) {
+        let claims = json!({
+            "iss": self.authority.issuer, "aud": CLIENT_ID, "exp": START / 1000 + 86_400 * 90, "nonce": parameter(link, "nonce"),
+            "sub": "s", "oid": oid, "tid": TENANT, "preferred_username": format!("{oid}@contoso.com"),
+        });
+        self.authority.says(move |form| {
+            assert!(form.contains_key("code_verifier"), "no PKCE: {:?}", form.keys());
+            ok(&json!({
+                "token_type": "Bearer", "expires_in": "3599", "access_token": "access-1", "refresh_token": PLANTED,
+                "scope": "https://graph.microsoft.com/Mail.Read User.Read openid profile", "id_token": id_token(&claims),
+            }))
+        });
+    }
+
+    pub async fn connect(&self, oid: &str) -> ConnectionId {
+        let begun = self.begin(self.request()).await;
+        self.signs_in(&begun.link, oid);
+        match self.answer(&format!("code=c&state={}", parameter(&begun.link, "state"))).await {
+            Progress::Done { connection, .. } => connection,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Answers, and says that the right one signed in where that is asked.
+    pub async fn answer(&self, form: &str) -> Progress {
+        let answer = Answer::from_form(form).expect("an answer");
+        let progress = self.core.connections.answer(answer, &self.door()).await.expect("is waited for");
+        confirmed(&self.core, progress).await
+    }
+
+    pub fn only(&self) -> ConnectionView {
+        let mut all = self.core.connections.list().expect("lists");
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+}
+
+/// The end of a sign-in, after a person said that the right one signed in.
+pub async fn confirmed(core: &Core, progress: Progress) -> Progress {
+    if !matches!(progress, Progress::Confirm { .. }) {
+        return progress;
+    }
+    let asked = core.connections.unconfirmed().pop().expect("somebody is asked");
+    core.connections.confirm(&asked.id).await.expect("confirms")
+}
+
+pub fn parameter(link: &str, name: &str) -> String {
+    let link = url::Url::parse(link).expect("a link");
+    link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+pub fn tokens(access: &str, refresh: &str) -> Reply {
+    ok(&json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": access, "refresh_token": refresh }))
+}
