@@ -6,7 +6,7 @@ use atthene_core::identity::IDENTIFIER;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_deep_link::DeepLinkExt;
 
-use crate::startup::Startup;
+use crate::state::Startup;
 use crate::window;
 
 /// Makes the desktop hand links of our scheme to this binary. On macOS the bundle does.

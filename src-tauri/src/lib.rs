@@ -11,6 +11,7 @@ mod log;
 mod new_key;
 mod notices;
 mod startup;
+mod state;
 mod tray;
 mod watch;
 mod web_processes;
@@ -27,9 +28,8 @@ pub use commands::NAMES as COMMAND_NAMES;
 use chosen::ChosenBackup;
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
-use startup::{RealDesktop, Startup};
+use state::{HasTray, Look, RealDesktop, Startup};
 use tray::Tray;
-use watch::Look;
 use window::AfterClose;
 
 /// Runs the app until its window closes.
@@ -95,6 +95,7 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .manage(CopiedKey::default())
         .manage(AfterClose::default())
         .manage(Look::default())
+        .manage(HasTray::default())
         .manage(Tray::<R>::default())
         .setup(|app| {
             let arguments: Vec<String> = std::env::args().collect();

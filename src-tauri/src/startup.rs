@@ -1,76 +1,19 @@
 //! Opens the profile beside the window, never before it: a database that waits for another
 //! program must not keep the window away.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::identity::Profile;
-use atthene_core::{Actor, Change, Core, Error, ErrorView, Settings};
-use atthene_gateway::{Gateway, GatewayState, Limits};
+use atthene_core::{Actor, Change, Core, Error, ErrorView};
+use atthene_gateway::{Gateway, Limits};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::broadcast;
 
+use crate::state::{RealDesktop, Startup, no_home};
 use crate::{deep_link, tray, watch as watching, window};
 
 /// The event that carries a [`Change`] to the window.
 const CHANGE: &str = "change";
-
-/// Present where there is a desktop to register with: not on the mock runtime of tests.
-pub(crate) struct RealDesktop;
-
-/// How far the start has come.
-pub(crate) struct Startup {
-    profile: Option<Profile>,
-    opened: watch::Sender<Option<Result<Arc<Core>, ErrorView>>>,
-    gateway: Mutex<Option<Gateway>>,
-    painted: Notify,
-}
-
-impl Startup {
-    pub(crate) fn new(profile: Option<Profile>) -> Self {
-        Self { profile, opened: watch::Sender::new(None), gateway: Mutex::default(), painted: Notify::new() }
-    }
-
-    /// The open profile; waits for it while it is being opened.
-    pub(crate) async fn core(&self) -> Result<Arc<Core>, ErrorView> {
-        let mut opened = self.opened.subscribe();
-        let opened = opened.wait_for(Option::is_some).await;
-        opened
-            .ok()
-            .and_then(|opened| opened.clone())
-            .unwrap_or_else(|| Err(Error::Internal("the start was broken off".into()).view()))
-    }
-
-    /// The folder that holds the database and the log.
-    pub(crate) fn data_dir(&self) -> Result<PathBuf, Error> {
-        let profile = self.profile.as_ref().ok_or_else(no_home)?;
-        Ok(profile.data_dir().to_owned())
-    }
-
-    /// The settings in force, once the profile is open.
-    pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
-        self.opened.borrow().as_ref().and_then(|opened| opened.as_ref().ok()).map(|core| core.settings.current())
-    }
-
-    /// The gateway's state; `Starting` until there is one.
-    pub(crate) fn gateway_state(&self) -> GatewayState {
-        self.gateway().as_ref().map_or(GatewayState::Starting, Gateway::state)
-    }
-
-    /// The page shows something: what was put off until then may begin.
-    pub(crate) fn page_painted(&self) {
-        self.painted.notify_one();
-    }
-
-    fn gateway(&self) -> std::sync::MutexGuard<'_, Option<Gateway>> {
-        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn no_home() -> Error {
-    Error::Internal("this account has no home folder".into())
-}
 
 /// Past this the window is shown and the gateway started, painted or not.
 const PATIENCE: Duration = Duration::from_secs(3);

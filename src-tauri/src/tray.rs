@@ -2,7 +2,6 @@
 //! everything.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use atthene_core::identity::PRODUCT_NAME;
@@ -13,7 +12,7 @@ use tauri::tray::TrayIconBuilder;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-use crate::startup::Startup;
+use crate::state::{HasTray, Startup, look};
 use crate::{notices, window};
 
 const ATTENTION: &str = "attention";
@@ -24,7 +23,6 @@ const QUIT: &str = "quit";
 
 /// The lines of the menu that change.
 pub(crate) struct Tray<R: Runtime> {
-    there: AtomicBool,
     lines: Mutex<Option<Lines<R>>>,
 }
 
@@ -36,14 +34,7 @@ struct Lines<R: Runtime> {
 
 impl<R: Runtime> Default for Tray<R> {
     fn default() -> Self {
-        Self { there: AtomicBool::new(false), lines: Mutex::default() }
-    }
-}
-
-impl<R: Runtime> Tray<R> {
-    /// Whether the person can reach the app without a window.
-    pub(crate) fn is_there(&self) -> bool {
-        self.there.load(Ordering::Acquire)
+        Self { lines: Mutex::default() }
     }
 }
 
@@ -62,7 +53,7 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
         // An icon that was there once comes back by itself.
         let tray = app.state::<Tray<R>>();
         let has_icon = tray.lines.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        tray.there.store(there && has_icon, Ordering::Release);
+        app.state::<HasTray>().set(there && has_icon);
     });
     if let Err(error) = followed {
         tracing::info!(%error, "whether this desktop has a tray can't be told");
@@ -77,8 +68,8 @@ fn put<R: Runtime>(app: &AppHandle<R>) {
             Ok(Ok(lines)) => {
                 let tray = handle.state::<Tray<R>>();
                 *tray.lines.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
-                tray.there.store(true, Ordering::Release);
-                crate::watch::look(&handle);
+                handle.state::<HasTray>().set(true);
+                look(&handle);
             }
             Ok(Err(error)) => tracing::warn!(%error, "there is no tray icon"),
             Err(_) => tracing::warn!("there is no tray icon: the indicator library is missing"),

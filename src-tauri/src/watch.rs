@@ -7,27 +7,17 @@ use atthene_core::{Change, Core, Settings, Theme};
 use atthene_gateway::GatewayState;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_autostart::ManagerExt;
-use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use crate::log::LogFile;
-use crate::startup::{RealDesktop, Startup};
+use crate::state::{Look, RealDesktop, Startup};
 use crate::{notices, tray};
 
 /// Dates come near without any news.
 const EVERY: Duration = Duration::from_mins(1);
 /// News come in bunches; one look is enough for each.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// Wakes the watch.
-#[derive(Default)]
-pub(crate) struct Look(Notify);
-
-/// Looks again at once.
-pub(crate) fn look<R: Runtime>(app: &AppHandle<R>) {
-    app.state::<Look>().0.notify_one();
-}
 
 /// Watches until the app ends.
 pub(crate) async fn run<R: Runtime>(app: AppHandle<R>, core: Arc<Core>) {

@@ -15,12 +15,12 @@ pub(crate) fn without_gpu(view: &WebView) {
 /// WebKitGTK keeps its network process for the next window; an app that sits in the tray for
 /// days is better off without. It is started again with the next window.
 #[cfg(target_os = "linux")]
-pub(crate) fn end_idle<R: Runtime>(app: &AppHandle<R>) {
+pub(crate) fn end_idle<R: Runtime>(app: &AppHandle<R>, has_window: fn(&AppHandle<R>) -> bool) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         // The web view lets go of it a moment after its window.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        if crate::window::is_open(&app) {
+        if has_window(&app) {
             return;
         }
         let ended = tokio::task::spawn_blocking(end_network_process).await;
@@ -43,4 +43,4 @@ fn end_network_process() -> usize {
 
 /// WebView2 and WKWebView end their processes with the last view.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn end_idle<R: Runtime>(_app: &AppHandle<R>) {}
+pub(crate) fn end_idle<R: Runtime>(_app: &AppHandle<R>, _has_window: fn(&AppHandle<R>) -> bool) {}

@@ -13,8 +13,7 @@ use tauri::{
 };
 
 use crate::new_key::NewKeySlot;
-use crate::startup::Startup;
-use crate::tray::Tray;
+use crate::state::{HasTray, Startup};
 
 /// The label that the capability names.
 pub(crate) const LABEL: &str = "main";
@@ -68,7 +67,7 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
     let handle = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => close_requested(&handle, api),
-        WindowEvent::Destroyed => crate::web_processes::end_idle(&handle),
+        WindowEvent::Destroyed => crate::web_processes::end_idle(&handle, is_open),
         _ => {}
     });
     Ok(())
@@ -83,7 +82,7 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
     let after = app.state::<AfterClose>();
     match app.state::<Startup>().settings().map(|settings| settings.on_close) {
         Some(OnClose::KeepRunning) => after.keep_running(),
-        Some(OnClose::Ask) if app.state::<Tray<R>>().is_there() => after.keep_running(),
+        Some(OnClose::Ask) if app.state::<HasTray>().is_there() => after.keep_running(),
         Some(OnClose::Ask) => {
             api.prevent_close();
             let _ = app.emit(CLOSE_ASKED, ());

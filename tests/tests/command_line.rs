@@ -57,9 +57,12 @@ async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
     .await?;
     ensure!(usage["programs"][0]["caller"]["program"] == "curl", "{usage}");
     // Steps are moments on top, and counts of calls for each program.
-    ensure!(usage["steps"].as_array().is_some_and(|all| all.iter().all(|at| at.is_string())), "{usage}");
+    ensure!(usage["steps"].as_array().is_some_and(|all| all.iter().all(serde_json::Value::is_string)), "{usage}");
     let steps = &usage["programs"][0]["steps"];
-    ensure!(steps.as_array().is_some_and(|all| all.iter().filter_map(|at| at.as_u64()).sum::<u64>() >= 3), "{usage}");
+    ensure!(
+        steps.as_array().is_some_and(|all| all.iter().filter_map(serde_json::Value::as_u64).sum::<u64>() >= 3),
+        "{usage}"
+    );
 
     let metrics = output("curl", &["--silent", "http://127.0.0.1:8779/metrics"]).await?;
     ensure!(metrics.contains("atthene_live_key 1"), "{metrics}");

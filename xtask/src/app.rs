@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 
 use crate::packages;
-use crate::steps::say;
+use crate::steps::{must, say};
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -32,14 +32,6 @@ pub fn release(path: &str) -> PathBuf {
 /// The file of a program in this folder.
 pub fn program(folder: &Path, path: &str) -> PathBuf {
     folder.join(format!("{path}{}", std::env::consts::EXE_SUFFIX))
-}
-
-/// Runs a command to its end; a failure is an error that names it.
-pub fn must(command: &mut Command) -> Result<()> {
-    let status =
-        command.status().with_context(|| format!("{} could not be started", command.get_program().display()))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
 }
 
 /// npm in the folder of the page.

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::app::{cargo, must, target};
-use crate::steps::say;
+use crate::app::{cargo, target};
+use crate::steps::{must, say};
 
 /// Looked at with this version, so that a run says the same everywhere.
 const VERSION: &str = "0.20.2";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
-use crate::app::must;
+use crate::steps::must;
 
 /// Where the agent runtime listens.
 pub const RUNTIME: u16 = 18080;

@@ -4,8 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::app::must;
-use crate::steps::say;
+use crate::steps::{must, say};
 
 /// What packages are needed for.
 #[derive(Clone, Copy)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::{build_app, must, target};
+use crate::app::{build_app, target};
 use crate::desktop;
-use crate::steps::say;
+use crate::steps::{must, say};
 
 #[derive(clap::Args)]
 pub struct Arguments {

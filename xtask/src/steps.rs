@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Tells the person what is being done.
 pub fn say(what: &str) {
@@ -107,6 +107,14 @@ fn plain(line: &str) -> String {
         words.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
     }
     words
+}
+
+/// Runs a command to its end; a failure is an error that names it.
+pub fn must(command: &mut Command) -> Result<()> {
+    let status =
+        command.status().with_context(|| format!("{} could not be started", command.get_program().display()))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 
 use crate::app::{
-    build_app, build_command, build_ui, cargo, install_npm, install_proxies, install_ui, must, npm, root, target,
+    build_app, build_command, build_ui, cargo, install_npm, install_proxies, install_ui, npm, root, target,
 };
-use crate::steps::{Count, Steps, counted};
+use crate::steps::{Count, Steps, counted, must};
 use crate::{deny, desktop, packages};
 
 #[derive(clap::Args)]

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::app::{APP, COMMAND, build_ui, cargo, must, program, target};
-use crate::steps::say;
+use crate::app::{APP, COMMAND, build_ui, cargo, program, target};
+use crate::steps::{must, say};
 use crate::{load, packages};
 
 /// Seconds of calls that are counted.

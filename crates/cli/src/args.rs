@@ -6,7 +6,7 @@ use atthene_core::UnixMs;
 use atthene_core::connections::{ConnectionId, Toolkit};
 use atthene_core::integrations::IntegrationId;
 use atthene_core::keys::KeyId;
-use atthene_core::microsoft::Cloud;
+use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What [`crate::out::Failure`] ends with.

@@ -2,6 +2,7 @@
 //! No logic of its own: each command calls the core and prints what it says.
 
 mod args;
+mod blocking;
 mod commands;
 mod log;
 mod out;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use atthene_core::identity::Profile;
-use atthene_core::{Actor, Core, Error};
+use atthene_core::{Actor, Core};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
@@ -79,16 +80,4 @@ fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
         None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into()))?,
     };
     Ok(atthene_service::open(&profile, Actor::CommandLine)?)
-}
-
-/// Runs what blocks (SQLite, argon2) beside the runtime.
-async fn blocking<T: Send + 'static>(
-    core: &Arc<Core>,
-    work: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Failure> {
-    let core = core.clone();
-    match tokio::task::spawn_blocking(move || work(&core)).await {
-        Ok(done) => Ok(done?),
-        Err(error) => Err(Error::Internal(error.to_string()).into()),
-    }
 }

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::microsoft::{Authority, ClientId};
+use crate::provider::{Authority, ClientId};
 
 /// Whom a secret may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,8 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    pub(crate) fn app(authority: &Authority, client_id: &ClientId) -> Self {
+    /// The token endpoint of this authority, for this client.
+    pub fn app(authority: &Authority, client_id: &ClientId) -> Self {
         let graph = match authority {
             Authority::Entra { .. } => None,
             Authority::Custom { graph, .. } => graph.as_ref().map(|graph| graph.as_str().to_owned()),
@@ -39,7 +40,7 @@ impl Recipient {
 
 /// A secret with whom it may be sent to.
 #[derive(Clone)]
-pub(crate) struct Bound {
+pub struct Bound {
     recipient: Recipient,
     /// Whose it is, where it is a person's.
     account: Option<String>,
@@ -48,7 +49,7 @@ pub(crate) struct Bound {
 
 /// The secret was kept for somebody else. Nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Misdirected;
+pub struct Misdirected;
 
 /// As it lies in the vault.
 #[derive(Serialize, Deserialize)]
@@ -61,36 +62,39 @@ struct Kept<'a> {
 }
 
 impl Bound {
-    pub(crate) fn new(recipient: Recipient, secret: SecretString) -> Self {
+    /// The secret, for this recipient.
+    pub fn new(recipient: Recipient, secret: SecretString) -> Self {
         Self { recipient, account: None, secret }
     }
 
     /// The same, of one account.
-    pub(crate) fn of_account(self, account: String) -> Self {
+    #[must_use]
+    pub fn of_account(self, account: String) -> Self {
         Self { account: Some(account), ..self }
     }
 
     /// Whether it may be sent there, and is nobody else's.
-    pub(crate) fn is_for(&self, recipient: &Recipient, account: Option<&str>) -> bool {
+    pub fn is_for(&self, recipient: &Recipient, account: Option<&str>) -> bool {
         self.recipient == *recipient && self.account.as_deref() == account
     }
 
     /// Whose it is, where it is a person's.
-    pub(crate) fn account(&self) -> Option<&str> {
+    pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
     /// The secret, for this recipient alone: the only way to it.
-    pub(crate) fn reveal_to(&self, recipient: &Recipient) -> Result<&SecretString, Misdirected> {
+    pub fn reveal_to(&self, recipient: &Recipient) -> Result<&SecretString, Misdirected> {
         if self.recipient == *recipient { Ok(&self.secret) } else { Err(Misdirected) }
     }
 
     /// Whether a text that must not show it does.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
+    pub fn is_in(&self, text: &str) -> bool {
         text.contains(self.secret.expose_secret())
     }
 
-    pub(crate) fn seal(&self) -> Result<SecretString, serde_json::Error> {
+    /// As it lies in the vault.
+    pub fn seal(&self) -> Result<SecretString, serde_json::Error> {
         let kept = Kept {
             recipient: self.recipient.clone(),
             account: self.account.clone(),
@@ -100,7 +104,7 @@ impl Bound {
     }
 
     /// `None`: it was not written by this app, or by a version that did not say what it was for.
-    pub(crate) fn open(sealed: &SecretString) -> Option<Self> {
+    pub fn open(sealed: &SecretString) -> Option<Self> {
         let kept: Kept<'_> = serde_json::from_str(sealed.expose_secret()).ok()?;
         let secret = Zeroizing::new(kept.secret.into_owned());
         Some(Self { recipient: kept.recipient, account: kept.account, secret: secret.as_str().into() })
@@ -110,18 +114,20 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::microsoft::{Cloud, Tenant};
+    use crate::provider::{Cloud, GraphUrl, Tenant};
 
     fn entra(cloud: Cloud, tenant: &str) -> Authority {
-        Authority::Entra { cloud, tenant: Tenant::parse(tenant).expect("a tenant") }
+        Authority::Entra { cloud, tenant: Tenant::checked(tenant.to_owned()) }
     }
 
     #[test]
     fn a_secret_is_revealed_to_its_recipient_alone() {
-        let id = |digit: char| {
-            ClientId::parse(&"11111111-2222-3333-4444-555555555555".replace('1', &digit.to_string())).expect("an id")
+        let id =
+            |digit: char| ClientId::checked("11111111-2222-3333-4444-555555555555".replace('1', &digit.to_string()));
+        let custom = |issuer: &str, graph: &str| {
+            let graph = (!graph.is_empty()).then(|| GraphUrl::checked(graph.to_owned()));
+            Authority::Custom { issuer: issuer.to_owned(), graph }
         };
-        let custom = |issuer: &str, graph: &str| Authority::custom(issuer, graph).expect("an authority");
         let all = [
             Recipient::app(&entra(Cloud::Global, "contoso.com"), &id('1')),
             Recipient::app(&entra(Cloud::Global, "fabrikam.com"), &id('1')),

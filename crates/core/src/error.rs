@@ -6,7 +6,7 @@ use serde::Serialize;
 use ts_rs::TS;
 
 use crate::integrations::FieldProblem;
-use crate::microsoft::AuthorityFailure;
+use crate::provider::AuthorityFailure;
 use crate::vault::VaultError;
 
 /// The closed list of error codes. The UI branches on these and on nothing else.

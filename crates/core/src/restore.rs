@@ -8,17 +8,18 @@ use serde::Serialize;
 use serde_json::json;
 use ts_rs::TS;
 
-use crate::Core;
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::connections::{Connection, Connections};
 use crate::error::Error;
-use crate::integrations::{Integration, IntegrationId, Integrations, StoredSecret};
+use crate::integrations::{Integration, IntegrationId, StoredSecret};
+use crate::names::is_misleading;
 use crate::oversight::Fix;
 use crate::port::backup::{Addition, Contents, Present, RawCounter};
 use crate::settings::Settings;
+use crate::use_cases::Core;
 
 /// What came of putting a backup back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
@@ -138,7 +139,7 @@ impl Core {
         self.read_settings(contents, &mut rows, &mut report);
         let mut integrations = here.integrations.clone();
         for raw in &contents.integrations {
-            match Integrations::read_back(&integrations, raw, self.clock.now()) {
+            match self.integrations.read_back(&integrations, raw, self.clock.now()) {
                 Err(why) => report.leave(format!("Integration {}", shown(&raw.name)), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {
@@ -263,7 +264,7 @@ impl Core {
 /// A name of a backup, in a sentence.
 fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
-    let clean: String = text.chars().filter(|c| !crate::keys::is_misleading(*c)).take(LONGEST).collect();
+    let clean: String = text.chars().filter(|c| !is_misleading(*c)).take(LONGEST).collect();
     format!("\u{201c}{clean}\u{201d}")
 }
 
@@ -271,7 +272,7 @@ fn is_counter(row: &RawCounter, step: i64, now: UnixMs) -> bool {
     const KEPT: i64 = 3 * 366 * UnixMs::DAY;
     let moment = |at: i64| (now.0 - KEPT..=now.0 + UnixMs::HOUR).contains(&at);
     let word = |text: &str| (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let name = |text: &str| text.chars().count() <= 120 && !text.chars().any(crate::keys::is_misleading);
+    let name = |text: &str| text.chars().count() <= 120 && !text.chars().any(is_misleading);
     let key = row.key.is_empty() || (row.key.len() == 10 && row.key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     moment(row.since)
         && row.since % step == 0

@@ -8,10 +8,10 @@ use ts_rs::TS;
 use url::Url;
 
 use crate::activity::{Came, Kind, Recorder};
+use crate::address::is_safe;
 use crate::change::{Change, Changes};
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::microsoft::is_safe;
 use crate::policy::Policy;
 use crate::port::Store;
 use crate::vault::VaultKind;
@@ -102,7 +102,8 @@ impl LogLevel {
             Self::Info => "info",
             Self::Debug => "debug",
         };
-        format!("warn,atthene={level},atthene_core={level},atthene_gateway={level},atthene_settings_lib={level}")
+        // The name of every crate here begins so.
+        format!("warn,atthene={level}")
     }
 }
 

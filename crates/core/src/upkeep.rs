@@ -8,8 +8,9 @@ use crate::activity::{Came, Kind};
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
+use crate::settings::Settings;
+use crate::use_cases::Core;
 use crate::vault::SecretChange;
-use crate::{Core, Settings};
 
 impl Core {
     /// Copies the database to a file of that name, readable by its owner only. Blocks on SQLite.

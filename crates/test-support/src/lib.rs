@@ -21,14 +21,18 @@ use std::sync::Arc;
 
 use atthene_core::identity::Profile;
 use atthene_core::{Actor, Clock, Core, Environment, Error, Policy};
+use atthene_identity::{Network, Platforms};
 use atthene_store::Sqlite;
 use atthene_vault::{SecretStore, VaultThread};
 
 /// What is outside of a profile in this folder: its rows, this clock and vault, no policy, at the window.
 pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Environment, Error> {
+    let http = Arc::new(Network::default());
     Ok(Environment {
         store: Arc::new(Sqlite::open(folder)?),
         vault: Arc::new(VaultThread::new(vault).expect("a thread")),
+        identity: Arc::new(Platforms::new(http.clone())),
+        http,
         clock,
         policy: Policy::default(),
         actor: Actor::Window,

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use atthene_core::vault::VaultError;
 
-use super::SecretStore;
+use crate::secret_store::SecretStore;
 
 /// The file in the data folder.
 const FILE: &str = "vault.age";

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use atthene_core::vault::VaultError;
 
-use super::SecretStore;
+use crate::secret_store::SecretStore;
 use atthene_core::identity::PRODUCT_NAME;
 
 /// Bytes that one entry holds on every platform: Windows takes 2,560 (`CRED_MAX_CREDENTIAL_BLOB_SIZE`,

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use atthene_core::vault::VaultError;
 
-use super::SecretStore;
+use crate::secret_store::SecretStore;
 
 /// Keeps secrets in memory and forgets them when dropped. The app itself never uses it:
 /// there is no fallback from the keychain.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use atthene_core::vault::VaultError;
 
-use super::SecretStore;
+use crate::secret_store::SecretStore;
 use atthene_core::hex;
 
 /// A store whose entries hold `largest` bytes at the most.

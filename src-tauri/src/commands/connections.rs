@@ -1,12 +1,13 @@
 //! Commands on the connections.
 
 use atthene_core::connections::{ConnectionId, ConnectionView, ProbeStep, SignInId, SignInRequest, SignInView};
-use atthene_core::microsoft::{AuthorityFailure, explain_code};
+use atthene_core::provider::AuthorityFailure;
 use atthene_core::{Error, ErrorView, open_in_browser};
+use atthene_identity::explain_code;
 use tauri::State;
 
 use super::{Answer, blocking, on_core};
-use crate::startup::Startup;
+use crate::state::Startup;
 
 #[tauri::command]
 pub(crate) async fn list_connections(startup: State<'_, Startup>) -> Answer<Vec<ConnectionView>> {

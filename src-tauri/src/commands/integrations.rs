@@ -2,12 +2,13 @@
 
 use atthene_core::connections::{RETURN_PAGE_FILE, write_return_page};
 use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationView, StepReport};
-use atthene_core::microsoft::{Catalogue, catalogue};
+use atthene_core::provider::Catalogue;
+use atthene_identity::catalogue;
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Runtime, State};
 
 use super::{Answer, SecretRequest, Written, in_new_file, on_core};
-use crate::startup::Startup;
+use crate::state::Startup;
 
 #[tauri::command]
 pub(crate) async fn list_integrations(startup: State<'_, Startup>) -> Answer<Vec<IntegrationView>> {

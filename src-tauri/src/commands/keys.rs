@@ -10,7 +10,7 @@ use ts_rs::TS;
 use super::{Answer, in_new_file, on_core};
 use crate::clipboard;
 use crate::new_key::NewKeySlot;
-use crate::startup::Startup;
+use crate::state::Startup;
 
 /// A key with its text, this one time.
 #[derive(Serialize, TS)]

@@ -17,7 +17,7 @@ use tauri::{AppHandle, Builder, Runtime};
 use tauri_plugin_dialog::{DialogExt, FilePath};
 use ts_rs::TS;
 
-use crate::startup::Startup;
+use crate::state::Startup;
 
 /// Names every command once: for the handler, and for the test that holds this list
 /// against `build.rs` and the capability.

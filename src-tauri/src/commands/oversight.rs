@@ -10,8 +10,8 @@ use tauri::{AppHandle, Manager, Runtime, State};
 
 use super::{Answer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
-use crate::startup::{RealDesktop, Startup};
-use crate::tray::{self, Tray};
+use crate::state::{HasTray, RealDesktop, Startup};
+use crate::tray;
 
 #[tauri::command]
 pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> Answer<UsageReport> {
@@ -124,7 +124,7 @@ fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
         Err(reason) => Finding::bad(id, name, reason, "Write new keys to a .env file instead."),
     });
     let (id, name) = ("tray", "Tray");
-    checks.push(if app.state::<Tray<R>>().is_there() {
+    checks.push(if app.state::<HasTray>().is_there() {
         Finding::good(id, name, "The app stays reachable without a window.")
     } else {
         Finding::not_set_up(id, name, "This desktop shows none; start the app again to get its window back.")

@@ -9,7 +9,7 @@ use tauri_plugin_clipboard_manager::ClipboardExt;
 
 use super::{Answer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
 use crate::chosen::ChosenBackup;
-use crate::startup::Startup;
+use crate::state::Startup;
 
 #[tauri::command]
 pub(crate) async fn get_settings(startup: State<'_, Startup>) -> Answer<Settings> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use atthene_core::{Error, OnClose, Policy, Settings, checked_link};
+use atthene_core::{Error, OnClose, Policy, Settings};
 use atthene_gateway::GatewayState;
 use serde::Serialize;
 use tauri::{AppHandle, Manager, Runtime, State};
@@ -11,8 +11,8 @@ use ts_rs::TS;
 
 use super::{Answer, blocking, on_core};
 use crate::new_key::NewKeySlot;
-use crate::startup::{self, Startup};
-use crate::tray::Tray;
+use crate::startup;
+use crate::state::{HasTray, Startup};
 
 /// What the page needs to know of the app that it belongs to.
 #[derive(Serialize, TS)]
@@ -36,7 +36,7 @@ pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, S
         version: env!("CARGO_PKG_VERSION"),
         policy_file: Policy::path(),
         data_dir: startup.data_dir().map_err(|error| error.view())?,
-        has_tray: app.state::<Tray<R>>().is_there(),
+        has_tray: app.state::<HasTray>().is_there(),
     })
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> An
 #[tauri::command]
 pub(crate) async fn open_link(link: String) -> Answer<()> {
     blocking(move || {
-        let link = checked_link(&link)?;
+        let link = atthene_identity::own_page(&link).ok_or(Error::LinkRefused)?;
         tauri_plugin_opener::open_url(link.as_str(), None::<&str>)
             .map_err(|error| Error::BrowserFailed(error.to_string()))
     })

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{median, write_json};
-use crate::app::{cargo, must, root};
+use super::figures::{median, write_json};
+use crate::app::{cargo, root};
 use crate::load::{self, Figures, GATEWAY, RUNTIME, Server};
-use crate::steps::say;
+use crate::steps::{must, say};
 use crate::{packages, tuned};
 
 const DOORS: [(&str, u16); 5] =

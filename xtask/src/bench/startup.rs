@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Startup, median, write_json};
-use crate::app::{build_app, cargo, must, release};
-use crate::steps::say;
+use super::arguments::Startup;
+use super::figures::{median, write_json};
+use crate::app::{build_app, cargo, release};
+use crate::steps::{must, say};
 use crate::{desktop, packages};
 
 const ROUNDS: usize = 7;

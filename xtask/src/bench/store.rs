@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
-use super::write_json;
-use crate::app::{cargo, must, release};
-use crate::steps::say;
+use super::figures::write_json;
+use crate::app::{cargo, release};
+use crate::steps::{must, say};
 
 pub fn run(json: Option<&Path>) -> Result<()> {
     must(cargo().args(["build", "--release", "--package", "atthene-core", "--example", "store"]))?;

@@ -8,7 +8,7 @@ use atthene_core::activity::{ActivityFilter, ActivityRow, Chain};
 use atthene_core::{Change, Clock, Core};
 
 use crate::args::ActivityArguments;
-use crate::blocking;
+use crate::blocking::blocking;
 use crate::out::{Failure, Out, Outcome};
 use crate::time::minute;
 

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::args::ConnectionCommand;
-use crate::blocking;
+use crate::blocking::blocking;
 use crate::out::{Failure, Out, Outcome, ask};
 use crate::time::minute;
 

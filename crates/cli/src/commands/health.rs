@@ -6,7 +6,7 @@ use atthene_core::oversight::{Finding, FindingState, RungState, Served, desktop_
 use atthene_core::{Core, Error};
 use serde_json::json;
 
-use crate::blocking;
+use crate::blocking::blocking;
 use crate::out::{Failure, Out, Outcome};
 use crate::time::minute;
 

@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, StepReport, WayBackDraft};
-use atthene_core::microsoft::Cloud;
+use atthene_core::provider::Cloud;
 use atthene_core::{Core, SecretChange};
 use serde_json::json;
 
 use crate::args::{IntegrationCommand, IntegrationFields};
-use crate::blocking;
+use crate::blocking::blocking;
 use crate::out::{Failure, Out, Outcome, ask, secret_from_stdin};
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand) -> Outcome {

@@ -10,7 +10,7 @@ use atthene_core::{Core, Format};
 use serde_json::json;
 
 use crate::args::{KeyCommand, Reason};
-use crate::blocking;
+use crate::blocking::blocking;
 use crate::out::{Failure, Out, Outcome, ask};
 use crate::time::minute;
 

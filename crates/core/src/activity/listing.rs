@@ -3,100 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use ts_rs::TS;
-
-use super::{Came, Kind};
-use crate::clock::UnixMs;
+use super::{ActivityFilter, ActivityPage, ActivityRow, Chain};
 use crate::error::Error;
 use crate::export::{Format, Table};
 use crate::port::Store;
-
-/// One act, as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export)]
-pub struct ActivityRow {
-    /// Grows with every row.
-    #[ts(type = "number")]
-    pub id: i64,
-    /// When.
-    pub at: UnixMs,
-    /// Who: window, `command_line`, gateway, policy.
-    pub actor: String,
-    /// What was done; a word of [`Kind`], or one of a newer version.
-    pub kind: String,
-    /// The id of what it was done to.
-    pub subject: String,
-    /// done or failed.
-    pub outcome: String,
-    /// Names and codes that help later.
-    #[ts(type = "Record<string, unknown>")]
-    pub detail: Value,
-}
-
-/// Which rows are wanted. Nothing set: all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, TS)]
-#[serde(default)]
-#[ts(export)]
-pub struct ActivityFilter {
-    /// Any of these; empty: all.
-    pub kinds: Vec<Kind>,
-    /// What it was done to.
-    pub subject: Option<String>,
-    /// What came of it.
-    pub outcome: Option<Came>,
-    /// From this moment on.
-    pub since: Option<UnixMs>,
-    /// Before this moment.
-    pub until: Option<UnixMs>,
-    /// A part of the subject or of the details, in any case.
-    pub search: Option<String>,
-}
-
-/// Some rows, and where the next ones begin.
-#[derive(Debug, Clone, PartialEq, Serialize, TS)]
-#[ts(export)]
-pub struct ActivityPage {
-    /// The newest first.
-    pub rows: Vec<ActivityRow>,
-    /// Ask with this for older ones; `None`: there are none.
-    #[ts(type = "number | null")]
-    pub next: Option<i64>,
-}
-
-/// What a walk over the chain of hashes found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(tag = "state", rename_all = "snake_case")]
-#[ts(export)]
-pub enum Chain {
-    /// Every row is as it was written.
-    Sound {
-        /// How many.
-        #[ts(type = "number")]
-        rows: u64,
-    },
-    /// A row was changed, or one before it was removed.
-    Broken {
-        /// The first row that does not fit.
-        #[ts(type = "number")]
-        id: i64,
-        /// When it says it was written.
-        at: UnixMs,
-        /// Rows before it, all sound.
-        #[ts(type = "number")]
-        intact: u64,
-    },
-    /// The newest rows were removed.
-    CutOff {
-        /// Rows that are left, all sound.
-        #[ts(type = "number")]
-        intact: u64,
-        /// The newest row that is left.
-        #[ts(type = "number")]
-        missing_after: i64,
-    },
-}
 
 const PAGE: usize = 200;
 

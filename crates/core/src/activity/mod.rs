@@ -1,17 +1,20 @@
 //! What was done: counters per hour, caller and outcome, and the record of each act.
 
+mod call;
 mod latency;
 mod listing;
 mod record;
 mod report;
+mod row;
 mod usage;
 
-use latency::Times;
+pub use call::{Call, Caller, OTHERS, Outcome, Trouble};
 pub use latency::{Bucket, Latency};
-pub use listing::{Activity, ActivityFilter, ActivityPage, ActivityRow, Chain};
+pub use listing::Activity;
 pub use record::{Actor, Came, Entry, Kind, Recorder};
 pub use report::{ProgramUsage, Span, Totals, UsageReport};
-pub use usage::{Call, Caller, OTHERS, Outcome, Trouble, Usage};
+pub use row::{ActivityFilter, ActivityPage, ActivityRow, Chain};
+pub use usage::Usage;
 
 use serde::Serialize;
 use ts_rs::TS;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::usage::{ANSWERED, FAILED};
+use super::call::{ANSWERED, FAILED};
 use super::{CallerView, Latency, RefusalView, Usage};
 use crate::clock::UnixMs;
 use crate::error::Error;

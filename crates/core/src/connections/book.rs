@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blake2::{Blake2s256, Digest};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::access::{Access, GONE, Live};
 use super::sign_in::{Attempt, SignIns};
 use super::turn::Turns;
 use super::{
     Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
-    SignInRequest, SignInView, same_scope,
+    SignInRequest, SignInView,
 };
 use crate::activity::{Came, Kind, Recorder};
 use crate::change::{Change, Changes};
@@ -22,11 +23,8 @@ use crate::error::Error;
 use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, Shared, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
-use crate::microsoft::{
-    AUTOMATIC_SCOPES, Authority, AuthorityFailure, Discovery, GraphUrl, TokenError, TokenSet, claims_parameter,
-};
-use crate::network::Network;
-use crate::port::Store;
+use crate::port::{Http, Identity, Store, Tokens};
+use crate::provider::{Authority, Discovery};
 use crate::secrets::Secrets;
 
 /// One call to Graph, as it is recorded.
@@ -43,32 +41,13 @@ pub struct GraphCall<'a> {
     pub program: &'a str,
 }
 
-/// What is known of a connection besides its row.
-#[derive(Default)]
-pub(super) struct Live {
-    pub(super) access: Option<Access>,
-    /// The sign-in that the access came of. It ends with that.
-    pub(super) signed_in_at: Option<UnixMs>,
-    /// Until when nothing is asked, and why.
-    pub(super) pause: Option<(UnixMs, String)>,
-    /// What Graph asked the next access to hold.
-    pub(super) challenge: Option<String>,
-}
-
-#[derive(Clone)]
-pub(super) struct Access {
-    pub(super) token: SecretString,
-    pub(super) expires_at: UnixMs,
-    pub(super) scopes: Vec<String>,
-    pub(super) graph: GraphUrl,
-}
-
 /// The connections of this profile. What is not async blocks on SQLite.
 pub struct Connections {
     pub(super) store: Arc<dyn Store>,
     pub(super) secrets: Secrets,
     pub(super) integrations: Arc<Integrations>,
-    pub(super) network: Arc<Network>,
+    pub(super) identity: Arc<dyn Identity>,
+    pub(super) http: Arc<dyn Http>,
     pub(super) recorder: Recorder,
     pub(super) clock: Clock,
     pub(super) changes: Changes,
@@ -83,14 +62,15 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>, network: Arc<Network>) -> Self {
-        let Shared { store, secrets, recorder, clock, changes } = shared;
+    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>, http: Arc<dyn Http>) -> Self {
+        let Shared { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
             turns: Turns::new(store.folder()),
             store,
             secrets,
             integrations,
-            network,
+            identity,
+            http,
             recorder,
             clock,
             changes,
@@ -138,8 +118,9 @@ impl Connections {
         let found = self.discover(&registration.authority).await.map_err(Error::Authority)?;
         let now = self.clock.now();
         let challenge = request.again.as_ref().and_then(|id| self.challenge(id));
-        let claims = claims_parameter(&registration.authority, challenge.as_deref());
-        let attempt = Attempt::new(request, &registration, &found, again.as_ref(), claims, loopback_port, now)
+        let with = (self.identity.as_ref(), now);
+        let challenge = challenge.as_deref();
+        let attempt = Attempt::new(request, &registration, &found, again.as_ref(), challenge, loopback_port, with)
             .map_err(|problem| Error::Internal(problem.to_owned()))?;
         self.keep_sign_in(&attempt).await?;
         Ok(self.sign_ins.add(attempt))
@@ -288,13 +269,7 @@ impl Connections {
         Ok(())
     }
 
-    pub(super) fn take_over(
-        &self,
-        row: &Connection,
-        tokens: &TokenSet,
-        found: &Discovery,
-        granted: &[String],
-    ) -> Access {
+    pub(super) fn take_over(&self, row: &Connection, tokens: &Tokens, found: &Discovery, granted: &[String]) -> Access {
         let lifetime = i64::try_from(tokens.lifetime.as_millis()).unwrap_or(i64::MAX);
         let access = Access {
             token: tokens.access.clone(),
@@ -332,45 +307,4 @@ impl Connections {
     pub(super) fn discovered(&self) -> std::sync::MutexGuard<'_, HashMap<Authority, (UnixMs, Discovery)>> {
         self.discovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) const GONE: &str = "The stored sign-in is gone from the keychain. Sign in again.";
-
-/// What was granted, in the spelling in which it was asked for.
-pub(super) fn granted_of(tokens: &TokenSet, asked: &[String]) -> Vec<String> {
-    let Some(granted) = &tokens.scopes else { return asked.to_vec() };
-    let spelled = |scope: &String| asked.iter().find(|asked| same_scope(asked, scope)).unwrap_or(scope).clone();
-    let automatic = |scope: &&String| !AUTOMATIC_SCOPES.contains(&scope.as_str());
-    granted.iter().filter(automatic).map(spelled).collect()
-}
-
-pub(super) fn explain(error: &TokenError) -> AuthorityFailure {
-    match error {
-        TokenError::Network(error) => error.into(),
-        TokenError::Busy { .. } => {
-            AuthorityFailure::own("The authority is busy or has a problem of its own", "The app tries again by itself.")
-        }
-        TokenError::Refused(body) => body.failure(),
-        TokenError::Misdirected => AuthorityFailure::own(
-            "What is kept for this sign-in belongs to another authority, client ID or account, and was not sent",
-            "Enter the client secret again, or sign in again.",
-        ),
-        TokenError::Unreadable => AuthorityFailure::own(
-            "The token endpoint did not answer in the OAuth format",
-            "Check the network; a login page or proxy that answers in its place looks like this.",
-        ),
-    }
-}
-
-pub(super) fn view(error: &Error) -> AuthorityFailure {
-    AuthorityFailure::own(error.to_string().trim_end_matches('.'), error.remedy())
-}
-
-pub(super) fn failure_detail(failure: &AuthorityFailure, toolkit: &str) -> Value {
-    json!({
-        "toolkit": toolkit,
-        "problem": failure.what,
-        "aadsts": failure.aadsts,
-        "correlation_id": failure.correlation_id,
-    })
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::book::explain;
-use super::finish::{SignedIn, is_unchanged};
+use super::finish::is_unchanged;
 use super::sign_in::{Attempt, Taken};
+use super::signed_in::SignedIn;
 use super::{Connections, SignInId, SignInRequest, SignInView};
+use crate::address::is_safe;
 use crate::error::Error;
-use crate::microsoft::{AUTOMATIC_SCOPES, Asker, AuthorityFailure, DeviceCode, is_safe, toolkit_scopes};
+use crate::port::{Client, DeviceCode};
+use crate::provider::AuthorityFailure;
 
 /// A begun sign-in: what is polled for.
 pub struct DeviceSignIn {
@@ -20,11 +22,11 @@ pub struct DeviceSignIn {
 fn is_fit_to_show(code: &DeviceCode) -> bool {
     const LONGEST_CODE: usize = 64;
     const LONGEST_PAGE: usize = 512;
-    let (page, user_code) = (code.verification_uri(), code.user_code().secret());
+    let (page, user_code) = (&code.page, &code.user_code);
     let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_safe(page.url())
-        && page.url().username().is_empty()
-        && page.url().password().is_none()
+    is_safe(page)
+        && page.username().is_empty()
+        && page.password().is_none()
         && page.as_str().len() <= LONGEST_PAGE
         && printable(page.as_str())
         && (1..=LONGEST_CODE).contains(&user_code.len())
@@ -43,18 +45,16 @@ impl Connections {
             None => None,
         };
         let found = self.discover(&registration.authority).await.map_err(Error::Authority)?;
-        let scopes = toolkit_scopes(&registration.scopes, request.toolkit.scopes());
-        let asked: Vec<String> =
-            AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(scopes.iter().cloned()).collect();
+        let scopes = registration.scopes_for(request.toolkit, self.identity.as_ref());
         // Always as a public client: the flow has no redirect URI that would make it another.
-        let asker = Asker { client_id: &registration.client_id, secret: None, found: &found, network: &self.network };
-        let Some(code) = asker.device_code(&asked).await else {
+        let client = Client { client_id: &registration.client_id, secret: None, found: &found };
+        let Some(code) = self.identity.device_code(client, &scopes).await else {
             return Err(Error::Authority(AuthorityFailure::own(
                 "The authority hands out no device codes",
                 "Sign in with a browser on this machine.",
             )));
         };
-        let code = code.map_err(|error| Error::Authority(explain(&error)))?;
+        let code = code.map_err(|failed| Error::Authority(failed.failure))?;
         if !is_fit_to_show(&code) {
             return Err(Error::Authority(AuthorityFailure::own(
                 "The authority answered with a page or a code that can't be shown safely",
@@ -87,12 +87,12 @@ impl Connections {
 
     async fn connect_device(&self, taken: &Taken, code: &DeviceCode) -> Result<SignedIn, AuthorityFailure> {
         let registration =
-            self.integrations.registration(&taken.request.integration).map_err(|error| super::book::view(&error))?;
+            self.integrations.registration(&taken.request.integration).map_err(|error| super::access::view(&error))?;
         is_unchanged(taken, &registration)?;
         let found = self.discover(&registration.authority).await?;
-        let asker = Asker { client_id: &registration.client_id, secret: None, found: &found, network: &self.network };
-        let tokens = asker.wait_for_device(code).await.map_err(|error| explain(&error))?;
-        self.accept(taken, registration, found, tokens, false)
+        let client = Client { client_id: &registration.client_id, secret: None, found: &found };
+        let tokens = self.identity.device_tokens(client, code, &taken.scopes).await;
+        self.accept(taken, registration, found, tokens.map_err(|failed| failed.failure)?)
     }
 
     async fn given_up(&self, id: &SignInId) {

@@ -2,34 +2,22 @@
 
 use std::sync::atomic::Ordering;
 
-use secrecy::SecretString;
 use serde_json::json;
 
+use super::access::{failure_detail, view};
 use super::answer::Outcome;
-use super::book::{explain, failure_detail, granted_of, view};
-use super::identity::{self, Expected};
 use super::sign_in::{Taken, Unconfirmed};
+use super::signed_in::SignedIn;
 use super::{
-    Account, Answer, Connection, ConnectionId, ConnectionState, Connections, Progress, SignInId, SignInRequest,
-    SignInView,
+    Answer, Connection, ConnectionId, ConnectionState, Connections, Progress, SignInId, SignInRequest, SignInView,
 };
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::error::Error;
 use crate::integrations::{MOVED, Registration};
-use crate::microsoft::{AuthorityFailure, Discovery, ErrorBody, Grant, TokenSet, claims_parameter};
-use crate::port::{Settling, SignInKept};
-
-/// Tokens, and whose they are.
-pub(super) struct SignedIn {
-    registration: Registration,
-    pub(super) account: Account,
-    tokens: TokenSet,
-    refresh: SecretString,
-    confidential: bool,
-    pub(super) found: Discovery,
-}
+use crate::port::{Client, Expected, Grant, Settling, SignInKept, Tokens};
+use crate::provider::{AuthorityFailure, Discovery};
 
 impl Connections {
     /// Those sign-ins that wait for a person to say who signed in.
@@ -121,24 +109,15 @@ impl Connections {
         let code = match answer.outcome {
             Outcome::Code(code) => code,
             Outcome::Error { error, description } => {
-                return Err(ErrorBody::from_redirect(error, description).failure());
+                return Err(self.identity.refusal(registration.authority.provider(), error, description));
             }
         };
         let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
         let challenge = taken.request.again.as_ref().and_then(|id| self.challenge(id));
-        let claims = claims_parameter(&registration.authority, challenge.as_deref());
-        let grant = Grant::Code {
-            code: &code,
-            verifier: &taken.verifier,
-            redirect_uri: &taken.redirect_uri,
-            claims: claims.as_deref(),
-        };
-        let (tokens, confidential) =
-            self.ask(&registration, &found, secret.as_ref(), &grant).await.map_err(|error| {
-                let failure = explain(&error);
-                secret.as_ref().map_or(failure.clone(), |secret| failure.without(secret))
-            })?;
-        self.accept(taken, registration, found, tokens, confidential)
+        let client = Client { client_id: &registration.client_id, secret: secret.as_ref(), found: &found };
+        let grant = Grant::Code { code: &code, verifier: &taken.verifier, redirect_uri: &taken.redirect_uri };
+        let tokens = self.identity.tokens(client, grant, &taken.scopes, challenge.as_deref()).await;
+        self.accept(taken, registration, found, tokens.map_err(|failed| failed.failure)?)
     }
 
     /// Checks who the tokens are for.
@@ -147,8 +126,7 @@ impl Connections {
         taken: &Taken,
         registration: Registration,
         found: Discovery,
-        tokens: TokenSet,
-        confidential: bool,
+        tokens: Tokens,
     ) -> Result<SignedIn, AuthorityFailure> {
         let Some(id_token) = &tokens.id_token else {
             return Err(AuthorityFailure::own(
@@ -159,11 +137,11 @@ impl Connections {
         let now = self.clock.now();
         let expected =
             Expected { found: &found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
-        let account = identity::account(id_token, &expected).map_err(|why| {
+        let account = self.identity.account(id_token, &expected).map_err(|why| {
             AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
         })?;
         if let Some(pinned) =
-            taken.pinned.as_ref().filter(|pinned| (&pinned.oid, &pinned.tid) != (&account.oid, &account.tid))
+            taken.pinned.as_ref().filter(|pinned| (&pinned.id, &pinned.directory) != (&account.id, &account.directory))
         {
             return Err(AuthorityFailure::own(
                 format!("{} signed in, but this connection belongs to {}", account.label, pinned.label),
@@ -176,16 +154,16 @@ impl Connections {
                 "Check that the registration may use offline_access, then sign in again.",
             ));
         };
-        Ok(SignedIn { registration, account, tokens, refresh, confidential, found })
+        Ok(SignedIn { registration, account, tokens, refresh, found })
     }
 
     async fn keep(&self, taken: &Taken, signed_in: &SignedIn) -> Result<Connection, AuthorityFailure> {
-        let SignedIn { registration, account, tokens, refresh, confidential, found } = signed_in;
+        let SignedIn { registration, account, tokens, refresh, found } = signed_in;
         let now = self.clock.now();
         let toolkit = taken.request.toolkit;
         let known = self.store.connection_of(&registration.id, toolkit, account);
         let known = known.map_err(|error| view(&error.into()))?;
-        let granted = granted_of(tokens, &taken.scopes);
+        let granted = tokens.granted.clone().unwrap_or_else(|| taken.scopes.clone());
         let row = Connection {
             // The same account again is the same connection.
             id: known.or_else(|| taken.request.again.clone()).unwrap_or_else(|| ConnectionId::generate(toolkit)),
@@ -194,7 +172,7 @@ impl Connections {
             account: account.clone(),
             asked: taken.scopes.clone(),
             granted,
-            confidential: *confidential,
+            confidential: tokens.confidential,
             state: ConnectionState::Connected,
             problem: None,
             signed_in_at: now,

@@ -5,26 +5,11 @@ use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sign_in::{Attempt, LIFE, Taken};
-use super::{Connections, SignInId, SignInRequest};
+use super::{Connections, SignInId};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::IntegrationId;
 use crate::port::Settling;
-
-/// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
-#[derive(Debug, Clone)]
-pub struct KeptSignIn {
-    /// Its name.
-    pub id: SignInId,
-    /// What is asked for.
-    pub request: SignInRequest,
-    /// Where its answer comes back to.
-    pub redirect_uri: String,
-    /// The scopes that are asked for.
-    pub scopes: Vec<String>,
-    /// When it began.
-    pub started_at: UnixMs,
-}
 
 impl SignInId {
     /// The keychain entry of what the attempt must not show.

@@ -1,26 +1,28 @@
 //! Connections: one account signed in for one toolkit through one integration.
 
+mod access;
 mod answer;
 mod book;
 mod device;
 mod finish;
-mod identity;
 mod kept;
 mod probe;
 mod put_back;
 mod renewal;
+mod request;
 mod return_page;
 mod sign_in;
+mod signed_in;
 mod turn;
 
+pub use access::Fresh;
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
 pub use device::DeviceSignIn;
-pub use kept::KeptSignIn;
 pub use probe::ProbeStep;
-pub use renewal::Fresh;
+pub use request::{KeptSignIn, ReturnPath, SignInId, SignInRequest};
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
-pub use sign_in::{DeviceView, Progress, ReturnPath, SignInId, SignInRequest, SignInView};
+pub use sign_in::{DeviceView, Progress, SignInView};
 
 use rand::RngExt;
 use serde::de::Error as _;
@@ -29,7 +31,6 @@ use ts_rs::TS;
 
 use crate::clock::UnixMs;
 use crate::integrations::IntegrationId;
-use crate::microsoft::ScopeToolkit;
 
 /// What agents use a connection for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -54,13 +55,6 @@ impl Toolkit {
     /// What a word of a row stands for.
     pub fn known(text: &str) -> Option<Self> {
         [Self::Outlook, Self::Teams].into_iter().find(|toolkit| toolkit.as_str() == text)
-    }
-
-    fn scopes(self) -> ScopeToolkit {
-        match self {
-            Self::Outlook => ScopeToolkit::Outlook,
-            Self::Teams => ScopeToolkit::Teams,
-        }
     }
 }
 
@@ -147,13 +141,13 @@ impl ConnectionState {
     }
 }
 
-/// The account at Microsoft: by `oid` and `tid`, never by its name, which may change.
+/// An account at a provider: known by its number, never by its name, which may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its number in its directory.
-    pub oid: String,
+    pub id: String,
     /// The directory.
-    pub tid: String,
+    pub directory: String,
     /// As shown: the user name, or the name of the person.
     pub label: String,
 }
@@ -161,7 +155,7 @@ pub struct Account {
 impl Account {
     /// Whose a sign-in is, as it is kept with it.
     pub(crate) fn owner(&self) -> String {
-        format!("{} {}", self.tid, self.oid)
+        format!("{} {}", self.directory, self.id)
     }
 }
 
@@ -244,8 +238,8 @@ impl Connection {
     }
 }
 
-/// Entra answers with or without the resource before a scope, and in its own case.
-fn same_scope(a: &str, b: &str) -> bool {
+/// Whether two spellings name one scope: with or without the resource before it, in any case.
+pub fn same_scope(a: &str, b: &str) -> bool {
     let bare = |scope: &str| scope.rsplit('/').next().unwrap_or(scope).to_ascii_lowercase();
     bare(a) == bare(b)
 }

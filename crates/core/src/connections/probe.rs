@@ -62,7 +62,7 @@ impl Connections {
             .header(http::header::AUTHORIZATION, format!("Bearer {}", fresh.token.expose_secret()))
             .body(Vec::new());
         let Ok(request) = request else { return step(false, "The call could not be made.".to_owned()) };
-        match self.network.send(request).await {
+        match self.http.send(request).await {
             Ok(answer) if answer.status().is_success() => step(true, found(answer.body())),
             Ok(answer) => {
                 let said = serde_json::from_slice::<GraphError>(answer.body());

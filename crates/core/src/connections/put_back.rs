@@ -4,8 +4,7 @@ use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Too
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId};
-use crate::keys::{checked_name, is_misleading};
-use crate::microsoft::toolkit_scopes;
+use crate::names::{checked_name, is_misleading};
 use crate::port::backup::RawConnection;
 
 /// Longer than any that an authority gives.
@@ -23,8 +22,8 @@ impl Connections {
     ) -> Result<Option<Connection>, String> {
         let Some(row) = checked(raw, now) else { return Err("it can't be read".into()) };
         let of_same_account = |other: &Connection| {
-            (&other.integration, &other.account.oid, &other.account.tid)
-                == (&row.integration, &row.account.oid, &row.account.tid)
+            (&other.integration, &other.account.id, &other.account.directory)
+                == (&row.integration, &row.account.id, &row.account.directory)
         };
         if let Some(other) = connections.iter().find(|other| other.id == row.id) {
             let why = || format!("its name belongs to {}, who is here", other.account.label);
@@ -42,7 +41,7 @@ impl Connections {
     pub(crate) async fn find_sign_in(&self, row: &Connection) -> Result<bool, Error> {
         let registration = self.integrations.registration(&row.integration)?;
         // A refresh asks for what the row says was granted.
-        let may = toolkit_scopes(&registration.scopes, row.toolkit.scopes());
+        let may = registration.scopes_for(row.toolkit, self.identity.as_ref());
         if !row.granted.iter().all(|scope| may.iter().any(|may| same_scope(may, scope))) {
             return Ok(false);
         }
@@ -73,7 +72,7 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
         id,
         integration: IntegrationId::try_from(raw.integration.clone()).ok()?,
         toolkit,
-        account: Account { oid: raw.oid.clone(), tid: raw.tid.clone(), label: raw.account.trim().to_owned() },
+        account: Account { id: raw.oid.clone(), directory: raw.tid.clone(), label: raw.account.trim().to_owned() },
         asked: scopes(&raw.asked)?,
         granted: scopes(&raw.granted)?,
         confidential: raw.confidential,

@@ -5,19 +5,15 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::book::{Access, GONE, explain, failure_detail, granted_of};
-use super::{Connection, ConnectionId, ConnectionState, Connections};
+use super::access::{Access, Fresh, GONE, failure_detail};
+use super::{Account, Connection, ConnectionId, ConnectionState, Connections};
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::integrations::Registration;
-use crate::microsoft::{
-    AUTOMATIC_SCOPES, Asker, Authority, AuthorityFailure, Discovery, Grant, GraphUrl, Meaning, TokenError, TokenSet,
-    claims_parameter,
-};
-use crate::port::{Refreshed, Settling};
+use crate::port::{Client, Grant, Meaning, Refreshed, Settling, TokenFailure};
+use crate::provider::{Authority, AuthorityFailure, Discovery};
 
 /// Access tokens with less than this left are renewed first.
 const EARLY: i64 = 5 * 60 * 1000;
@@ -27,24 +23,6 @@ const DISCOVERY_LIFE: i64 = UnixMs::DAY;
 const IDLE: i64 = 7 * UnixMs::DAY;
 /// After a failure that says nothing about the tokens.
 const PAUSE: Duration = Duration::from_secs(15);
-
-/// Fresh access to Microsoft Graph.
-pub struct Fresh {
-    /// The access token.
-    pub token: SecretString,
-    /// When it ends.
-    pub expires_at: UnixMs,
-    /// What it opens.
-    pub scopes: Vec<String>,
-    /// The Graph that it is for.
-    pub graph: GraphUrl,
-}
-
-impl From<Access> for Fresh {
-    fn from(access: Access) -> Self {
-        Self { token: access.token, expires_at: access.expires_at, scopes: access.scopes, graph: access.graph }
-    }
-}
 
 impl Connections {
     /// Fresh access: at hand, or by one refresh that all who ask meanwhile wait for.
@@ -122,23 +100,17 @@ impl Connections {
             self.settle_state(id, ConnectionState::NeedsSignIn, GONE)?;
             return Err(Error::NeedsSignIn(GONE.to_owned()));
         };
-        let found = match self.discover_for(&registration.authority, &row.account.tid).await {
+        let found = match self.discover_for(&registration.authority, &row.account).await {
             Ok(found) => found,
             Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
         };
         let secret = if row.confidential { self.integrations.client_secret(&registration).await? } else { None };
-        // Entra wants to be told for which resource; elsewhere nothing means: as granted
-        // (RFC 6749, 6). What was not granted is not asked for again, which would be refused.
-        let scopes = if registration.authority.cloud().is_some() {
-            AUTOMATIC_SCOPES.iter().map(|&scope| scope.to_owned()).chain(row.granted.iter().cloned()).collect()
-        } else {
-            Vec::new()
-        };
-        let claims = claims_parameter(&registration.authority, self.challenge(id).as_deref());
-        let grant = Grant::Refresh { token: &token, scopes: &scopes, claims: claims.as_deref() };
-        match self.ask(&registration, &found, secret.as_ref(), &grant).await {
-            Ok((tokens, confidential)) => {
-                let granted = tokens.scopes.as_ref().map(|_| granted_of(&tokens, &row.asked));
+        let client = Client { client_id: &registration.client_id, secret: secret.as_ref(), found: &found };
+        let grant = Grant::Refresh { token: &token, granted: &row.granted };
+        let challenge = self.challenge(id);
+        match self.identity.tokens(client, grant, &row.asked, challenge.as_deref()).await {
+            Ok(tokens) => {
+                let (granted, confidential) = (tokens.granted.clone(), tokens.confidential);
                 let done = self.recorder.entry(Kind::Refresh, id.as_str(), Came::Done, json!({}));
                 let write = |settling: Settling<'_>| {
                     self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, settling, &done)
@@ -162,27 +134,17 @@ impl Connections {
                 self.changes.tell(Change::Connections);
                 Ok(access)
             }
-            Err(error) => Err(self.refused(&row, secret.as_ref(), error).await?),
+            Err(failed) => Err(self.refused(&row, failed).await?),
         }
     }
 
     /// What a failed refresh leaves behind, and the error to tell.
-    async fn refused(&self, row: &Connection, secret: Option<&Bound>, error: TokenError) -> Result<Error, Error> {
-        let failure = explain(&error);
-        let failure = secret.map_or(failure.clone(), |secret| failure.without(secret));
+    async fn refused(&self, row: &Connection, failed: TokenFailure) -> Result<Error, Error> {
+        let TokenFailure { failure, meaning } = failed;
         let text = format!("{failure}. {}", failure.fix);
         self.record(Kind::Refresh, row.id.as_str(), Came::Failed, failure_detail(&failure, row.toolkit.as_str()))?;
-        let meaning = match &error {
-            TokenError::Network(_) | TokenError::Unreadable => return Ok(self.wait(&row.id, PAUSE, &failure)),
-            TokenError::Busy { retry_after } => {
-                return Ok(self.wait(&row.id, retry_after.unwrap_or(Duration::from_mins(1)), &failure));
-            }
-            // Found out here only where a row changed between two lines.
-            TokenError::Misdirected => Meaning::SignIn { forget: false },
-            TokenError::Refused(body) => body.meaning(),
-        };
         match meaning {
-            Meaning::Pause(pause) => Ok(self.wait(&row.id, pause, &failure)),
+            Meaning::Wait(pause) => Ok(self.wait(&row.id, pause.unwrap_or(PAUSE), &failure)),
             Meaning::SignIn { forget } => {
                 self.settle_state(&row.id, ConnectionState::NeedsSignIn, &text)?;
                 if forget {
@@ -190,7 +152,7 @@ impl Connections {
                 }
                 Ok(Error::NeedsSignIn(text))
             }
-            Meaning::Blocked | Meaning::Integration => {
+            Meaning::Failing => {
                 self.settle_state(&row.id, ConnectionState::Failing, &text)?;
                 // Not asked again at once; a corrected registration heals it within the pause.
                 self.pause(&row.id, Duration::from_mins(1), &text);
@@ -199,34 +161,9 @@ impl Connections {
         }
     }
 
-    /// Asks the token endpoint; once more where that is safe. Returns whether the secret was
-    /// sent.
-    pub(super) async fn ask(
-        &self,
-        registration: &Registration,
-        found: &Discovery,
-        secret: Option<&Bound>,
-        grant: &Grant<'_>,
-    ) -> Result<(TokenSet, bool), TokenError> {
-        const AGAIN_AFTER: Duration = Duration::from_secs(1);
-        let asker = Asker { client_id: &registration.client_id, secret, found, network: &self.network };
-        match asker.ask(grant).await {
-            // Refused before anything was spent: the redirect URI is registered as public.
-            Err(TokenError::Refused(body)) if secret.is_some() && body.wants_no_secret() => {
-                Asker { secret: None, ..asker }.ask(grant).await.map(|tokens| (tokens, false))
-            }
-            Err(TokenError::Busy { retry_after: None }) => {
-                tokio::time::sleep(AGAIN_AFTER).await;
-                asker.ask(grant).await.map(|tokens| (tokens, secret.is_some()))
-            }
-            answered => answered.map(|tokens| (tokens, secret.is_some())),
-        }
-    }
-
-    /// Where the tokens of an account of this directory are renewed.
-    async fn discover_for(&self, authority: &Authority, tid: &str) -> Result<Discovery, AuthorityFailure> {
-        let pinned = authority.pinned_to(tid);
-        let found = self.discover(&pinned).await?;
+    /// Where the tokens of this account are renewed.
+    async fn discover_for(&self, authority: &Authority, account: &Account) -> Result<Discovery, AuthorityFailure> {
+        let found = self.discover(&self.identity.renews_at(authority, account)).await?;
         // A part of the same authority: what was kept for the whole is for this, too.
         Ok(Discovery { authority: authority.clone(), ..found })
     }
@@ -240,7 +177,7 @@ impl Connections {
         if let Some(found) = known {
             return Ok(found);
         }
-        let found = Discovery::of(authority, &self.network).await.map_err(|error| AuthorityFailure::from(&error))?;
+        let found = self.identity.discover(authority).await?;
         self.discovered().insert(key.clone(), (now, found.clone()));
         Ok(found)
     }

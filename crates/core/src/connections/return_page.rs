@@ -55,7 +55,7 @@ mod tests {
     fn the_page_runs_this_script_and_no_other() {
         let hash = format!("sha256-{}", STANDARD.encode(Sha256::digest(SCRIPT)));
         assert_eq!(SCRIPT_HASH, hash);
-        let page = return_page(&IntegrationId::generate());
+        let page = return_page(&IntegrationId::generate(crate::provider::Provider::Microsoft));
         assert_eq!(page.matches("<script").count(), 1);
         assert!(!page.contains("http:") && !page.contains("https:"), "something is fetched from elsewhere");
     }

@@ -3,62 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use oauth2::{AuthUrl, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge, RedirectUrl, Scope};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 use ts_rs::TS;
 use url::Url;
 
-use super::finish::SignedIn;
-use super::{Account, Connection, ConnectionId, KeptSignIn, Toolkit, random_tail};
+use super::signed_in::SignedIn;
+use super::{Account, Connection, ConnectionId, KeptSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
 use crate::bound::Bound;
 use crate::clock::UnixMs;
-use crate::integrations::{IntegrationId, Registration, WayBack};
-use crate::microsoft::{AUTOMATIC_SCOPES, AuthorityFailure, DeviceCode, Discovery, EntraClient, toolkit_scopes};
+use crate::integrations::{Registration, WayBack};
+use crate::port::{DeviceCode, Identity, PageRequest};
+use crate::provider::{AuthorityFailure, Discovery};
 
 /// After this an answer is too late: Entra's codes do not live longer either.
 pub(super) const LIFE: i64 = 10 * 60 * 1000;
-
-/// Names an attempt to the window. Tells nothing to the browser.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export)]
-pub struct SignInId(String);
-
-impl SignInId {
-    /// One that was checked when it was written.
-    pub fn from_row(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export)]
-pub struct SignInRequest {
-    /// For this toolkit.
-    pub toolkit: Toolkit,
-    /// Through this integration.
-    pub integration: IntegrationId,
-    /// The connection to sign in again; `None`: a new one.
-    pub again: Option<ConnectionId>,
-    /// Whether another account may take the place of the one that was connected.
-    pub switch_account: bool,
-}
-
-/// Through which door an answer came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReturnPath {
-    /// The loopback listener, under the path of this integration.
-    Loopback(IntegrationId),
-    /// The deep link of this integration, straight or through a page of the company.
-    Link(IntegrationId),
-}
 
 /// How far an attempt has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -160,67 +120,50 @@ pub(super) struct Taken {
 }
 
 impl Attempt {
-    /// Prepares the page to open (RFC 6749, 4.1.1; RFC 7636, 4.3).
+    /// Prepares the page to open.
     pub(super) fn new(
         request: SignInRequest,
         registration: &Registration,
         found: &Discovery,
         again: Option<&Connection>,
-        claims: Option<String>,
+        challenge: Option<&str>,
         loopback_port: Option<u16>,
-        now: UnixMs,
+        (identity, now): (&dyn Identity, UnixMs),
     ) -> Result<Self, &'static str> {
-        let (path, redirect_uri, mode) = match (&registration.way_back, loopback_port) {
+        let (path, redirect_uri, by_form) = match (&registration.way_back, loopback_port) {
             (WayBack::Loopback, Some(port)) => {
                 let id = registration.id.as_str();
                 // Entra ignores the port of localhost and compares the rest.
                 let uri = format!("http://localhost:{port}/oauth/{id}/callback");
-                (ReturnPath::Loopback(registration.id.clone()), uri, "form_post")
+                (ReturnPath::Loopback(registration.id.clone()), uri, true)
             }
             (WayBack::Loopback, None) => return Err("nothing listens for the answer on this machine"),
             (way @ (WayBack::DeepLink | WayBack::Page { .. }), _) => {
-                (ReturnPath::Link(registration.id.clone()), way.redirect_uri(&registration.id), "query")
+                (ReturnPath::Link(registration.id.clone()), way.redirect_uri(&registration.id), false)
             }
         };
-        let scopes = toolkit_scopes(&registration.scopes, request.toolkit.scopes());
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let nonce = CsrfToken::new_random_len(24).into_secret();
-        let redirect = RedirectUrl::new(redirect_uri.clone()).map_err(|_| "its way back is no address")?;
-        let client: EntraClient<EndpointSet, EndpointNotSet> =
-            EntraClient::new(oauth2::ClientId::new(registration.client_id.as_str().to_owned()))
-                .set_auth_uri(AuthUrl::from_url(found.authorization_endpoint.clone()))
-                .set_redirect_uri(redirect);
-        let mut page = client
-            .authorize_url(|| CsrfToken::new_random_len(32))
-            .add_scopes(AUTOMATIC_SCOPES.iter().map(|&scope| Scope::new(scope.to_owned())))
-            .add_scopes(scopes.iter().map(|scope| Scope::new(scope.clone())))
-            .add_extra_param("response_mode", mode)
-            .add_extra_param("nonce", nonce.clone())
-            .set_pkce_challenge(challenge);
+        let scopes = registration.scopes_for(request.toolkit, identity);
         let pinned = again.filter(|_| !request.switch_account).map(|connection| connection.account.clone());
-        page = match &pinned {
-            Some(account) => {
-                let domain = account.label.rsplit_once('@').map(|(_, domain)| domain.to_owned());
-                let page = page.add_extra_param("login_hint", account.label.clone());
-                domain.into_iter().fold(page, |page, domain| page.add_extra_param("domain_hint", domain))
-            }
-            None => page.add_extra_param("prompt", "select_account"),
-        };
-        if let Some(claims) = claims {
-            page = page.add_extra_param("claims", claims);
-        }
-        let (link, state) = page.url();
+        let page = identity.page(&PageRequest {
+            client_id: &registration.client_id,
+            found,
+            redirect_uri: &redirect_uri,
+            by_form,
+            scopes: &scopes,
+            account: pinned.as_ref(),
+            challenge,
+        })?;
         Ok(Self {
-            id: SignInId(random_tail(12)),
-            state: Some(state.into_secret().into()),
-            verifier: Bound::new(registration.recipient(), verifier.into_secret().into()),
-            nonce,
+            id: SignInId::generate(),
+            state: Some(page.state),
+            verifier: Bound::new(registration.recipient(), page.verifier),
+            nonce: page.nonce,
             request,
             scopes,
             redirect_uri,
             pinned,
             path,
-            link,
+            link: page.link,
             started_at: now,
             ends_at: now.plus(LIFE),
             progress: Progress::Waiting,
@@ -238,9 +181,9 @@ impl Attempt {
         code: &DeviceCode,
         now: UnixMs,
     ) -> Self {
-        let lives = i64::try_from(code.expires_in().as_millis()).unwrap_or(i64::MAX);
+        let lives = i64::try_from(code.lifetime.as_millis()).unwrap_or(i64::MAX);
         Self {
-            id: SignInId(random_tail(12)),
+            id: SignInId::generate(),
             state: None,
             verifier: Bound::new(registration.recipient(), SecretString::default()),
             nonce: String::new(),
@@ -249,14 +192,11 @@ impl Attempt {
             scopes,
             redirect_uri: String::new(),
             path: ReturnPath::Link(registration.id.clone()),
-            link: code.verification_uri().url().clone(),
+            link: code.page.clone(),
             started_at: now,
             ends_at: now.plus(lives),
             progress: Progress::Waiting,
-            device: Some(DeviceView {
-                code: code.user_code().secret().clone(),
-                page: code.verification_uri().as_str().to_owned(),
-            }),
+            device: Some(DeviceView { code: code.user_code.clone(), page: code.page.as_str().to_owned() }),
             unconfirmed: None,
         }
     }

@@ -4,36 +4,13 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Integration, IntegrationId, Platform, WayBack};
+use super::{AuthorityDraft, Field, FieldProblem, Integration, IntegrationId, Platform, WayBack};
 use crate::bound::Recipient;
 use crate::clock::UnixMs;
-use crate::keys::checked_name;
-use crate::microsoft::{
-    Authority, ClientId, Cloud, Consent, CustomProblem, ScopeNote, Tenant, checked_secret, cleaned_scopes, note,
-    portal_page,
-};
+use crate::names::checked_name;
+use crate::port::Identity;
+use crate::provider::{Authority, ClientId, Cloud, Consent, Provider, ScopeNote};
 use crate::vault::SecretChange;
-
-/// What was typed about the authority.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[ts(export)]
-pub enum AuthorityDraft {
-    /// A tenant in one of Microsoft's clouds.
-    Entra {
-        /// The cloud.
-        cloud: Cloud,
-        /// The tenant.
-        tenant: String,
-    },
-    /// Another authority.
-    Custom {
-        /// Its issuer.
-        issuer: String,
-        /// Its Graph, where it does not name one itself.
-        graph: String,
-    },
-}
 
 /// What was chosen about the way back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -74,57 +51,6 @@ pub struct Draft {
 /// Days that a secret can end on: Azure gives secrets two years at most.
 const EARLIEST: UnixMs = UnixMs(946_684_800_000);
 const LATEST: UnixMs = UnixMs(4_102_444_800_000);
-
-/// A field of the form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export)]
-#[expect(missing_docs, reason = "each is documented in Draft")]
-pub enum Field {
-    Name,
-    ClientId,
-    Tenant,
-    Issuer,
-    Graph,
-    Secret,
-    SecretExpiry,
-    Scopes,
-    WayBack,
-    Page,
-}
-
-impl Field {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Name => "The name",
-            Self::ClientId => "The client ID",
-            Self::Tenant => "The tenant",
-            Self::Issuer => "The authority",
-            Self::Graph => "The Graph address",
-            Self::Secret => "The client secret",
-            Self::SecretExpiry => "The secret's last day",
-            Self::Scopes => "The scopes",
-            Self::WayBack => "The way back",
-            Self::Page => "The page",
-        }
-    }
-}
-
-/// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export)]
-pub struct FieldProblem {
-    /// The field.
-    pub field: Field,
-    /// The sentence to show beside it.
-    pub problem: String,
-}
-
-impl FieldProblem {
-    pub(super) fn new(field: Field, problem: &str) -> Self {
-        Self { field, problem: format!("{} {problem}.", field.label()) }
-    }
-}
 
 /// What follows from what was typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -205,41 +131,17 @@ impl WayBackDraft {
     }
 }
 
-impl AuthorityDraft {
-    pub(super) fn of(authority: &Authority) -> Self {
-        match authority {
-            Authority::Entra { cloud, tenant } => Self::Entra { cloud: *cloud, tenant: tenant.as_str().to_owned() },
-            Authority::Custom { issuer, graph } => Self::Custom {
-                issuer: issuer.clone(),
-                graph: graph.as_ref().map(|graph| graph.as_str().to_owned()).unwrap_or_default(),
-            },
-        }
-    }
-
-    /// The authority, or what is wrong with which field.
-    fn read(&self) -> Result<Authority, (Field, &'static str)> {
-        match self {
-            Self::Entra { cloud, tenant } => Tenant::parse(tenant)
-                .map(|tenant| Authority::Entra { cloud: *cloud, tenant })
-                .map_err(|problem| (Field::Tenant, problem)),
-            Self::Custom { issuer, graph } => Authority::custom(issuer, graph).map_err(|problem| match problem {
-                CustomProblem::Issuer(problem) => (Field::Issuer, problem),
-                CustomProblem::Graph(problem) => (Field::Graph, problem),
-            }),
-        }
-    }
-}
-
 impl Draft {
     /// Whom secrets would be sent to; `None` while that can't be read.
-    pub(super) fn recipient(&self) -> Option<Recipient> {
-        Some(Recipient::app(&self.authority.read().ok()?, &ClientId::parse(&self.client_id).ok()?))
+    pub(super) fn recipient(&self, identity: &dyn Identity) -> Option<Recipient> {
+        let client_id = identity.client_id(self.authority.provider(), &self.client_id);
+        Some(Recipient::app(&identity.authority(&self.authority).ok()?, &client_id.ok()?))
     }
 
     /// A form to be filled in.
     pub(super) fn fresh() -> Self {
         Self {
-            id: IntegrationId::generate(),
+            id: IntegrationId::generate(Provider::Microsoft),
             name: String::new(),
             client_id: String::new(),
             authority: AuthorityDraft::Entra { cloud: Cloud::Global, tenant: String::new() },
@@ -263,21 +165,19 @@ impl Draft {
     }
 
     /// Checks every field.
-    pub(super) fn check(&self, secret: SecretInForm<'_>) -> Checked {
+    pub(super) fn check(&self, secret: SecretInForm<'_>, identity: &dyn Identity) -> Checked {
+        let provider = self.authority.provider();
         let mut problems = Vec::new();
         let mut wrong = |field: Field, problem: &str| problems.push(FieldProblem::new(field, problem));
 
-        let name = checked_name(&self.name).inspect_err(|error| {
-            if let crate::Error::Name(problem) = error {
-                wrong(Field::Name, problem);
-            }
-        });
-        let client_id = ClientId::parse(&self.client_id).inspect_err(|problem| wrong(Field::ClientId, problem));
-        let authority = self.authority.read().inspect_err(|(field, problem)| wrong(*field, problem)).ok();
+        let name = checked_name(&self.name).inspect_err(|problem| wrong(Field::Name, problem));
+        let client_id = identity.client_id(provider, &self.client_id);
+        let client_id = client_id.inspect_err(|problem| wrong(Field::ClientId, problem));
+        let authority = identity.authority(&self.authority).inspect_err(|(field, problem)| wrong(*field, problem)).ok();
         if let SecretInForm::Typed(secret) = secret
-            && let Err(problem) = checked_secret(secret)
+            && let Err(problem) = identity.client_secret(provider, secret)
         {
-            wrong(Field::Secret, problem.text());
+            wrong(Field::Secret, problem);
         }
         if let SecretInForm::StoredForAnother = secret {
             wrong(
@@ -289,7 +189,7 @@ impl Draft {
         if self.secret_expires_at.is_some_and(|at| !(EARLIEST..=LATEST).contains(&at)) {
             wrong(Field::SecretExpiry, "is no day that can be");
         }
-        let scopes = cleaned_scopes(&self.scopes).inspect_err(|problem| wrong(Field::Scopes, problem));
+        let scopes = identity.scopes(provider, &self.scopes).inspect_err(|problem| wrong(Field::Scopes, problem));
         let way_back = match &self.way_back {
             WayBackDraft::Loopback => Ok(WayBack::Loopback),
             WayBackDraft::DeepLink => Ok(WayBack::DeepLink),
@@ -309,24 +209,22 @@ impl Draft {
     }
 
     /// What follows from what was typed.
-    pub(super) fn report(&self, checked: Checked, secret: SecretInForm<'_>) -> DraftReport {
-        let scopes: Vec<ScopeNote> = checked.scopes.iter().flatten().map(|scope| note(scope)).collect();
+    pub(super) fn report(&self, checked: Checked, secret: SecretInForm<'_>, identity: &dyn Identity) -> DraftReport {
+        let provider = self.authority.provider();
+        let scopes: Vec<ScopeNote> =
+            checked.scopes.iter().flatten().map(|scope| identity.scope_note(provider, scope)).collect();
         let redirect_uri = checked.way_back.as_ref().map(|way| way.redirect_uri(&self.id));
-        let cloud = match &self.authority {
-            AuthorityDraft::Entra { cloud, .. } => Some(*cloud),
-            AuthorityDraft::Custom { .. } => None,
-        };
         let names: Vec<String> = checked.scopes.unwrap_or_default();
         let consent_link = (checked.authority.as_ref())
             .zip(checked.client_id.as_ref())
             .zip(redirect_uri.as_ref())
             .filter(|_| !names.is_empty())
-            .and_then(|((authority, client_id), uri)| authority.admin_consent_url(client_id.as_str(), &names, uri));
+            .and_then(|((authority, client_id), uri)| identity.consent_link(authority, client_id, &names, uri));
         DraftReport {
             problems: checked.problems,
             platform: checked.way_back.map_or(Platform::Web, |way| way.platform(secret.is_there())),
             redirect_uri,
-            portal_page: cloud.map(|cloud| portal_page(cloud, checked.client_id.as_ref())),
+            portal_page: identity.registration_page(&self.authority, checked.client_id.as_ref()),
             consent_link,
             signs_out: Vec::new(),
             needs_admin: scopes.iter().any(|note| matches!(note.consent, Some(Consent::Admin | Consent::Blocked))),

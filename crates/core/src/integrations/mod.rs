@@ -1,89 +1,31 @@
 //! Integrations: OAuth app registrations through which people sign in.
 
+mod authority_draft;
 mod built_in;
 mod draft;
-mod preflight;
+mod field;
+mod id;
+mod registration;
 mod registry;
+mod step;
 mod way_back;
 
-pub use draft::{AuthorityDraft, Draft, DraftReport, Field, FieldProblem, WayBackDraft};
-pub use preflight::{Step, StepReport, StepState};
+pub use authority_draft::AuthorityDraft;
+pub use draft::{Draft, DraftReport, WayBackDraft};
+pub use field::{Field, FieldProblem};
+pub use id::IntegrationId;
+pub(crate) use registration::Registration;
 pub use registry::Integrations;
 pub(crate) use registry::{MOVED, Shared};
+pub use step::{Step, StepReport, StepState};
 pub use way_back::{Platform, WayBack, deep_link};
 
-use rand::RngExt;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use ts_rs::TS;
 
 use crate::bound::Recipient;
 use crate::clock::UnixMs;
-use crate::microsoft::{Authority, ClientId};
-
-/// The one provider so far, as it stands in the rows.
-pub const PROVIDER: &str = "microsoft";
-
-/// A short name that never changes: it is part of the registered redirect URI.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, TS)]
-#[ts(export)]
-pub struct IntegrationId(Box<str>);
-
-impl<'de> Deserialize<'de> for IntegrationId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
-    }
-}
-
-impl IntegrationId {
-    const BUILT_IN: &'static str = "built-in";
-
-    /// The built-in integration.
-    pub fn built_in() -> Self {
-        Self(Self::BUILT_IN.into())
-    }
-
-    /// Whether it is the built-in integration.
-    pub fn is_built_in(&self) -> bool {
-        &*self.0 == Self::BUILT_IN
-    }
-
-    /// A new one. Told apart, not secret.
-    pub(crate) fn generate() -> Self {
-        /// Without letters that are mistaken for digits.
-        const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-        let mut random = rand::rng();
-        let tail: String = (0..6).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect();
-        Self(format!("{PROVIDER}-{tail}").into())
-    }
-
-    /// One that was checked when it was written.
-    pub fn from_row(text: String) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The keychain entry of its client secret, in words for the keychain's own window.
-    pub(crate) fn secret_entry(&self) -> String {
-        format!("Client secret of {}", self.0)
-    }
-}
-
-impl TryFrom<String> for IntegrationId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let tail = text.strip_prefix(PROVIDER).and_then(|rest| rest.strip_prefix('-'));
-        let custom = tail.is_some_and(|tail| {
-            tail.len() == 6 && tail.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        });
-        if custom || text == Self::BUILT_IN { Ok(Self(text.into())) } else { Err("this is no integration's id") }
-    }
-}
+use crate::provider::{Authority, ClientId};
 
 /// What is known of the client secret. The secret itself lies in the keychain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -113,7 +55,8 @@ impl StoredSecret {
         [Self::None, Self::Stored, Self::Missing].into_iter().find(|secret| secret.as_str() == text)
     }
 
-    fn is_expected(self) -> bool {
+    /// Whether it should lie there.
+    pub fn is_expected(self) -> bool {
         self != Self::None
     }
 }
@@ -151,24 +94,6 @@ pub struct Integration {
     pub created_at: UnixMs,
     /// How the latest preflight ended.
     pub check: Option<Check>,
-}
-
-/// What a sign-in needs to know of an integration, custom or built-in.
-#[derive(Debug, Clone)]
-pub(crate) struct Registration {
-    pub(crate) id: IntegrationId,
-    pub(crate) client_id: ClientId,
-    pub(crate) authority: Authority,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) way_back: WayBack,
-    pub(crate) has_secret: bool,
-}
-
-impl Registration {
-    /// Whom its secrets may be sent to.
-    pub(crate) fn recipient(&self) -> Recipient {
-        Recipient::app(&self.authority, &self.client_id)
-    }
 }
 
 /// Whether an integration can be expected to work.
@@ -270,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_id_is_short_and_of_a_known_shape() {
-        let id = IntegrationId::generate();
+        let id = IntegrationId::generate(crate::provider::Provider::Microsoft);
         assert_eq!(IntegrationId::try_from(id.as_str().to_owned()), Ok(id));
         for text in ["", "microsoft-", "microsoft-ABCDEF", "microsoft-abc/..", "google-abcdef", "built-in2"] {
             assert!(IntegrationId::try_from(text.to_owned()).is_err(), "{text}");

@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::built_in::BuiltIn;
 use super::draft::{InVault, SecretInForm};
-use super::preflight;
 use super::{
     AuthorityDraft, Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView,
     WayBack, WayBackDraft,
@@ -20,11 +19,10 @@ use crate::bound::{Bound, Recipient};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, StoreError};
-use crate::microsoft::{Authority, checked_secret};
-use crate::network::Network;
 use crate::policy::Policy;
 use crate::port::backup::RawIntegration;
-use crate::port::{IntegrationSaved, Settling, Store};
+use crate::port::{Identity, IntegrationSaved, Settling, Store};
+use crate::provider::Authority;
 use crate::secrets::Secrets;
 use crate::vault::SecretChange;
 
@@ -32,7 +30,7 @@ use crate::vault::SecretChange;
 pub struct Integrations {
     store: Arc<dyn Store>,
     secrets: Secrets,
-    network: Arc<Network>,
+    identity: Arc<dyn Identity>,
     recorder: Recorder,
     clock: Clock,
     changes: Changes,
@@ -47,8 +45,8 @@ pub(crate) const MOVED: &str =
     "The integration leads to another authority, client ID or Graph since it was changed. Sign in again.";
 
 /// Whether the form names another authority, client ID or Graph than the row.
-fn leads_elsewhere(draft: &Draft, before: &Integration) -> bool {
-    draft.recipient().is_some_and(|recipient| recipient != before.recipient())
+fn leads_elsewhere(draft: &Draft, before: &Integration, identity: &dyn Identity) -> bool {
+    draft.recipient(identity).is_some_and(|recipient| recipient != before.recipient())
 }
 
 /// What another integration has already.
@@ -69,10 +67,10 @@ fn page_of(draft: &Draft) -> Option<&str> {
     }
 }
 
-fn in_vault(draft: &Draft, before: Option<&Integration>) -> InVault {
+fn in_vault(draft: &Draft, before: Option<&Integration>, identity: &dyn Identity) -> InVault {
     match before.filter(|row| row.secret.is_expected()) {
         None => InVault::Nothing,
-        Some(row) if leads_elsewhere(draft, row) => InVault::ForAnother,
+        Some(row) if leads_elsewhere(draft, row, identity) => InVault::ForAnother,
         Some(_) => InVault::Fitting,
     }
 }
@@ -101,22 +99,23 @@ struct Preflighted {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Secrets,
+    pub(crate) identity: Arc<dyn Identity>,
     pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
     pub(crate) changes: Changes,
 }
 
 impl Integrations {
-    pub(crate) fn new(shared: Shared, network: Arc<Network>, policy: &Policy) -> Self {
-        let Shared { store, secrets, recorder, clock, changes } = shared;
+    pub(crate) fn new(shared: Shared, policy: &Policy) -> Self {
+        let Shared { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
             store,
             secrets,
-            network,
             recorder,
             clock,
             changes,
-            built_in: BuiltIn::new(&policy.microsoft),
+            built_in: BuiltIn::new(&policy.microsoft, identity.as_ref()),
+            identity,
             preflights: Mutex::default(),
             fingerprints: RandomState::new(),
         }
@@ -143,11 +142,12 @@ impl Integrations {
     /// Checks a form as it is typed, without asking anybody.
     pub fn report(&self, draft: &Draft, secret: &SecretChange) -> Result<DraftReport, Error> {
         let before = self.store.integration(&draft.id)?;
-        let secret = SecretInForm::after(secret, in_vault(draft, before.as_ref()));
-        let mut checked = draft.check(secret);
+        let secret = SecretInForm::after(secret, in_vault(draft, before.as_ref(), self.identity.as_ref()));
+        let identity = self.identity.as_ref();
+        let mut checked = draft.check(secret, identity);
         checked.problems.extend(self.taken(draft)?);
-        let mut report = draft.report(checked, secret);
-        if before.is_some_and(|row| leads_elsewhere(draft, &row)) {
+        let mut report = draft.report(checked, secret, identity);
+        if before.is_some_and(|row| leads_elsewhere(draft, &row, identity)) {
             let through = self.store.connections_through(&draft.id)?;
             report.signs_out = through.into_iter().map(|(_, account)| account).collect();
             // One that is connected for two toolkits is one account; they come in order.
@@ -164,17 +164,22 @@ impl Integrations {
         tell: &mut (dyn FnMut(StepReport) + Send),
     ) -> Result<bool, Error> {
         let before = self.store.integration(&draft.id)?;
-        let form = SecretInForm::after(&secret, in_vault(&draft, before.as_ref()));
-        let mut subject =
-            draft.check(form).row(&draft, before.as_ref(), self.clock.now()).map_err(Error::Integration)?;
+        let form = SecretInForm::after(&secret, in_vault(&draft, before.as_ref(), self.identity.as_ref()));
+        let mut subject = draft
+            .check(form, self.identity.as_ref())
+            .row(&draft, before.as_ref(), self.clock.now())
+            .map_err(Error::Integration)?;
         subject.secret = if form.is_there() { StoredSecret::Stored } else { StoredSecret::None };
         let recipient = subject.recipient();
         let presented = match form {
-            SecretInForm::Typed(typed) => checked_secret(typed).ok().map(|secret| Bound::new(recipient, secret)),
+            SecretInForm::Typed(typed) => {
+                let typed = self.identity.client_secret(draft.authority.provider(), typed);
+                typed.ok().map(|secret| Bound::new(recipient, secret))
+            }
             SecretInForm::Stored => Some(self.stored_secret(&subject.id, &recipient).await?),
             SecretInForm::None | SecretInForm::StoredForAnother => None,
         };
-        let failure = preflight::run(&subject, presented.as_ref(), &self.network, tell).await;
+        let failure = self.identity.preflight(&subject, presented.as_ref(), tell).await;
 
         let problem = failure.as_ref().map(|failure| format!("{failure}. {}", failure.fix));
         let check = Check { at: self.clock.now(), problem };
@@ -206,7 +211,10 @@ impl Integrations {
             return Err(Error::BuiltInIsFixed);
         }
         let mut row = draft
-            .check(SecretInForm::after(&secret, in_vault(&draft, before.as_ref())))
+            .check(
+                SecretInForm::after(&secret, in_vault(&draft, before.as_ref(), self.identity.as_ref())),
+                self.identity.as_ref(),
+            )
             .row(&draft, before.as_ref(), self.clock.now())
             .map_err(Error::Integration)?;
         row.check = self.check_of(&draft, &secret);
@@ -222,8 +230,9 @@ impl Integrations {
                 self.secrets.remove(&entry, write).await?;
             }
             SecretChange::Replace(typed) => {
-                let checked = checked_secret(typed)
-                    .map_err(|problem| Error::Integration(FieldProblem::new(Field::Secret, problem.text())))?;
+                let checked = self.identity.client_secret(draft.authority.provider(), typed);
+                let checked =
+                    checked.map_err(|problem| Error::Integration(FieldProblem::new(Field::Secret, problem)))?;
                 if let Some(problem) = self.taken(&draft)? {
                     return Err(Error::Integration(problem));
                 }
@@ -277,6 +286,7 @@ impl Integrations {
     /// An integration of a backup, checked like a form that was typed: the row to add, `None` where it is here
     /// already, or why it can't be taken.
     pub(crate) fn read_back(
+        &self,
         all: &[Integration],
         raw: &RawIntegration,
         now: UnixMs,
@@ -298,7 +308,7 @@ impl Integrations {
             way_back: WayBackDraft::of(&way_back),
         };
         if let Some(here) = all.iter().find(|row| row.id == draft.id) {
-            let same = draft.recipient().is_some_and(|recipient| recipient == here.recipient());
+            let same = draft.recipient(self.identity.as_ref()).is_some_and(|recipient| recipient == here.recipient());
             let why = || format!("it leads elsewhere than \u{201c}{}\u{201d}, which is here", here.name);
             return if same { Ok(None) } else { Err(why()) };
         }
@@ -306,7 +316,7 @@ impl Integrations {
         if let Some(problem) = taken(all, &draft) {
             return Err(problem.problem);
         }
-        let checked = draft.check(secret).row(&draft, None, now);
+        let checked = draft.check(secret, self.identity.as_ref()).row(&draft, None, now);
         checked.map_err(|wrong| wrong.problem).map(|row| {
             let secret = if raw.has_secret { StoredSecret::Missing } else { StoredSecret::None };
             Some(Integration { secret, ..row })
@@ -374,7 +384,7 @@ impl Integrations {
 
     fn built_in_with_id(&self) -> Result<String, Error> {
         let built_in = self.built_in.as_ref().ok_or(Error::IntegrationNotFound)?;
-        if built_in.client_id.is_none() {
+        if !built_in.has_client_id() {
             return Err(Error::BuiltInNotSetUp);
         }
         Ok(built_in.view(true).name)

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn each_way_has_its_uri_and_platform() {
-        let id = IntegrationId::generate();
+        let id = IntegrationId::generate(crate::provider::Provider::Microsoft);
         let page = WayBack::page("https://apps.example.com/cb.html").expect("a page");
         assert!(WayBack::Loopback.redirect_uri(&id).starts_with("http://localhost/oauth/microsoft-"));
         assert_eq!(WayBack::DeepLink.redirect_uri(&id), format!("{IDENTIFIER}://oauth/{}/callback", id.as_str()));

@@ -2,42 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-use ts_rs::TS;
-
 use super::verifier::Verifier;
-use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, Refusal, Verdict, checked_name, hash};
+use super::{Ending, KeyId, KeyRecord, KeyText, KeyView, NewKey, Refusal, RevokeReason, Verdict, hash};
 use crate::activity::Recorder;
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::names::checked_name;
 use crate::port::{KeyCreation, KeyRevocation, Store};
-
-/// What an admin asks for.
-#[derive(Debug, Clone, Deserialize, TS)]
-#[ts(export)]
-pub struct NewKey {
-    /// What the admin calls it.
-    pub name: String,
-    /// When it is to expire.
-    pub expiry: Expiry,
-    /// The live key that the admin was told will stop; `None` where there was none.
-    /// Another one being live by now is refused: nobody was told about that one.
-    pub replaces: Option<KeyId>,
-}
-
-/// Why an admin ends a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export)]
-pub enum RevokeReason {
-    /// Somebody may have it who must not.
-    Leaked,
-    /// Nothing uses it any more.
-    Unused,
-    /// Anything else.
-    Other,
-}
 
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
@@ -83,7 +55,7 @@ impl Keys {
     /// nowhere else.
     pub fn create(&self, new: NewKey) -> Result<(KeyView, KeyText), Error> {
         let now = self.clock.now();
-        let name = checked_name(&new.name)?;
+        let name = checked_name(&new.name).map_err(Error::Name)?;
         let expires_at = new.expiry.resolve(now)?;
         let text = KeyText::generate(self.store.profile_secret());
         let record = KeyRecord {

@@ -3,13 +3,13 @@
 use serde::Serialize;
 use ts_rs::TS;
 
-use crate::Core;
 use crate::activity::{ActivityFilter, Kind};
 use crate::clock::UnixMs;
 use crate::connections::{ConnectionId, ConnectionState};
 use crate::error::Error;
 use crate::integrations::{IntegrationId, StoredSecret};
 use crate::keys::{KeyState, KeyView};
+use crate::use_cases::Core;
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]

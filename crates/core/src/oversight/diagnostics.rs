@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-use crate::Core;
 use crate::activity::{ActivityFilter, Came};
 use crate::error::Error;
+use crate::use_cases::Core;
 
 /// Failures of the record that are told.
 const FAILURES: usize = 20;

@@ -3,34 +3,10 @@
 use serde::Serialize;
 use ts_rs::TS;
 
-use crate::Core;
-use crate::clock::UnixMs;
+use super::TroubledCall;
 use crate::error::Error;
-use crate::keys::{KeyId, KeyState};
-
-/// A call that was refused or failed, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[ts(export)]
-pub struct TroubledCall {
-    /// The name that the caller was told.
-    pub request_id: String,
-    /// When.
-    pub at: UnixMs,
-    /// The method.
-    pub method: String,
-    /// The path, without its query.
-    pub path: String,
-    /// The stable code of the answer.
-    pub code: String,
-    /// What the caller was told.
-    pub detail: String,
-    /// The key, where the caller proved to hold it.
-    pub key_id: Option<KeyId>,
-    /// The calling program; empty where it could not be told.
-    pub program: String,
-    /// What it says of itself.
-    pub user_agent: String,
-}
+use crate::keys::KeyState;
+use crate::use_cases::Core;
 
 /// How far the call came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]

@@ -8,11 +8,13 @@ mod explain;
 mod self_check;
 mod served;
 mod signals;
+mod trouble;
 
 pub use attention::{Attention, Fix, Weight};
 pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
-pub use explain::{Explanation, Rung, RungState, TroubledCall};
+pub use explain::{Explanation, Rung, RungState};
 pub use self_check::{Finding, FindingState};
 pub use served::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, Served};
 pub use signals::Signals;
+pub use trouble::TroubledCall;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use ts_rs::TS;
 
 use super::{Fix, Weight};
-use crate::Core;
 use crate::error::Error;
-use crate::network::NetworkError;
+use crate::port::NetworkError;
+use crate::use_cases::Core;
 use crate::vault::VaultKind;
 
 /// What was found.
@@ -139,7 +139,7 @@ impl Core {
             return Ok((Finding::not_set_up(id, name, none), Finding::not_set_up(clock.0, clock.1, none)));
         };
         let asked = self.clock.now();
-        Ok(match self.network.get(&url).await {
+        Ok(match self.http.get(&url).await {
             Ok(answer) => {
                 let host = url::Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
                 let reached = Finding::good(id, name, format!("{} answers.", host.unwrap_or_default()));
@@ -175,7 +175,7 @@ impl Core {
     /// it says to a bare GET is its own affair.
     pub async fn test_runtime(&self, url: &str) -> Result<String, Error> {
         let url = crate::settings::checked_runtime_url(url)?;
-        let answer = self.network.get(&url).await;
+        let answer = self.http.get(&url).await;
         match answer {
             Ok(answer) => {
                 let server = answer.headers().get(http::header::SERVER).and_then(|value| value.to_str().ok());

@@ -7,9 +7,9 @@ use std::time::Duration;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::Core;
 use crate::error::Error;
 use crate::hex::{hex, unhex};
+use crate::use_cases::Core;
 
 /// The header of `/healthz` that names the data folder. A claim: anybody can repeat it.
 pub const FOLDER_HEADER: &str = "x-atthene-folder";
@@ -65,7 +65,7 @@ impl Core {
             .header(CHALLENGE_HEADER, &challenge)
             .body(Vec::new())
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let Ok(answer) = self.network.send(request).await else { return Ok(Served::ByStranger) };
+        let Ok(answer) = self.http.send(request).await else { return Ok(Served::ByStranger) };
         let proof = answer.headers().get(PROOF_HEADER).and_then(|proof| unhex(proof.as_bytes()));
         if proof.is_some_and(|proof| self.profile_secret().accepts(address.port(), challenge.as_bytes(), &proof)) {
             return Ok(Served::Here);

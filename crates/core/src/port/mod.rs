@@ -1,12 +1,21 @@
 //! What the rules need of the outside, as traits: adapters are crates of their own.
 
 pub mod backup;
+mod http;
+mod identity;
+mod revisions;
 mod store;
 mod vault;
 
+pub use http::{Http, LARGEST_ANSWER, Later, NetworkError};
+pub use identity::{
+    BuiltInApp, Client, DeviceCode, Expected, Grant, Identity, Meaning, Page, PageRequest, TellStep, TokenFailure,
+    Tokens,
+};
+pub use revisions::Revisions;
 pub use store::{
     ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows, IntegrationSaved,
-    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, Revisions, SecretRows, SettingRows, Settling,
-    SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SettingRows, Settling, SignInKept, Store,
+    UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
-pub use vault::{Vault, VaultAnswer};
+pub use vault::Vault;

@@ -396,17 +396,6 @@ pub trait SecretRows {
     fn swept(&self, entry: &str, removed: Option<&Entry<'_>>) -> Result<(), StoreError>;
 }
 
-/// How often each kind of row was changed so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a kind of row")]
-pub struct Revisions {
-    pub keys: i64,
-    pub settings: i64,
-    pub integrations: i64,
-    pub connections: i64,
-    pub activity: i64,
-}
-
 /// Sees what anybody changes, this process included.
 pub trait Watcher: Send {
     /// What was changed since the last time.

@@ -63,10 +63,8 @@ async fn s1_every_part_of_where_an_integration_leads_ends_its_sign_ins() {
     let changes: [(&str, Edit); 3] = [
         ("client ID", |draft| draft.client_id = OTHER_CLIENT.to_owned()),
         ("tenant", |draft| {
-            draft.authority = AuthorityDraft::Entra {
-                cloud: atthene_core::microsoft::Cloud::China,
-                tenant: "contoso.com".to_owned(),
-            };
+            draft.authority =
+                AuthorityDraft::Entra { cloud: atthene_core::provider::Cloud::China, tenant: "contoso.com".to_owned() };
         }),
         // The same authority would give access, which would open another Graph.
         ("Graph", |draft| {

@@ -6,7 +6,7 @@ use atthene_core::integrations::{
     AuthorityDraft, Draft, Field, Health, IntegrationId, IntegrationView, Platform, StepReport, StepState,
     StoredSecret, WayBackDraft,
 };
-use atthene_core::microsoft::Cloud;
+use atthene_core::provider::Cloud;
 use atthene_core::{Change, Code, Core, Error, MicrosoftPolicy, Policy, SecretChange, UnixMs};
 use proptest::prelude::*;
 
@@ -413,4 +413,23 @@ proptest! {
             }
         });
     }
+}
+
+#[test]
+fn the_policy_sets_the_built_in_one_up_and_hides_it() {
+    let shown = |policy: MicrosoftPolicy| {
+        let policy = Policy { microsoft: policy, ..Policy::default() };
+        Machine::new().open_under(SharedVault::default(), policy).integrations.list().expect("lists").pop()
+    };
+    let policy =
+        MicrosoftPolicy { client_id: Some(CLIENT_ID.into()), tenant: Some("contoso.com".into()), hide_built_in: false };
+    let view = shown(policy.clone()).expect("shown");
+    assert_eq!(view.client_id.as_deref(), Some(CLIENT_ID));
+    assert_eq!(view.authority, "login.microsoftonline.com/contoso.com");
+    assert!(view.is_default && view.health == Health::Unchecked);
+    assert!(shown(MicrosoftPolicy { hide_built_in: true, ..policy }).is_none());
+    // Without a client ID, as in a build that brings none, it says so and is no default.
+    let unusable = MicrosoftPolicy { client_id: Some("no client ID".into()), ..MicrosoftPolicy::default() };
+    let view = shown(unusable).expect("shown");
+    assert!(!view.is_default && view.health == Health::NotSetUp);
 }

@@ -6,7 +6,7 @@ use netstat2::{
 };
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use super::{Ends, describe};
+use super::program::{Ends, describe};
 
 /// Finds programs.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use netlink_sys::{Socket, SocketAddr};
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process};
 
-use super::{Ends, describe};
+use super::program::{Ends, describe};
 
 /// Processes that are looked at first.
 const REMEMBERED: usize = 8;

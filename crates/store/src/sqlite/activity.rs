@@ -9,7 +9,7 @@ use atthene_core::UnixMs;
 use atthene_core::activity::{ActivityFilter, ActivityRow, Chain, Entry, Kind};
 use atthene_core::port::ActivityRows;
 
-use super::Sqlite;
+use super::database::Sqlite;
 
 type Hash = [u8; 32];
 

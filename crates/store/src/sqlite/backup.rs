@@ -13,10 +13,12 @@ use atthene_core::port::Revisions;
 use atthene_core::port::backup::{Addition, Backup, Contents, Present, RawConnection, RawCounter, RawIntegration};
 use atthene_core::{Error, StoreError};
 
-use super::{
-    DATABASE_FORMAT, Sqlite, activity, check, connections, integrations, make_private_file, settings, told, usage,
-    watch,
-};
+use super::database::Sqlite;
+use super::error::told;
+use super::health::check;
+use super::migration::DATABASE_FORMAT;
+use super::private::make_private_file;
+use super::{activity, connections, integrations, settings, usage, watch};
 
 /// Pages copied at a time, without a pause between.
 const PAGES: i32 = 1000;

@@ -9,7 +9,9 @@ use atthene_core::integrations::IntegrationId;
 use atthene_core::port::{ConnectionRows, Refreshed, Settling, SignInKept};
 use atthene_core::{StoreError, UnixMs};
 
-use super::{Sqlite, activity, integrations, sign_ins, unsettled, word};
+use super::database::Sqlite;
+use super::error::word;
+use super::{activity, integrations, sign_ins, unsettled};
 
 const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
                        signed_in_at, refreshed_at, used_at";
@@ -34,7 +36,7 @@ fn of_account(
     db.prepare_cached(
         "SELECT id FROM connections WHERE integration_id = ?1 AND toolkit = ?2 AND oid = ?3 AND tid = ?4",
     )?
-    .query_row(params![integration.as_str(), toolkit.as_str(), account.oid, account.tid], |row| {
+    .query_row(params![integration.as_str(), toolkit.as_str(), account.id, account.directory], |row| {
         Ok(ConnectionId::from_row(row.get(0)?))
     })
     .optional()
@@ -62,8 +64,8 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
             ":id": row.id.as_str(),
             ":integration_id": row.integration.as_str(),
             ":toolkit": row.toolkit.as_str(),
-            ":oid": row.account.oid,
-            ":tid": row.account.tid,
+            ":oid": row.account.id,
+            ":tid": row.account.directory,
             ":account": row.account.label,
             ":asked": row.asked.join(" "),
             ":granted": row.granted.join(" "),
@@ -102,15 +104,6 @@ fn refreshed(
     Ok(())
 }
 
-/// Ends every sign-in through an integration.
-pub(super) fn end_through(db: &Db, integration: &IntegrationId, problem: &str) -> rusqlite::Result<()> {
-    db.execute(
-        "UPDATE connections SET state = 'needs_sign_in', problem = ?2 WHERE integration_id = ?1",
-        params![integration.as_str(), problem],
-    )?;
-    Ok(())
-}
-
 fn used(db: &Db, id: &ConnectionId, at: UnixMs) -> rusqlite::Result<()> {
     db.execute("UPDATE connections SET used_at = ?2 WHERE id = ?1", params![id.as_str(), at.0])?;
     Ok(())
@@ -127,7 +120,7 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         id: ConnectionId::from_row(row.get(0)?),
         integration: IntegrationId::from_row(row.get(1)?),
         toolkit: word(2, &row.get::<_, String>(2)?, Toolkit::known)?,
-        account: Account { oid: row.get(3)?, tid: row.get(4)?, label: row.get(5)? },
+        account: Account { id: row.get(3)?, directory: row.get(4)?, label: row.get(5)? },
         asked: words(row.get(6)?),
         granted: words(row.get(7)?),
         confidential: row.get(8)?,

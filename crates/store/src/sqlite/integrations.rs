@@ -6,11 +6,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use atthene_core::activity::Entry;
-use atthene_core::integrations::{Check, Integration, IntegrationId, PROVIDER, StoredSecret, WayBack};
+use atthene_core::integrations::{Check, Integration, IntegrationId, StoredSecret, WayBack};
 use atthene_core::port::{IntegrationRows, IntegrationSaved, Settling};
+use atthene_core::provider::Provider;
 use atthene_core::{StoreError, UnixMs};
 
-use super::{Sqlite, activity, connections, unsettled, word};
+use super::database::Sqlite;
+use super::error::word;
+use super::{activity, unsettled};
+
+/// The one provider that rows are of so far.
+const PROVIDER: &str = Provider::Microsoft.as_str();
 
 const COLUMNS: &str = "id, name, client_id, authority, scopes, way_back, secret, secret_expires_at, created_at, \
                        checked_at, check_problem";
@@ -137,6 +143,15 @@ fn from_json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
 }
 
+/// Ends every sign-in through an integration.
+fn end_sign_ins(db: &Connection, integration: &IntegrationId, problem: &str) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET state = 'needs_sign_in', problem = ?2 WHERE integration_id = ?1",
+        params![integration.as_str(), problem],
+    )?;
+    Ok(())
+}
+
 /// What another integration has already. A page passes answers on to one integration: shared by two, an
 /// authority could pass an attempt of its own off as one of the other's.
 fn taken(db: &Connection, row: &Integration) -> rusqlite::Result<Option<IntegrationSaved>> {
@@ -175,7 +190,7 @@ impl IntegrationRows for Sqlite {
             let is_first = default_if_first && all(tx)?.is_empty();
             save(tx, row)?;
             if let Some(problem) = ends {
-                connections::end_through(tx, &row.id, problem)?;
+                end_sign_ins(tx, &row.id, problem)?;
             }
             if is_first {
                 set_default(tx, Some(&row.id))?;

@@ -8,7 +8,8 @@ use atthene_core::port::{KeyCreation, KeyRevocation, KeyRows};
 use atthene_core::{StoreError, UnixMs};
 use serde_json::json;
 
-use super::{Sqlite, activity};
+use super::activity;
+use super::database::Sqlite;
 
 const COLUMNS: &str = "id, name, hash, last_four, created_at, expires_at, ended_at, ended_as, \
                        first_used_at, first_used_by, last_used_at, last_used_by, requests, ended_by_update";
@@ -116,7 +117,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         Ok(at(at_name)?.map(|at| Use { at, by: by.unwrap_or_default() }))
     };
     let ended = match (at("ended_at")?, row.get::<_, Option<String>>("ended_as")?) {
-        (Some(at), Some(word)) => Some((at, super::word(7, &word, Ending::known)?)),
+        (Some(at), Some(word)) => Some((at, super::error::word(7, &word, Ending::known)?)),
         _ => None,
     };
     Ok(KeyRecord {

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use atthene_core::{Error, ProfileSecret, StoreError};
 
-use super::{profile_secret, told};
+use super::error::told;
+use super::profile_secret;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_keys_usage_settings.sql"),
@@ -54,7 +55,7 @@ fn migrate(connection: &mut Connection, secret: &ProfileSecret) -> rusqlite::Res
 /// Copies the database beside itself, readable by its owner only from the first byte on.
 fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<(), Error> {
     let copy = PathBuf::from(format!("{}.{version}.backup", path.display()));
-    super::make_private_file(&copy)
+    super::private::make_private_file(&copy)
         .map_err(|error| Error::Backup(format!("No copy was made before the update: {error}")))?;
     connection.backup(rusqlite::MAIN_DB, copy, None::<fn(rusqlite::backup::Progress)>).map_err(told)?;
     Ok(())

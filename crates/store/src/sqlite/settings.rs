@@ -5,7 +5,8 @@ use atthene_core::activity::Entry;
 use atthene_core::port::SettingRows;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, activity};
+use super::activity;
+use super::database::Sqlite;
 
 fn all(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut statement = connection.prepare_cached("SELECT name, value FROM settings")?;

@@ -59,7 +59,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<KeptSignIn> {
         id: SignInId::from_row(row.get(0)?),
         request: SignInRequest {
             integration: IntegrationId::from_row(row.get(1)?),
-            toolkit: super::word(2, &row.get::<_, String>(2)?, Toolkit::known)?,
+            toolkit: super::error::word(2, &row.get::<_, String>(2)?, Toolkit::known)?,
             again: row.get::<_, Option<String>>(3)?.map(ConnectionId::from_row),
             switch_account: row.get(4)?,
         },

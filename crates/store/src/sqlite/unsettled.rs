@@ -5,7 +5,8 @@ use atthene_core::activity::Entry;
 use atthene_core::port::{SecretRows, Settling};
 use rusqlite::Connection;
 
-use super::{Sqlite, activity};
+use super::activity;
+use super::database::Sqlite;
 
 /// Marks a keychain entry as being between two steps.
 fn unsettle(db: &Connection, entry: &str) -> rusqlite::Result<()> {

@@ -9,7 +9,9 @@ use atthene_core::port::{CountedCalls, ExportRow, HourRow, UsageBatch, UsageRows
 use atthene_core::{StoreError, UnixMs};
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::{Sqlite, activity, keys, notices, reports, told, troubled};
+use super::database::Sqlite;
+use super::error::told;
+use super::{activity, keys, notices, reports, troubled};
 
 fn add(connection: &Connection, added: &CountedCalls<'_>) -> rusqlite::Result<()> {
     let (mut program, mut user_agent) = (&*added.caller.program, &*added.caller.user_agent);

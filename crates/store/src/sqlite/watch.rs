@@ -4,7 +4,7 @@ use atthene_core::port::{Revisions, Watcher};
 use atthene_core::{Change, StoreError};
 use rusqlite::Connection;
 
-use super::told;
+use super::error::told;
 
 /// A connection that sees commits of every other one.
 pub(super) struct Watch {

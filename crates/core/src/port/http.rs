@@ -1,0 +1,58 @@
+//! Calls to others over HTTP. No redirect is followed, everything has a limit; proxies and certificates are
+//! the system's.
+
+use std::pin::Pin;
+
+/// What an answer is waited for with.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a call brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Nothing answered.
+    #[error("there is no connection to {host}: {reason}")]
+    Unreachable {
+        /// The host that was asked.
+        host: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("no answer came from {0} in time")]
+    Timeout(String),
+    /// Its certificate is not trusted by this machine.
+    #[error("the certificate of {host} is not trusted: {reason}")]
+    Certificate {
+        /// The host that was asked.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It sent the call elsewhere. Following it could hand a secret to another host.
+    #[error("the address at {0} redirects to another one, and redirects are not followed")]
+    Redirect(String),
+    /// More than an answer of this kind can be.
+    #[error("the answer of {0} is larger than {limit} KiB", limit = LARGEST_ANSWER / 1024)]
+    TooLarge(String),
+}
+
+/// In bytes. Discovery documents and token answers are a few KiB.
+pub const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// Calls whose whole answer is small.
+pub trait Http: Send + Sync {
+    /// Sends the call and reads its whole answer.
+    fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>>;
+
+    /// Asks with GET. An address that is none asks nobody, and is told as unreachable.
+    fn get(&self, url: &str) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
+        let request = http::Request::get(url).header(http::header::ACCEPT, "application/json").body(Vec::new());
+        match request {
+            Ok(request) => self.send(request),
+            Err(error) => {
+                let (host, reason) = (url.to_owned(), error.to_string());
+                Box::pin(std::future::ready(Err(NetworkError::Unreachable { host, reason })))
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! How often rows were changed.
+
+/// How often each kind of row was changed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a kind of row")]
+pub struct Revisions {
+    pub keys: i64,
+    pub settings: i64,
+    pub integrations: i64,
+    pub connections: i64,
+    pub activity: i64,
+}

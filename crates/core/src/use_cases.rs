@@ -1,0 +1,214 @@
+//! One open profile: what it is composed of, and the use cases that need several of its parts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::activity::{Activity, Actor, Recorder, Usage};
+use crate::change::{Change, Changes};
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::error::Error;
+use crate::identity::Profile;
+use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, Shared};
+use crate::keys::Keys;
+use crate::oversight::Signals;
+use crate::policy::Policy;
+use crate::port::{Http, Identity, Store, Vault};
+use crate::profile_secret::ProfileSecret;
+use crate::secrets::Secrets;
+use crate::settings::{Settings, SettingsStore};
+use crate::vault::{SecretChange, VaultKind};
+use crate::{runtime, watch};
+
+/// What is outside of a profile: adapters for the ports of the core.
+pub struct Environment {
+    /// Its rows.
+    pub store: Arc<dyn Store>,
+    /// Where secrets lie.
+    pub vault: Arc<dyn Vault>,
+    /// Calls to others.
+    pub http: Arc<dyn Http>,
+    /// Where people sign in.
+    pub identity: Arc<dyn Identity>,
+    /// What time it is.
+    pub clock: Clock,
+    /// What the machine's administrator has fixed.
+    pub policy: Policy,
+    /// Who acts in this process.
+    pub actor: Actor,
+}
+
+/// One open profile: the use cases on its keys, usage, settings and integrations.
+pub struct Core {
+    /// The one API key and those before it.
+    pub keys: Keys,
+    /// Who used it, and what came of it.
+    pub usage: Usage,
+    /// What an admin can set.
+    pub settings: SettingsStore,
+    /// OAuth app registrations.
+    pub integrations: Arc<Integrations>,
+    /// Accounts that are signed in.
+    pub connections: Connections,
+    /// What was done, by whom, and what came of it.
+    pub activity: Activity,
+    /// What this process has seen lately and no row holds.
+    pub signals: Signals,
+    pub(crate) folder_id: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) recorder: Recorder,
+    pub(crate) http: Arc<dyn Http>,
+    pub(crate) clock: Clock,
+    pub(crate) secrets: Secrets,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) changes: Changes,
+}
+
+impl Core {
+    /// Opens the profile with what is outside of it. Blocks on its rows, not on the vault.
+    pub fn open(profile: &Profile, environment: Environment) -> Result<Arc<Self>, Error> {
+        let Environment { store, vault, http, identity, clock, policy, actor } = environment;
+        let changes = Changes::default();
+        // From before the first row is read: nothing is missed between the two.
+        let watcher = store.watch()?;
+        let recorder = Recorder::new(actor, clock.clone());
+        let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
+        let shared = Shared {
+            store: store.clone(),
+            secrets: secrets.clone(),
+            identity,
+            recorder: recorder.clone(),
+            clock: clock.clone(),
+            changes: changes.clone(),
+        };
+        let integrations = Arc::new(Integrations::new(shared.clone(), &policy));
+        let core = Arc::new(Self {
+            keys: Keys::load(store.clone(), clock.clone(), changes.clone(), recorder.clone())?,
+            usage: Usage::new(store.clone(), clock.clone(), changes.clone(), recorder.clone()),
+            settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
+            connections: Connections::new(shared, integrations.clone(), http.clone()),
+            integrations,
+            activity: Activity::new(store.clone()),
+            signals: Signals::new(clock.clone(), changes.clone()),
+            folder_id: profile.folder_id(),
+            store,
+            recorder,
+            http,
+            clock,
+            secrets,
+            vault,
+            changes,
+        });
+        core.choose_vault();
+        watch::run(watcher, Arc::downgrade(&core), Self::hear)
+            .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
+        Ok(core)
+    }
+
+    /// The broadcast that tells what changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The secret that this profile was born with: it makes keys, and proves who serves.
+    pub fn profile_secret(&self) -> &ProfileSecret {
+        self.store.profile_secret()
+    }
+
+    /// Tells the data folder of this process apart from others.
+    pub fn folder_id(&self) -> &str {
+        &self.folder_id
+    }
+
+    /// Saves settings and, with them, what is to become of the agent runtime's credential.
+    pub async fn save_settings(&self, new: Settings, credential: SecretChange) -> Result<Arc<Settings>, Error> {
+        if new.vault == VaultKind::File && self.settings.current().vault != VaultKind::File {
+            // Tried before it is chosen: nobody should find out at the first sign-in. The way back
+            // to the keychain is always open.
+            self.vault.choose(VaultKind::File);
+            if let Err(error) = self.check_vault().await {
+                self.choose_vault();
+                return Err(error);
+            }
+        }
+        let saved = runtime::save(&self.settings, self.vault.as_ref(), new, credential).await;
+        // Where that failed, the one before is in force.
+        self.choose_vault();
+        saved?;
+        Ok(self.settings.current())
+    }
+
+    pub(crate) fn choose_vault(&self) {
+        self.vault.choose(self.settings.current().vault);
+    }
+
+    /// Reads everything again, as after a signal to do so.
+    pub fn read_again(&self) -> Result<(), Error> {
+        self.keys.reload()?;
+        self.settings.reload()?;
+        self.connections.follow_rows()?;
+        self.choose_vault();
+        for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
+            self.changes.tell(change);
+        }
+        Ok(())
+    }
+
+    /// The agent runtime's credential, where one is set.
+    pub async fn runtime_credential(&self) -> Result<Option<SecretString>, Error> {
+        runtime::credential(&self.settings, self.vault.as_ref()).await
+    }
+
+    /// Clears away what a crash left between a secret and its row, and marks rows whose
+    /// secret is gone. Waits for the keychain, so it runs beside everything else.
+    pub async fn settle_secrets(&self) -> Result<(), Error> {
+        self.secrets.sweep(&self.expected_secrets()?).await?;
+        self.integrations.mark_missing_secrets().await?;
+        self.connections.mark_missing_secrets().await
+    }
+
+    /// The keychain entries that rows expect.
+    pub(crate) fn expected_secrets(&self) -> Result<HashSet<String>, Error> {
+        let mut expected: HashSet<String> = self.integrations.expected_secrets()?.into_iter().collect();
+        expected.extend(self.connections.expected_secrets()?);
+        Ok(expected)
+    }
+
+    /// Adds an integration, or changes the one of the same id. Where it leads to another authority, client
+    /// ID or Graph from now on, the sign-ins through it end.
+    pub async fn save_integration(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {
+        let (saved, moved) = self.integrations.save(draft, secret).await?;
+        if moved && let Err(error) = self.connections.forget_moved(&saved.id).await {
+            // They have ended, and what is left of them in the vault is sent nowhere else.
+            tracing::warn!(%error, "sign-ins that have ended are left in the keychain");
+        }
+        Ok(saved)
+    }
+
+    /// Deletes an integration and signs out every connection that went through it.
+    pub async fn delete_integration(&self, id: &IntegrationId) -> Result<(), Error> {
+        self.integrations.delete(id).await?;
+        self.connections.remove_all_through(id).await
+    }
+
+    fn hear(core: &Arc<Self>, change: Change) {
+        let reloaded = match change {
+            Change::Keys => core.keys.reload(),
+            Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
+            Change::Connections => core.connections.follow_rows(),
+            // Read when they are asked for.
+            Change::Usage
+            | Change::Gateway
+            | Change::Integrations
+            | Change::SignIns
+            | Change::Activity
+            | Change::Attention => Ok(()),
+        };
+        match reloaded {
+            Ok(()) => core.changes.tell(change),
+            Err(error) => tracing::warn!(%error, ?change, "a change by another process could not be read"),
+        }
+    }
+}

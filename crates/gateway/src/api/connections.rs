@@ -1,0 +1,293 @@
+//! Connections for toolkits: who is connected, fresh access, calls to Microsoft Graph. A
+//! refresh token or a client secret never passes here.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
+use atthene_core::{Code, Error};
+use atthene_identity::claims_challenge;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{StatusCode, Uri, header};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::api::auth::LiveKey;
+use crate::api::path;
+use crate::api::problem::{Problem, ProblemBody};
+use crate::call::Meter;
+use crate::shared::Shared;
+use crate::transport::forward::Runtime;
+
+/// A connection, as toolkits see it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct ConnectionReport {
+    /// Names it in the other routes.
+    #[schema(example = "outlook-k7f3q9ab")]
+    id: String,
+    /// `outlook` or `teams`.
+    toolkit: &'static str,
+    /// Who signed in.
+    account: String,
+    /// What was granted.
+    scopes: Vec<String>,
+    /// `connected`, `needs_sign_in` or `failing`.
+    state: &'static str,
+    /// Why it does not work, and what to do.
+    problem: Option<String>,
+}
+
+impl From<ConnectionView> for ConnectionReport {
+    fn from(view: ConnectionView) -> Self {
+        Self {
+            id: view.id.as_str().to_owned(),
+            toolkit: view.toolkit.as_str(),
+            account: view.account,
+            scopes: view.granted,
+            state: match view.state {
+                ConnectionState::Connected => "connected",
+                ConnectionState::NeedsSignIn => "needs_sign_in",
+                ConnectionState::Failing => "failing",
+            },
+            problem: view.problem,
+        }
+    }
+}
+
+/// Fresh access to Microsoft Graph.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct TokenAnswer {
+    /// Goes into `Authorization: Bearer`.
+    access_token: String,
+    /// When it ends (RFC 3339).
+    expires_at: String,
+    /// What it opens.
+    scopes: Vec<String>,
+}
+
+/// List the connections.
+#[utoipa::path(
+    get,
+    path = "/api/amas/connections",
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "Every connection", body = [ConnectionReport]),
+        (status = 401, description = "No key, or one that opens nothing", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    _key: LiveKey,
+) -> Result<Json<Vec<ConnectionReport>>, Problem> {
+    let views = blocking(move || shared.core.connections.list()).await?;
+    Ok(Json(views.into_iter().map(ConnectionReport::from).collect()))
+}
+
+/// Get fresh access for a connection.
+///
+/// Refreshed when less than five minutes are left.
+#[utoipa::path(
+    post,
+    path = "/api/amas/connections/{id}/token",
+    params(("id" = String, Path, description = "The connection")),
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "An access token for Microsoft Graph", body = TokenAnswer),
+        (status = 401, description = "No key, or one that opens nothing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn token(
+    State(shared): State<Arc<Shared>>,
+    _key: LiveKey,
+    Extension(meter): Extension<Meter>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    meter.leave_times_out();
+    let id = known(&id)?;
+    let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
+    let answer = TokenAnswer {
+        access_token: fresh.token.expose_secret().to_owned(),
+        expires_at: fresh.expires_at.rfc3339(),
+        scopes: fresh.scopes.clone(),
+    };
+    // The receipt comes first: access that is not on record is not handed out.
+    let program = meter.program().await;
+    blocking(move || shared.core.connections.hand_over(&id, &fresh, &program)).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Call Microsoft Graph with a connection's access.
+///
+/// `{path}` begins with the version, as in `v1.0/me/messages`. Methods, query and both bodies pass
+/// through; cookies are dropped.
+#[utoipa::path(
+    get,
+    path = "/api/amas/connections/{id}/graph/{path}",
+    params(("id" = String, Path, description = "The connection"), ("path" = String, Path, description = "The path in Graph")),
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "Graph's answer, whatever its status"),
+        (status = 400, description = "path_not_allowed: it could be read as leading elsewhere", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No key, or one that opens nothing; or Graph refused the access twice", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "graph_unreachable", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn graph(
+    State(shared): State<Arc<Shared>>,
+    _key: LiveKey,
+    Extension(meter): Extension<Meter>,
+    Path((id, _)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    meter.leave_times_out();
+    let id = known(&id)?;
+    let (mut head, body) = request.into_parts();
+    head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
+    // A body can be sent once only; a call without one may be made again.
+    let again = http_body::Body::is_end_stream(&body).then(|| head.clone());
+    let started = Instant::now();
+
+    let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
+    let mut answer = send(&shared, &fresh, &mut head, body, &meter).await?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        let challenge = claims_challenge(answer.headers());
+        shared.core.connections.drop_access(&id, &fresh.token, challenge);
+        if let Some(mut head) = again {
+            let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
+            answer = send(&shared, &fresh, &mut head, Body::empty(), &meter).await?;
+        }
+    }
+    answer.headers_mut().remove(header::SET_COOKIE);
+    let (status, program) = (answer.status().as_u16(), meter.program().await);
+    blocking(move || {
+        let call = atthene_core::connections::GraphCall {
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            status,
+            time: started.elapsed(),
+            program: &program,
+        };
+        shared.core.connections.graph_called(&id, &call)
+    })
+    .await?;
+    Ok(answer.map(Body::new))
+}
+
+async fn send(
+    shared: &Shared,
+    fresh: &Fresh,
+    head: &mut Parts,
+    body: Body,
+    meter: &Meter,
+) -> Result<http::Response<Incoming>, Problem> {
+    let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
+    let largest = shared.config().largest_body;
+    let sent = shared.forwarder()?.forward(&graph, head, Either::Right(body), largest, meter).await;
+    sent.map_err(|problem| match problem {
+        Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
+        Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),
+        other => other,
+    })
+}
+
+/// What stands behind `/graph`, as it was written. The host comes from the connection alone.
+fn graph_path(uri: &Uri, id: &ConnectionId) -> Option<Uri> {
+    let prefix = format!("/api/amas/connections/{}/graph", id.as_str());
+    let target = uri.path().strip_prefix(&prefix)?;
+    let (version, below) = target.strip_prefix('/')?.split_once('/')?;
+    if !matches!(version, "v1.0" | "beta") || !path::stays(below) {
+        return None;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{target}{query}").parse().ok()
+}
+
+fn known(id: &str) -> Result<ConnectionId, Problem> {
+    ConnectionId::try_from(id).map_err(|_| Problem::ConnectionNotFound)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Problem::from),
+        Err(_) => Err(Problem::Internal),
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let text = || format!("{error} {}", error.remedy());
+        match error.code() {
+            Code::ConnectionNotFound => Self::ConnectionNotFound,
+            Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
+            Code::ConnectionFailing | Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => {
+                Self::ConnectionFailing(text())
+            }
+            Code::ConnectionWaiting | Code::AuthorityRefused => Self::ConnectionWaiting(error.to_string()),
+            Code::KeychainLocked | Code::KeychainMissing | Code::KeychainRefused | Code::KeychainTimeout => {
+                Self::KeychainUnavailable(text())
+            }
+            _ => {
+                tracing::warn!(%error, "a connection could not be served");
+                Self::Internal
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_at_graph() {
+        let id = ConnectionId::try_from("outlook-abcdefgh").expect("an id");
+        let asked = |path: &str| {
+            let uri: Uri = format!("/api/amas/connections/outlook-abcdefgh/graph{path}").parse().ok()?;
+            graph_path(&uri, &id).map(|uri| uri.to_string())
+        };
+        for path in [
+            "/v1.0/me/messages?$top=5&$select=subject",
+            "/beta/users/ada@contoso.com",
+            "/v1.0/me/drive/root:/Reports/plan.docx:/content",
+            "/v1.0/me/messages/AAMkAG%3D%3D",
+            "/v1.0/me/drive/root:/Rabatt%20100%25.xlsx:/content",
+            "/v1.0/me/",
+            "/v1.0/me/drive/root:/a%2Fb:/content",
+            "/v1.0//me",
+            "/v1.0/https://evil.example",
+        ] {
+            assert_eq!(asked(path).as_deref(), Some(path));
+        }
+        for path in [
+            "",
+            "/",
+            "/me",
+            "/v1.0",
+            "/v1.0/../me",
+            "/v1.0/%2e%2e/me",
+            "/v1.0/.%2E/me",
+            "/v1.0//../me",
+            "//evil.example/v1.0",
+            "/@evil.example/v1.0",
+            "/v1.0/..%2fme",
+            "/v1.0/%5c..%5cevil",
+            "/v1.0/%252e%252e/me",
+            "/v1.0/..;/me",
+            "/https://evil.example/v1.0",
+        ] {
+            assert_eq!(asked(path), None, "{path}");
+        }
+    }
+}

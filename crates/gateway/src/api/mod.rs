@@ -1,0 +1,11 @@
+//! What is asked for: routes, the key, problems, and what each answers.
+
+mod agent;
+mod auth;
+mod connections;
+pub(crate) mod guard;
+pub(crate) mod metrics;
+mod path;
+pub(crate) mod problem;
+pub(crate) mod routes;
+pub(crate) mod sign_in;

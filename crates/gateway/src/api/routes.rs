@@ -1,0 +1,201 @@
+//! The routes of the gateway, and their description.
+
+use std::sync::Arc;
+
+use atthene_core::hex;
+use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER};
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Either};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::agent::{self, ExecuteRequest, StatusAnswer};
+use crate::api::auth::{self, LiveKey};
+use crate::api::connections;
+use crate::api::path;
+use crate::api::problem::{Problem, ProblemBody};
+use crate::call::{Meter, Outbound};
+use crate::shared::Shared;
+use crate::transport::body::{Inbound, Limited};
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(execute, connections::graph),
+    info(
+        title = "ATTHENE gateway",
+        description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code.",
+    ),
+    modifiers(&BearerKey),
+)]
+struct Description;
+
+struct BearerKey;
+
+impl utoipa::Modify for BearerKey {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("atk_<id>_<secret><check>").build();
+        api.components.get_or_insert_default().add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    }
+}
+
+/// All routes, and their OpenAPI description as it is served.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let (router, api) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::token))
+        .routes(routes!(verify_get))
+        .routes(routes!(healthz))
+        .routes(routes!(openapi))
+        .split_for_parts();
+    shared.describe(api.to_json().unwrap_or_default());
+    router
+        // A proxy may ask with the method of the call that it checks.
+        .route("/auth/verify", any(verify_get))
+        // Envoy's ext_authz appends the path of that call, which may be the root.
+        .route("/auth/verify/", any(verify_get))
+        .route("/auth/verify/{*call}", any(verify_get))
+        .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
+        .route("/api/amas/{*rest}", any(through_router))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .with_state(shared)
+}
+
+/// Execute an agent.
+///
+/// Forwarded to the agent runtime, both bodies streamed. With no runtime set, the built-in
+/// agent `atthene-status` answers.
+#[utoipa::path(
+    post,
+    path = "/api/amas/conversations/execute",
+    request_body = ExecuteRequest,
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "The agent's answer", body = StatusAnswer),
+        (status = 400, description = "path_not_allowed, bad_request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "no_agent_runtime, credential_unavailable, or too_many_connections with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "runtime_timeout", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+async fn execute(
+    shared: &Arc<Shared>,
+    key: LiveKey,
+    meter: &Meter,
+    largest_body: u64,
+    body: Inbound,
+) -> Result<Response, Problem> {
+    let body = Limited::new(body, largest_body, shared.limits.body_pause, meter.clone());
+    let body = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
+    let (shared, meter) = (shared.clone(), meter.clone());
+    let answered =
+        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0.0, &body, meter.request_id().as_str()));
+    Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
+}
+
+/// What belongs to the agent API.
+const AGENTS: &str = "/api/amas/";
+const EXECUTE: &str = "/api/amas/conversations/execute";
+const CONNECTIONS: &str = "/api/amas/connections";
+
+/// Whether this path belongs to the agent API, and surely to no route of the gateway's own.
+pub(crate) fn is_for_agents(path: &str) -> bool {
+    path.strip_prefix(AGENTS).is_some_and(|rest| !rest.is_empty()) && !path.starts_with(CONNECTIONS)
+}
+
+/// A call of the agent API. All but the gateway's own routes belong to the agent runtime.
+pub(crate) async fn agents(
+    shared: &Arc<Shared>,
+    meter: &Meter,
+    head: &mut Parts,
+    body: Inbound,
+) -> Result<http::Response<Outbound>, Problem> {
+    let execute_asked = head.uri.path() == EXECUTE;
+    if execute_asked && head.method != Method::POST {
+        return Err(Problem::MethodNotAllowed);
+    }
+    let key = auth::check(&head.headers, shared, meter).await?;
+    if !head.uri.path().strip_prefix(AGENTS).is_some_and(path::stays) {
+        return Err(Problem::PathNotAllowed);
+    }
+    let config = shared.config();
+    match &config.runtime {
+        Some(Ok(runtime)) => {
+            Ok(shared.forward(runtime, head, body, config.largest_body, meter).await?.map(Either::Left))
+        }
+        Some(Err(problem)) => Err(problem.clone()),
+        None if execute_asked => {
+            // Apart from calls to the runtime, which are moved about while they are small.
+            let answered = Box::pin(execute(shared, key, meter, config.largest_body, body));
+            Ok(answered.await?.map(Either::Right))
+        }
+        None => Err(Problem::NoAgentRuntime),
+    }
+}
+
+/// The same for a path beside those of connections.
+async fn through_router(
+    State(shared): State<Arc<Shared>>,
+    Extension(meter): Extension<Meter>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut head, body) = request.into_parts();
+    Ok(agents(&shared, &meter, &mut head, Either::Right(body)).await?.map(Body::new))
+}
+
+/// Check a key for a proxy.
+///
+/// For `auth_request` (nginx), `forward_auth` (Caddy), `ForwardAuth` (Traefik) and `ext_authz` (Envoy).
+#[utoipa::path(
+    get,
+    path = "/auth/verify",
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "The key is live"),
+        (status = 401, description = "It is not; the code says why", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+async fn verify_get(_key: LiveKey) -> StatusCode {
+    // Envoy's ext_authz takes no other status for a yes.
+    StatusCode::OK
+}
+
+/// Liveness.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses((status = 200, description = "The gateway serves; `x-atthene-folder` tells its data folder apart from others, and `x-atthene-proof` answers an `x-atthene-challenge`", body = String)),
+)]
+async fn healthz(
+    State(shared): State<Arc<Shared>>,
+    Extension(meter): Extension<Meter>,
+    headers: HeaderMap,
+) -> Response {
+    meter.leave_out();
+    let challenge = headers.get(CHALLENGE_HEADER).map(HeaderValue::as_bytes);
+    let mut response = ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response();
+    if let Some(challenge) = challenge.filter(|challenge| challenge.len() <= LONGEST_CHALLENGE) {
+        let proof = shared.core.profile_secret().proof(meter.connection().local_port(), challenge);
+        if let Ok(proof) = HeaderValue::try_from(hex(&proof)) {
+            response.headers_mut().insert(PROOF_HEADER, proof);
+        }
+    }
+    response
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
+async fn openapi(State(shared): State<Arc<Shared>>, Extension(meter): Extension<Meter>) -> Response {
+    meter.leave_out();
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(shared.description().to_owned())).into_response()
+}

@@ -1,0 +1,132 @@
+//! One accepted connection, and the look-up of the program that called on it.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use atthene_core::Core;
+use atthene_core::limits::LONGEST_USER_AGENT;
+use http::HeaderValue;
+use tokio::sync::Notify;
+
+use super::platform;
+use super::program::Ends;
+use crate::transport::open::Link;
+use crate::transport::patience::Patience;
+
+/// How long the first answer on a connection may be held back for the look-up: a short-lived
+/// program is gone, and its name with it, once it has its answer.
+const HOLD: Duration = Duration::from_millis(25);
+
+/// One accepted connection: who is at its other end, and how its calls go.
+pub(crate) struct Connection {
+    ends: Ends,
+    /// Counts its calls.
+    pub(crate) core: Arc<Core>,
+    look_ups: LookUps,
+    asked: AtomicBool,
+    /// Its name once it was looked up; empty where that could not be told.
+    program: OnceLock<Arc<str>>,
+    looked_up: Notify,
+    pub(crate) link: Arc<Link>,
+    pub(crate) patience: Patience,
+    /// What the latest call said of itself: the calls of a connection say the same.
+    user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
+}
+
+impl Connection {
+    pub(crate) fn new(ends: Ends, link: Arc<Link>, core: Arc<Core>, look_ups: LookUps) -> Self {
+        Self {
+            ends,
+            link,
+            core,
+            look_ups,
+            asked: AtomicBool::new(false),
+            program: OnceLock::new(),
+            looked_up: Notify::new(),
+            patience: Patience::default(),
+            user_agent: Mutex::new((None, "".into())),
+        }
+    }
+
+    /// The port that it came to.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.ends.1.port()
+    }
+
+    /// The user agent as it is counted.
+    pub(crate) fn user_agent(&self, header: Option<&HeaderValue>) -> Arc<str> {
+        let mut latest = self.user_agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.0.as_ref() != header {
+            let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+            *latest = (header.cloned(), text.chars().take(LONGEST_USER_AGENT).collect::<String>().into());
+        }
+        latest.1.clone()
+    }
+
+    /// Starts the look-up, once in the life of the connection.
+    pub(crate) fn look_up(self: &Arc<Self>) {
+        let first = !self.asked.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed);
+        if first && !self.look_ups.ask(self.clone()) {
+            self.found("".into());
+        }
+    }
+
+    fn found(&self, program: Arc<str>) {
+        self.program.get_or_init(|| program);
+        self.looked_up.notify_waiters();
+    }
+
+    /// Waits a moment for a look-up that is under way.
+    pub(crate) async fn settle(&self) {
+        if !self.asked.load(Ordering::Relaxed) || self.program.get().is_some() {
+            return;
+        }
+        let mut looked_up = pin!(self.looked_up.notified());
+        looked_up.as_mut().enable();
+        if self.program.get().is_none() {
+            // Past the hold the call is counted under its user agent alone.
+            let _ = tokio::time::timeout(HOLD, looked_up).await;
+        }
+    }
+
+    /// The program as far as it is known by now; empty where it is not.
+    pub(crate) fn program(&self) -> Arc<str> {
+        self.program.get().cloned().unwrap_or_default()
+    }
+}
+
+/// The thread that reads the process table: once for all connections that wait.
+#[derive(Clone)]
+pub(crate) struct LookUps(SyncSender<Arc<Connection>>);
+
+/// Connections that may wait; beyond these, callers are counted by their user agent.
+const MOST_WAITING: usize = 256;
+
+impl LookUps {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (ask, asked) = sync_channel(MOST_WAITING);
+        std::thread::Builder::new().name("callers".into()).spawn(move || Self::run(&asked))?;
+        Ok(Self(ask))
+    }
+
+    fn ask(&self, connection: Arc<Connection>) -> bool {
+        self.0.try_send(connection).is_ok()
+    }
+
+    fn run(asked: &Receiver<Arc<Connection>>) {
+        let mut programs = platform::Programs::default();
+        while let Ok(first) = asked.recv() {
+            let waiting: Vec<Arc<Connection>> = std::iter::once(first).chain(asked.try_iter()).collect();
+            let started = Instant::now();
+            let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
+            for (connection, name) in waiting.iter().zip(programs.of(&ends)) {
+                connection.found(name.unwrap_or_default().into());
+            }
+            // A flood of connections must not turn into a flood of these: half the time at most.
+            std::thread::sleep(started.elapsed());
+        }
+    }
+}

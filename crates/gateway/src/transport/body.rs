@@ -1,0 +1,102 @@
+//! The body of a call on its way through.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+use tower::BoxError;
+
+use crate::api::problem::Problem;
+use crate::call::Meter;
+
+pub(crate) const MIB: u64 = 1024 * 1024;
+
+/// The body of a call: as it arrives, or as a route passes it on.
+pub(crate) type Inbound = Either<Incoming, Body>;
+
+/// Why a body did not come through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than {0} MiB")]
+    TooLarge(u64),
+    #[error("the body stopped arriving")]
+    Paused,
+    #[error(transparent)]
+    Broken(BoxError),
+}
+
+impl From<&BodyError> for Problem {
+    fn from(error: &BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(mib) => Self::BodyTooLarge(*mib),
+            BodyError::Paused => Self::BodyTimeout,
+            BodyError::Broken(_) => Self::BadRequest("The body broke off before its end."),
+        }
+    }
+}
+
+/// A request's body on its way through: counted, limited in size and in the pause between
+/// two parts.
+pub(crate) struct Limited {
+    body: Inbound,
+    largest: u64,
+    left: u64,
+    pause: Duration,
+    /// Set up at the first wait: most bodies arrive with their head.
+    deadline: Option<Pin<Box<Sleep>>>,
+    meter: Meter,
+}
+
+impl Limited {
+    pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, meter: Meter) -> Self {
+        Self { body, largest, left: largest, pause, deadline: None, meter }
+    }
+}
+
+impl http_body::Body for Limited {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Pending => {
+                let deadline = this.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.pause)));
+                match deadline.as_mut().poll(context) {
+                    Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Paused))),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                this.deadline = None;
+                if let Some(data) = frame.data_ref() {
+                    let Some(left) = this.left.checked_sub(data.len() as u64) else {
+                        return Poll::Ready(Some(Err(BodyError::TooLarge(this.largest / MIB))));
+                    };
+                    this.left = left;
+                    this.meter.add_bytes_in(data.len());
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,162 @@
+//! Accepts connections, guards every call and sees it to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{Request, Response, header};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tower::ServiceExt;
+
+use super::forward::{self, REQUEST_ID};
+use super::open::Open;
+use super::unserved;
+use crate::api::problem::{Problem, Untold};
+use crate::api::{guard, routes};
+use crate::call::{Measured, Meter, Outbound};
+use crate::caller::Connection;
+use crate::shared::Shared;
+
+/// What the calls of every connection are served with.
+struct Serving {
+    shared: Arc<Shared>,
+    router: Router,
+}
+
+/// Serves until `stop` turns true, then lets open calls go on for a moment.
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = shared.limits;
+    let serving = Arc::new(Serving { shared: shared.clone(), router });
+    let open = Open::new(limits.connections);
+    let mut looks = tokio::time::interval(limits.head_time / 2);
+    // Looks that were missed do not follow each other at once: each stands for its time.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cut = shared.cut.subscribe();
+    let mut builder = http1::Builder::new();
+    // Heads that never end are found by the looks.
+    builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
+    loop {
+        let (stream, peer) = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            // Everything was stopped.
+            _ = cut.changed() => {
+                open.cut();
+                continue;
+            }
+            _ = looks.tick() => {
+                open.look();
+                continue;
+            }
+            accepted = accept(&listeners) => accepted,
+        };
+        let Some(place) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
+            tokio::spawn(unserved::refuse(stream, shared.core.clone(), shared.next_request_id()));
+            continue;
+        };
+        let Ok(local) = stream.local_addr() else { continue };
+        // Answers leave at once; without this, small ones wait for the caller's ACK.
+        let _ = stream.set_nodelay(true);
+        let (core, look_ups) = (shared.core.clone(), shared.look_ups.clone());
+        let connection = Arc::new(Connection::new((peer, local), place.link(), core, look_ups));
+        let serving = serving.clone();
+        let service = service_fn(move |request| handle(request, connection.clone(), serving.clone()));
+        let served = place.hold(builder.serve_connection(TokioIo::new(stream), service));
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                shared.unserved.broke(&shared.core, &error);
+            }
+        });
+    }
+    drop(listeners);
+    let rest = tokio::spawn(async move {
+        let mut finished = pin!(open.finish());
+        loop {
+            tokio::select! {
+                () = finished.as_mut() => break,
+                Ok(()) = cut.changed() => open.cut(),
+                _ = looks.tick() => open.look(),
+            }
+        }
+    });
+    // Past the drain, what is left goes on for as long as the gateway does, as on another port.
+    let _ = tokio::time::timeout(limits.drain, rest).await;
+}
+
+async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
+    loop {
+        let next = futures_util::future::select_all(listeners.iter().map(|listener| listener.accept().boxed()));
+        match next.await.0 {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Out of file descriptors, for one: it passes, a busy loop would not help.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn handle(
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+    serving: Arc<Serving>,
+) -> Result<Response<Measured>, Infallible> {
+    let number = serving.shared.number_call();
+    // The head stays here: its method and path are told of a call that went wrong.
+    let (mut head, body) = request.into_parts();
+    let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
+    let meter = Meter::start(connection, user_agent, number, serving.shared.request_id(number));
+    // A panic while one call is served must not end the others.
+    let answered = AssertUnwindSafe(answer(&mut head, body, &meter, &serving)).catch_unwind().await;
+    let mut response = answered
+        .unwrap_or(Err(Problem::Internal))
+        .unwrap_or_else(|problem| problem.respond(meter.request_id().as_str()).map(Either::Right));
+    response.headers_mut().insert(REQUEST_ID, meter.request_id().header());
+    meter.connection().settle().await;
+    Ok(meter.finish(&head, response))
+}
+
+async fn answer(
+    head: &mut Parts,
+    body: Incoming,
+    meter: &Meter,
+    serving: &Serving,
+) -> Result<Response<Outbound>, Problem> {
+    guard::check(&head.uri, &head.headers)?;
+    // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
+    if routes::is_for_agents(head.uri.path()) {
+        return routes::agents(&serving.shared, meter, head, Either::Left(body)).await;
+    }
+    let mut request = forward::request(head, head.uri.clone(), Body::new(body));
+    request.extensions_mut().insert(meter.clone());
+    let mut response = match serving.router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match response.extensions_mut().remove::<Untold>() {
+        Some(Untold(problem)) => Err(problem),
+        None => Ok(response.map(Either::Right)),
+    }
+}

@@ -1,0 +1,9 @@
+//! Identity platforms behind the core's port: OAuth 2.0 and OpenID Connect as the RFCs have them, and what is
+//! particular to each provider. All ways out of this process but the agent API's go through [`Network`].
+
+mod network;
+mod oauth;
+mod providers;
+
+pub use network::Network;
+pub use providers::{Platforms, catalogue, claims_challenge, explain_code, own_page};

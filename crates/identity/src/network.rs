@@ -1,0 +1,206 @@
+//! Calls to identity platforms. TLS trusts the operating system's certificates, proxies are
+//! the system's and the environment's, no redirect is followed, everything has a limit.
+
+use std::error::Error as StdError;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use url::Url;
+
+use atthene_core::address::is_loopback;
+use atthene_core::port::{Http, LARGEST_ANSWER, Later, NetworkError};
+
+/// How long a call may take.
+struct Limits {
+    /// To connect, TLS included.
+    connect: Duration,
+    /// Between two parts of an answer.
+    read: Duration,
+    /// From the call to the end of its answer.
+    whole: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), read: Duration::from_secs(10), whole: Duration::from_secs(15) }
+    }
+}
+
+/// The HTTP client of this process.
+#[derive(Default)]
+pub struct Network {
+    limits: Limits,
+    /// Made by the first call: reading the system's certificates takes time and memory.
+    outside: OnceLock<reqwest::Client>,
+    /// This machine is never asked through a proxy.
+    here: OnceLock<reqwest::Client>,
+}
+
+impl Network {
+    async fn call(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, NetworkError> {
+        let url = Url::parse(&request.uri().to_string());
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let failed = |error: &reqwest::Error| why(&host, error);
+        let client = self.client(url.is_ok_and(|url| is_loopback(&url))).map_err(|error| failed(&error))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| failed(&error))?;
+        let mut answer = client.execute(request).await.map_err(|error| failed(&error))?;
+        if answer.status().is_redirection() {
+            return Err(NetworkError::Redirect(host));
+        }
+        let mut parts = http::Response::builder().status(answer.status());
+        if let Some(headers) = parts.headers_mut() {
+            *headers = std::mem::take(answer.headers_mut());
+        }
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(|error| failed(&error))? {
+            if body.len() + part.len() > LARGEST_ANSWER {
+                return Err(NetworkError::TooLarge(host));
+            }
+            body.extend_from_slice(&part);
+        }
+        parts.body(body).map_err(|error| NetworkError::Unreachable { host, reason: error.to_string() })
+    }
+
+    fn client(&self, here: bool) -> Result<&reqwest::Client, reqwest::Error> {
+        let slot = if here { &self.here } else { &self.outside };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        // Another part of the process may have chosen it before; then it is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(self.limits.connect)
+            .read_timeout(self.limits.read)
+            .timeout(self.limits.whole)
+            .user_agent(concat!("atthene-settings/", env!("CARGO_PKG_VERSION")));
+        if here {
+            builder = builder.no_proxy();
+        }
+        let made = builder.build()?;
+        Ok(slot.get_or_init(|| made))
+    }
+}
+
+impl Http for Network {
+    fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
+        Box::pin(self.call(request))
+    }
+}
+
+/// Finds the cause that a person can act on.
+fn why(host: &str, error: &reqwest::Error) -> NetworkError {
+    let host = host.to_owned();
+    if error.is_timeout() {
+        return NetworkError::Timeout(host);
+    }
+    let mut deepest = String::new();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(error) {
+            return NetworkError::Certificate { host, reason: reason.to_string() };
+        }
+        deepest = error.to_string();
+        next = error.source();
+    }
+    NetworkError::Unreachable { host, reason: deepest }
+}
+
+/// An I/O error hides the error that it carries from the chain of sources, also when that is
+/// an I/O error again.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let carried = || error.downcast_ref::<std::io::Error>()?.get_ref().and_then(|inner| tls_error(inner));
+    error.downcast_ref().or_else(carried)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn impatient() -> Network {
+        let soon = Duration::from_millis(300);
+        Network { limits: Limits { connect: soon, read: soon, whole: soon * 3 }, ..Network::default() }
+    }
+
+    /// Answers every call with these bytes; `None` never answers.
+    async fn server(answer: Option<Vec<u8>>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    if let Some(answer) = answer {
+                        let _ = stream.write_all(&answer).await;
+                    } else {
+                        std::future::pending::<()>().await;
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    fn with_body(body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_whole_and_not_beyond_its_limit() {
+        let answer = impatient().get(&server(Some(with_body(b"{}"))).await).await.expect("an answer");
+        assert_eq!(answer.body(), b"{}");
+        let large = impatient().get(&server(Some(with_body(&vec![b' '; 5 * 1024 * 1024]))).await).await;
+        assert!(matches!(large, Err(NetworkError::TooLarge(_))), "{large:?}");
+        // Without a length that would tell before.
+        let endless = [&b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"[..], &vec![b' '; 5 * 1024 * 1024]].concat();
+        let endless = impatient().get(&server(Some(endless)).await).await;
+        assert!(matches!(endless, Err(NetworkError::TooLarge(_))), "{endless:?}");
+    }
+
+    #[tokio::test]
+    async fn no_redirect_is_followed() {
+        for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+            let elsewhere = server(Some(with_body(b"followed"))).await;
+            let answer = format!("HTTP/1.1 {status}\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n");
+            let got = impatient().get(&server(Some(answer.into_bytes())).await).await;
+            assert!(matches!(got, Err(NetworkError::Redirect(_))), "{got:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_and_a_closed_port_are_told_apart() {
+        let silent = impatient().get(&server(None).await).await;
+        assert!(matches!(silent, Err(NetworkError::Timeout(_))), "{silent:?}");
+        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+        let closed = impatient().get(&format!("http://{port}")).await;
+        assert!(matches!(closed, Err(NetworkError::Unreachable { .. })), "{closed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_the_system_does_not_trust_is_named() {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key))
+            .expect("a TLS server");
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        let got = Network::default().get(&format!("https://localhost:{port}/")).await;
+        assert!(matches!(got, Err(NetworkError::Certificate { .. })), "{got:?}");
+    }
+}

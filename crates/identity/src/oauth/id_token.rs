@@ -1,0 +1,65 @@
+//! Who signed in: the claims of the id token (OpenID Connect Core 1.0, 3.1.3.7). It came over
+//! TLS from the token endpoint itself, so its signature proves nothing more (section 3.1.3.7,
+//! item 6); what it says must still be for this client, this attempt and this tenant.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use atthene_core::names::is_misleading;
+use atthene_core::port::Expected;
+
+/// What an id token says.
+#[derive(Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    aud: String,
+    exp: i64,
+    nonce: Option<String>,
+    pub(crate) sub: String,
+    /// Entra's number of the account.
+    pub(crate) oid: Option<String>,
+    /// Entra's number of its directory.
+    pub(crate) tid: Option<String>,
+    preferred_username: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+}
+
+/// Clocks differ a little.
+const SKEW: i64 = 5 * 60 * 1000;
+
+/// Reads the claims of a token of this issuer, or says what does not fit.
+pub(crate) fn claims(
+    token: &SecretString,
+    issuer: impl FnOnce(&Claims) -> String,
+    expected: &Expected<'_>,
+) -> Result<Claims, &'static str> {
+    let payload = token.expose_secret().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Claims =
+        payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or("the id token can't be read")?;
+    if claims.iss != issuer(&claims) {
+        return Err("the id token comes from another issuer");
+    }
+    if claims.aud != expected.client_id.as_str() {
+        return Err("the id token was made for another app");
+    }
+    if claims.exp.saturating_mul(1000).saturating_add(SKEW) < expected.now.0 {
+        return Err("the id token has expired; compare this computer's clock");
+    }
+    if expected.nonce.is_some() && claims.nonce.as_deref() != expected.nonce {
+        return Err("the id token belongs to another attempt");
+    }
+    Ok(claims)
+}
+
+impl Claims {
+    /// How people recognise the account.
+    pub(crate) fn label(&self) -> String {
+        const LONGEST: usize = 200;
+        let named = [&self.preferred_username, &self.email, &self.name];
+        let named = named.into_iter().flatten().find(|text| !text.is_empty());
+        named.unwrap_or(&self.sub).chars().filter(|c| !is_misleading(*c)).take(LONGEST).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! The providers, one folder each. Another one is a variant of [`Provider`], a folder here, and its line in each
+//! `match`.
+
+mod microsoft;
+
+use std::sync::Arc;
+
+use atthene_core::bound::Bound;
+use atthene_core::connections::{Account, Toolkit};
+use atthene_core::integrations::{AuthorityDraft, Field, Integration};
+use atthene_core::port::{
+    BuiltInApp, Client, DeviceCode, Expected, Grant, Http, Identity, Later, Page, PageRequest, TellStep, TokenFailure,
+    Tokens,
+};
+use atthene_core::provider::{Authority, AuthorityFailure, ClientId, Discovery, Provider, ScopeNote};
+use secrecy::SecretString;
+
+pub use microsoft::{catalogue, claims_challenge, explain_code, own_page};
+
+/// Every provider of this build, with the way out that they share.
+pub struct Platforms {
+    http: Arc<dyn Http>,
+}
+
+impl Platforms {
+    /// All of them over this way out.
+    pub fn new(http: Arc<dyn Http>) -> Self {
+        Self { http }
+    }
+}
+
+impl Identity for Platforms {
+    fn authority(&self, typed: &AuthorityDraft) -> Result<Authority, (Field, &'static str)> {
+        match typed.provider() {
+            Provider::Microsoft => microsoft::authority(typed),
+        }
+    }
+
+    fn client_id(&self, provider: Provider, typed: &str) -> Result<ClientId, &'static str> {
+        match provider {
+            Provider::Microsoft => microsoft::client_id(typed),
+        }
+    }
+
+    fn client_secret(&self, provider: Provider, typed: &SecretString) -> Result<SecretString, &'static str> {
+        match provider {
+            Provider::Microsoft => microsoft::client_secret(typed),
+        }
+    }
+
+    fn scopes(&self, provider: Provider, picked: &[String]) -> Result<Vec<String>, String> {
+        match provider {
+            Provider::Microsoft => microsoft::scopes(picked),
+        }
+    }
+
+    fn scope_note(&self, provider: Provider, scope: &str) -> ScopeNote {
+        match provider {
+            Provider::Microsoft => microsoft::scope_note(scope),
+        }
+    }
+
+    fn scopes_for(&self, provider: Provider, picked: &[String], toolkit: Toolkit) -> Vec<String> {
+        match provider {
+            Provider::Microsoft => microsoft::scopes_for(picked, toolkit),
+        }
+    }
+
+    fn built_in(&self, provider: Provider, client_id: Option<&str>, tenant: Option<&str>) -> Option<BuiltInApp> {
+        match provider {
+            Provider::Microsoft => microsoft::built_in(client_id, tenant),
+        }
+    }
+
+    fn registration_page(&self, authority: &AuthorityDraft, client_id: Option<&ClientId>) -> Option<String> {
+        match authority.provider() {
+            Provider::Microsoft => microsoft::registration_page(authority, client_id),
+        }
+    }
+
+    fn consent_link(
+        &self,
+        authority: &Authority,
+        client_id: &ClientId,
+        scopes: &[String],
+        redirect_uri: &str,
+    ) -> Option<String> {
+        match authority.provider() {
+            Provider::Microsoft => microsoft::consent_link(authority, client_id.as_str(), scopes, redirect_uri),
+        }
+    }
+
+    fn discover<'a>(&'a self, authority: &'a Authority) -> Later<'a, Result<Discovery, AuthorityFailure>> {
+        match authority.provider() {
+            Provider::Microsoft => Box::pin(microsoft::discover(authority, self.http.as_ref())),
+        }
+    }
+
+    fn renews_at(&self, authority: &Authority, account: &Account) -> Authority {
+        match authority.provider() {
+            Provider::Microsoft => microsoft::renews_at(authority, account),
+        }
+    }
+
+    fn page(&self, request: &PageRequest<'_>) -> Result<Page, &'static str> {
+        match request.found.authority.provider() {
+            Provider::Microsoft => microsoft::page(request),
+        }
+    }
+
+    fn refusal(&self, provider: Provider, error: String, description: Option<String>) -> AuthorityFailure {
+        match provider {
+            Provider::Microsoft => microsoft::refusal(error, description),
+        }
+    }
+
+    fn tokens<'a>(
+        &'a self,
+        client: Client<'a>,
+        grant: Grant<'a>,
+        asked: &'a [String],
+        challenge: Option<&'a str>,
+    ) -> Later<'a, Result<Tokens, TokenFailure>> {
+        match client.found.authority.provider() {
+            Provider::Microsoft => Box::pin(microsoft::tokens(client, grant, asked, challenge, self.http.as_ref())),
+        }
+    }
+
+    fn device_code<'a>(
+        &'a self,
+        client: Client<'a>,
+        scopes: &'a [String],
+    ) -> Later<'a, Option<Result<DeviceCode, TokenFailure>>> {
+        match client.found.authority.provider() {
+            Provider::Microsoft => Box::pin(microsoft::device_code(client, scopes, self.http.as_ref())),
+        }
+    }
+
+    fn device_tokens<'a>(
+        &'a self,
+        client: Client<'a>,
+        code: &'a DeviceCode,
+        asked: &'a [String],
+    ) -> Later<'a, Result<Tokens, TokenFailure>> {
+        match client.found.authority.provider() {
+            Provider::Microsoft => Box::pin(microsoft::device_tokens(client, code, asked, self.http.as_ref())),
+        }
+    }
+
+    fn account(&self, id_token: &SecretString, expected: &Expected<'_>) -> Result<Account, &'static str> {
+        match expected.found.authority.provider() {
+            Provider::Microsoft => microsoft::account(id_token, expected),
+        }
+    }
+
+    fn preflight<'a>(
+        &'a self,
+        subject: &'a Integration,
+        secret: Option<&'a Bound>,
+        tell: TellStep<'a>,
+    ) -> Later<'a, Option<AuthorityFailure>> {
+        match subject.authority.provider() {
+            Provider::Microsoft => Box::pin(microsoft::preflight(subject, secret, self.http.as_ref(), tell)),
+        }
+    }
+}
