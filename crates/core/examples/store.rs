@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::activity::{ActivityFilter, Call, Caller, Outcome, Span};
 use atthene_core::keys::{Expiry, NewKey};
+use atthene_core::problem::ProblemCode;
 use atthene_core::{Clock, Core, UnixMs};
 use atthene_store::DATABASE_FILE;
 use atthene_test_support::open;
@@ -51,7 +52,7 @@ fn main() {
                 trouble: None,
             };
             core.usage.record(call(Outcome::Answered));
-            (0..BURST).for_each(|_| core.usage.record(call(Outcome::Refused("replaced_key"))));
+            (0..BURST).for_each(|_| core.usage.record(call(Outcome::Refused(ProblemCode::ReplacedKey))));
         }
         let started = Instant::now();
         core.usage.flush().expect("writes");

@@ -20,6 +20,7 @@ pub mod oversight;
 mod policy;
 mod policy_owner;
 pub mod port;
+pub mod problem;
 mod profile_secret;
 pub mod provider;
 mod restore;

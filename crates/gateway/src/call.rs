@@ -60,6 +60,7 @@ fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
         method: head.method.to_string(),
         path: path.chars().take(LONGEST_PATH).collect(),
         code: told.code,
+        check: told.check,
         detail: told.detail.to_string(),
     }
 }
@@ -134,7 +135,7 @@ impl Meter {
             state.gateway_time = Some(self.0.started.elapsed().saturating_sub(state.runtime_time.unwrap_or_default()));
             state.outcome = Some(match told {
                 None => Outcome::Answered,
-                Some(Told { code, refusal: true, .. }) => Outcome::Refused(code),
+                Some(Told { code, .. }) if code.is_refusal() => Outcome::Refused(*code),
                 Some(_) => Outcome::Failed,
             });
             state.trouble = told.map(|told| Box::new(trouble(head, &self.0.request_id, told)));

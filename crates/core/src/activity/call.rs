@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keys::KeyId;
+use crate::problem::{Check, ProblemCode};
 
 /// What refused callers are called that got no name of their own.
 pub const OTHERS: &str = "(others)";
@@ -33,7 +34,7 @@ pub enum Outcome {
     /// The key was good, but the agent runtime could not be reached or gave no answer.
     Failed,
     /// Refused, for the reason of this stable word.
-    Refused(&'static str),
+    Refused(ProblemCode),
 }
 
 /// The word of [`Outcome::Answered`].
@@ -47,7 +48,7 @@ impl Outcome {
         match self {
             Self::Answered => ANSWERED,
             Self::Failed => FAILED,
-            Self::Refused(reason) => reason,
+            Self::Refused(reason) => reason.as_str(),
         }
     }
 }
@@ -83,8 +84,10 @@ pub struct Trouble {
     pub method: String,
     /// The path, without its query.
     pub path: String,
-    /// The stable code of the answer.
-    pub code: &'static str,
+    /// Why.
+    pub code: ProblemCode,
+    /// The check that it failed.
+    pub check: Check,
     /// What the caller was told.
     pub detail: String,
 }

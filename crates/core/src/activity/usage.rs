@@ -17,6 +17,7 @@ use crate::limits::{
     NAMED_OUTSIDERS,
 };
 use crate::port::{CountedCalls, CountedTimes, KeptTrouble, Store, UsageBatch};
+use crate::problem::ProblemCode;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Slot {
@@ -75,7 +76,7 @@ struct TroubledCall {
 /// Many refused calls of one program in a short time.
 struct Burst {
     by: String,
-    reason: &'static str,
+    reason: ProblemCode,
     calls: u32,
     key: Option<KeyId>,
 }
@@ -213,7 +214,7 @@ impl Usage {
     }
 
     /// Whether this refused call makes a burst of all of them that nobody was told of.
-    fn burst_of_all(&self, reason: &'static str, now: UnixMs) -> Option<Burst> {
+    fn burst_of_all(&self, reason: ProblemCode, now: UnixMs) -> Option<Burst> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if !refused.count(BURST_OF_ALL, now) {
             return None;
@@ -223,7 +224,7 @@ impl Usage {
     }
 
     /// Whether this refused call makes a burst of one program.
-    fn burst(&self, call: &Call, reason: &'static str, now: UnixMs) -> Seen {
+    fn burst(&self, call: &Call, reason: ProblemCode, now: UnixMs) -> Seen {
         let by = call.caller.label();
         let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_WATCHED && !all.contains_key(by) {
@@ -315,7 +316,7 @@ impl Pending {
             })
         });
         let entries = self.bursts.iter().map(|burst| {
-            let detail = json!({ "program": burst.by, "reason": burst.reason, "calls": burst.calls });
+            let detail = json!({ "program": burst.by, "reason": burst.reason.as_str(), "calls": burst.calls });
             let subject = burst.key.as_ref().map_or("", |key| &key.0);
             recorder.entry(Kind::RefusalBurst, subject, Came::Failed, detail)
         });

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::names::checked_name;
 use crate::port::{KeyCreation, KeyRevocation, Store};
+use crate::problem::{Check, ProblemCode};
 
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
@@ -127,13 +128,14 @@ impl Keys {
 }
 
 impl Refusal {
-    /// The stable word for this refusal, on the wire and in the counters.
-    pub fn as_str(self) -> &'static str {
+    /// Why such a call is refused, and the check that it fails.
+    pub fn problem(self) -> (ProblemCode, Check) {
         match self {
-            Self::Malformed(_) | Self::Unknown => "invalid_key",
-            Self::Ended(Ending::Expired) => "expired_key",
-            Self::Ended(Ending::Replaced) => "replaced_key",
-            Self::Ended(Ending::Revoked) => "revoked_key",
+            Self::Malformed(_) => (ProblemCode::InvalidKey, Check::Form),
+            Self::Unknown => (ProblemCode::InvalidKey, Check::MadeHere),
+            Self::Ended(Ending::Expired) => (ProblemCode::ExpiredKey, Check::Live),
+            Self::Ended(Ending::Replaced) => (ProblemCode::ReplacedKey, Check::Live),
+            Self::Ended(Ending::Revoked) => (ProblemCode::RevokedKey, Check::Live),
         }
     }
 }

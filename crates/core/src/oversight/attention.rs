@@ -9,6 +9,7 @@ use crate::connections::{ConnectionId, ConnectionState};
 use crate::error::Error;
 use crate::integrations::{IntegrationId, StoredSecret};
 use crate::keys::{KeyState, KeyView};
+use crate::problem::ProblemCode;
 use crate::use_cases::Core;
 
 /// How much it matters.
@@ -51,6 +52,19 @@ pub enum Fix {
     SelfCheck,
 }
 
+/// What it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The key.
+    Key,
+    /// A client secret.
+    ClientSecret,
+    /// A connection.
+    Connection,
+    /// Anything else.
+    Rest,
+}
+
 /// One thing that needs attention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
@@ -65,6 +79,9 @@ pub struct Attention {
     pub text: String,
     /// What fixes it.
     pub fix: Fix,
+    /// What it is about.
+    #[serde(skip)]
+    pub about: About,
     /// Names the notice of it, and after how long it is raised again; `None`: never again.
     #[serde(skip)]
     notice: (String, Option<i64>),
@@ -83,7 +100,11 @@ impl Attention {
     /// A notice of it is raised once a day, as long as it lasts.
     fn daily(id: String, weight: Weight, title: String, text: String, fix: Fix) -> Self {
         let notice = (id.clone(), Some(UnixMs::DAY));
-        Self { id, weight, title, text, fix, notice }
+        Self { id, weight, title, text, fix, about: About::Rest, notice }
+    }
+
+    fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// A notice of it is raised once for each `step`.
@@ -135,7 +156,7 @@ impl Core {
                 if live { Fix::CreateKey } else { Fix::ShowPreferences },
             ));
         }
-        found.extend(keys.first().and_then(|key| about_key(key, now)));
+        found.extend(keys.first().and_then(|key| about_key(key, now)).map(|key| key.about(About::Key)));
         self.about_integrations(now, &mut found)?;
         self.about_connections(&mut found)?;
         if let Some((_, reason)) = self.signals.runtime_trouble() {
@@ -177,13 +198,16 @@ impl Core {
             let fix = Fix::EditIntegration { id: integration.id.clone() };
             let (id, name) = (integration.id.as_str(), &integration.name);
             if integration.secret == StoredSecret::Missing {
-                found.push(Attention::daily(
-                    format!("secret missing {id}"),
-                    Weight::Urgent,
-                    format!("The client secret of \u{201c}{name}\u{201d} is gone"),
-                    "It is not in the keychain any more, so nobody can sign in through it.".into(),
-                    fix,
-                ));
+                found.push(
+                    Attention::daily(
+                        format!("secret missing {id}"),
+                        Weight::Urgent,
+                        format!("The client secret of \u{201c}{name}\u{201d} is gone"),
+                        "It is not in the keychain any more, so nobody can sign in through it.".into(),
+                        fix,
+                    )
+                    .about(About::ClientSecret),
+                );
                 continue;
             }
             let Some(at) = integration.secret_expires_at else { continue };
@@ -196,6 +220,7 @@ impl Core {
             };
             let text = "Create a new one in Azure and enter it here; then sign-ins and connections go on.".into();
             let attention = Attention::daily(format!("secret {id} {}", at.0), weight, title, text, fix);
+            let attention = attention.about(About::ClientSecret);
             found.push(attention.stepped(if expired { 0 } else { step }));
         }
         Ok(())
@@ -212,7 +237,8 @@ impl Core {
                 }
                 ConnectionState::Failing => (format!("The connection of {account} fails"), Fix::ShowTools),
             };
-            found.push(Attention::daily(format!("connection {id}"), Weight::Urgent, title, why, fix));
+            let attention = Attention::daily(format!("connection {id}"), Weight::Urgent, title, why, fix);
+            found.push(attention.about(About::Connection));
         }
         Ok(())
     }
@@ -294,13 +320,15 @@ fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
 }
 
 fn refused_as(reason: &str) -> &'static str {
-    match reason {
-        "replaced_key" => "It sends a key that was replaced",
-        "revoked_key" => "It sends a key that was revoked",
-        "expired_key" => "It sends a key that has expired",
-        "missing_key" => "It sends no key",
-        "malformed_authorization" | "invalid_key" => "It sends no key of this app",
-        "forbidden_host" | "forbidden_origin" => "It looks like a web page that tries to reach this machine",
+    match ProblemCode::known(reason) {
+        Some(ProblemCode::ReplacedKey) => "It sends a key that was replaced",
+        Some(ProblemCode::RevokedKey) => "It sends a key that was revoked",
+        Some(ProblemCode::ExpiredKey) => "It sends a key that has expired",
+        Some(ProblemCode::MissingKey) => "It sends no key",
+        Some(ProblemCode::MalformedAuthorization | ProblemCode::InvalidKey) => "It sends no key of this app",
+        Some(ProblemCode::ForbiddenHost | ProblemCode::ForbiddenOrigin) => {
+            "It looks like a web page that tries to reach this machine"
+        }
         _ => "It did not get through",
     }
 }

@@ -10,7 +10,7 @@ mod served;
 mod signals;
 mod trouble;
 
-pub use attention::{Attention, Fix, Weight};
+pub use attention::{About, Attention, Fix, Weight};
 pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use ts_rs::TS;
 
-use super::{Fix, Weight};
+use super::{About, Fix, Weight};
 use crate::error::Error;
 use crate::port::NetworkError;
 use crate::use_cases::Core;
@@ -93,7 +93,7 @@ impl Core {
         let Some(key) = self.keys.live()? else {
             return Ok(Finding::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
         };
-        let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("key "));
+        let about = self.attention()?.into_iter().find(|attention| attention.about == About::Key);
         Ok(match about {
             Some(about) => Finding::warning(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix),
             None => Finding::good(id, name, format!("\u{201c}{}\u{201d} is live.", key.name)),
@@ -189,7 +189,7 @@ impl Core {
 
     fn check_secrets(&self) -> Result<Finding, Error> {
         let (id, name) = ("secrets", "Client secrets");
-        let about = self.attention()?.into_iter().find(|attention| attention.id.starts_with("secret"));
+        let about = self.attention()?.into_iter().find(|attention| attention.about == About::ClientSecret);
         let Some(about) = about else { return Ok(Finding::good(id, name, "None is missing or expires soon.")) };
         let make = if about.weight == Weight::Urgent { Finding::bad } else { Finding::warning };
         Ok(make(id, name, format!("{}.", about.title), about.text).fixed_by(about.fix))
@@ -198,8 +198,7 @@ impl Core {
     fn check_connections(&self) -> Result<Finding, Error> {
         let (id, name) = ("connections", "Connections");
         let all = self.connections.list()?.len();
-        let broken: Vec<_> =
-            self.attention()?.into_iter().filter(|found| found.id.starts_with("connection ")).collect();
+        let broken: Vec<_> = self.attention()?.into_iter().filter(|found| found.about == About::Connection).collect();
         Ok(match (all, broken.into_iter().next()) {
             (0, _) => Finding::not_set_up(id, name, "Nobody is connected."),
             (_, None) => Finding::good(id, name, "All of them work."),

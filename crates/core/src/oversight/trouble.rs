@@ -5,6 +5,7 @@ use ts_rs::TS;
 
 use crate::clock::UnixMs;
 use crate::keys::KeyId;
+use crate::problem::Check;
 
 /// A call that was refused or failed, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -20,6 +21,10 @@ pub struct TroubledCall {
     pub path: String,
     /// The stable code of the answer.
     pub code: String,
+    /// The check that it failed; `None`: an earlier version kept none, or another one kept another.
+    #[serde(skip)]
+    #[ts(skip)]
+    pub check: Option<Check>,
     /// What the caller was told.
     pub detail: String,
     /// The key, where the caller proved to hold it.

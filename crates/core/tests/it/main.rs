@@ -16,6 +16,7 @@ mod durability;
 mod integrations;
 mod lifecycle;
 mod oversight;
+mod problems;
 mod refresh;
 mod settings;
 mod sign_in;

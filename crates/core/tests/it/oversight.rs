@@ -5,13 +5,14 @@ use std::time::Duration;
 use atthene_core::activity::{ActivityFilter, Call, Caller, Came, Chain, Kind, Outcome, Trouble};
 use atthene_core::keys::{KeyId, RevokeReason};
 use atthene_core::oversight::{Fix, RungState};
+use atthene_core::problem::ProblemCode;
 use atthene_core::{Code, Core, Format, Settings, UnixMs};
 use rusqlite::Connection;
 
 use atthene_store::DATABASE_FILE;
 use atthene_test_support::machine::{Machine, new_key};
 
-fn refused(key: Option<&KeyId>, request_id: &str, code: &'static str, detail: &str) -> Call {
+fn refused(key: Option<&KeyId>, request_id: &str, code: ProblemCode, detail: &str) -> Call {
     Call {
         key: key.cloned(),
         caller: Caller { program: "".into(), user_agent: "curl/8.5.0".into() },
@@ -25,6 +26,7 @@ fn refused(key: Option<&KeyId>, request_id: &str, code: &'static str, detail: &s
             method: "POST".into(),
             path: "/api/amas/conversations/execute".into(),
             code,
+            check: code.check(),
             detail: detail.to_owned(),
         })),
     }
@@ -155,12 +157,12 @@ fn many_refused_calls_of_one_program_are_one_burst() {
     let (first, _) = core.keys.create(new_key("CI", 30, None)).expect("creates");
     core.keys.create(new_key("CI 2", 30, Some(first.id.clone()))).expect("creates");
     for n in 0..19 {
-        core.usage.record(refused(Some(&first.id), &format!("r-{n}"), "replaced_key", ""));
+        core.usage.record(refused(Some(&first.id), &format!("r-{n}"), ProblemCode::ReplacedKey, ""));
     }
     core.usage.flush().expect("flushes");
     assert_eq!(titles(&core), [""; 0]);
     for n in 19..500 {
-        core.usage.record(refused(Some(&first.id), &format!("r-{n}"), "replaced_key", ""));
+        core.usage.record(refused(Some(&first.id), &format!("r-{n}"), ProblemCode::ReplacedKey, ""));
     }
     core.usage.flush().expect("flushes");
     assert_eq!(titles(&core), ["Many calls of curl/8.5.0 were refused"]);
@@ -176,8 +178,8 @@ fn a_refused_call_is_explained_rung_by_rung_also_after_a_restart() {
     let core = machine.open();
     let (first, _) = core.keys.create(new_key("CI", 7, None)).expect("creates");
     core.keys.create(new_key("CI 2", 7, Some(first.id.clone()))).expect("creates");
-    core.usage.record(refused(Some(&first.id), "abc-1", "replaced_key", "This key was replaced"));
-    core.usage.record(refused(None, "abc-2", "missing_key", "Send the key"));
+    core.usage.record(refused(Some(&first.id), "abc-1", ProblemCode::ReplacedKey, "This key was replaced"));
+    core.usage.record(refused(None, "abc-2", ProblemCode::MissingKey, "Send the key"));
     core.usage.flush().expect("flushes");
     drop(core);
     let core = machine.open();
@@ -198,7 +200,7 @@ fn remembered_refusals_are_bounded() {
     let core = machine.open();
     for round in 0..25 {
         for n in 0..150 {
-            core.usage.record(refused(None, &format!("{round}-{n}"), "missing_key", ""));
+            core.usage.record(refused(None, &format!("{round}-{n}"), ProblemCode::MissingKey, ""));
         }
         core.usage.flush().expect("flushes");
     }

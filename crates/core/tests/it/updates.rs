@@ -16,6 +16,7 @@ fn as_before(machine: &Machine) {
          ALTER TABLE api_keys DROP COLUMN ended_by_update;
          ALTER TABLE api_keys DROP COLUMN form;
          DROP INDEX troubled_by_kind;
+         ALTER TABLE troubled_calls DROP COLUMN failed_check;
          ALTER TABLE troubled_calls DROP COLUMN is_refused;
          PRAGMA user_version = 4;",
     )

@@ -6,6 +6,7 @@ use atthene_core::Format;
 use atthene_core::UnixMs;
 use atthene_core::activity::{Call, Caller, Outcome, Span};
 use atthene_core::keys::KeyId;
+use atthene_core::problem::ProblemCode;
 use atthene_test_support::machine::{Machine, new_key};
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call {
@@ -30,7 +31,7 @@ fn calls_are_counted_per_key_hour_and_program() {
         core.usage.record(call(&key.id, "node server.js", "undici", Outcome::Answered));
     }
     core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Answered));
-    core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Refused("revoked_key")));
+    core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Refused(ProblemCode::RevokedKey)));
     core.usage.flush().expect("flushes");
     machine.step(2 * UnixMs::HOUR);
     core.usage.record(call(&key.id, "node server.js", "undici", Outcome::Answered));
@@ -100,7 +101,7 @@ fn a_report_counts_every_call_once_and_its_export_holds_the_same() {
     // Two a day for 100 days, the last of them now.
     for day in (0..100).rev() {
         core.usage.record(call(&key.id, "node", "", Outcome::Answered));
-        core.usage.record(call(&key.id, "", "curl/8", Outcome::Refused("replaced_key")));
+        core.usage.record(call(&key.id, "", "curl/8", Outcome::Refused(ProblemCode::ReplacedKey)));
         core.usage.flush().expect("flushes");
         if day > 0 {
             machine.step(UnixMs::DAY);
@@ -160,8 +161,10 @@ fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
     for hour in 0..60 {
         let core = machine.open();
         for at in 0..200 {
-            let keyless =
-                Call { key: None, ..call(&key.id, "", &format!("agent-{hour}-{at}"), Outcome::Refused("missing_key")) };
+            let keyless = Call {
+                key: None,
+                ..call(&key.id, "", &format!("agent-{hour}-{at}"), Outcome::Refused(ProblemCode::MissingKey))
+            };
             core.usage.record(keyless);
         }
         core.usage.record(call(&key.id, "node server.js", &format!("app-{hour}"), Outcome::Answered));
@@ -191,10 +194,11 @@ fn s7_whoever_holds_no_key_does_not_hide_who_still_sends_an_ended_one() {
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     for at in 0..100 {
-        let keyless = Call { key: None, ..call(&key.id, "", &format!("agent-{at}"), Outcome::Refused("missing_key")) };
+        let keyless =
+            Call { key: None, ..call(&key.id, "", &format!("agent-{at}"), Outcome::Refused(ProblemCode::MissingKey)) };
         core.usage.record(keyless);
     }
-    core.usage.record(call(&key.id, "python3 old_job.py", "requests/2.32", Outcome::Refused("replaced_key")));
+    core.usage.record(call(&key.id, "python3 old_job.py", "requests/2.32", Outcome::Refused(ProblemCode::ReplacedKey)));
     core.usage.flush().expect("flushes");
     let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     let named = "SELECT count(*) FROM usage_hours JOIN callers ON id = caller_id WHERE program = 'python3 old_job.py'";
@@ -208,8 +212,10 @@ fn s7_bursts_on_record_are_bounded_whatever_callers_say_of_themselves() {
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     for at in 0..500 {
         for _ in 0..25 {
-            let keyless =
-                Call { key: None, ..call(&key.id, "", &format!("agent-{at}/1"), Outcome::Refused("invalid_key")) };
+            let keyless = Call {
+                key: None,
+                ..call(&key.id, "", &format!("agent-{at}/1"), Outcome::Refused(ProblemCode::InvalidKey))
+            };
             core.usage.record(keyless);
         }
         core.usage.flush().expect("flushes");

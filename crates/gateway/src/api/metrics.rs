@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atthene_core::Core;
+use atthene_core::problem::ProblemCode;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +19,6 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::api::guard;
-use crate::api::problem::Problem;
 
 /// Serves `/metrics` on this port of loopback until the task ends.
 pub async fn serve_metrics(core: Arc<Core>, listener: TcpListener) -> std::io::Result<()> {
@@ -36,7 +36,7 @@ async fn metrics(State(core): State<Arc<Core>>, request: Request) -> Response {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, Problem::Internal.code()).into_response(),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, ProblemCode::Internal.as_str()).into_response(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use atthene_core::keys::{Ending, Malformed, Refusal};
+use atthene_core::problem::{Check, ProblemCode};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -82,8 +83,8 @@ pub(crate) struct ProblemBody {
 /// Left on a response for the counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
-    pub(crate) code: &'static str,
-    pub(crate) refusal: bool,
+    pub(crate) code: ProblemCode,
+    pub(crate) check: Check,
     pub(crate) detail: Arc<str>,
 }
 
@@ -92,87 +93,46 @@ impl Problem {
     pub(crate) const RUNTIME_UNUSABLE: Self =
         Self::RuntimeUnreachable(Cow::Borrowed("its URL or credential can't be used"));
 
-    pub(crate) fn code(&self) -> &'static str {
+    /// Its place in the one list of problems.
+    pub(crate) fn code(&self) -> ProblemCode {
         match self {
-            Self::MissingKey => "missing_key",
-            Self::MalformedAuthorization => "malformed_authorization",
-            Self::Key(refusal) => refusal.as_str(),
-            Self::ForbiddenHost => "forbidden_host",
-            Self::ForbiddenOrigin => "forbidden_origin",
-            Self::Stopped => "stopped",
-            Self::TooManyConnections => "too_many_connections",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::BadRequest(_) => "bad_request",
-            Self::BodyTooLarge(_) => "body_too_large",
-            Self::BodyTimeout => "body_timeout",
-            Self::NoAgentRuntime => "no_agent_runtime",
-            Self::CredentialUnavailable(_) => "credential_unavailable",
-            Self::RuntimeUnreachable(_) => "runtime_unreachable",
-            Self::RuntimeTimeout => "runtime_timeout",
-            Self::ConnectionNotFound => "connection_not_found",
-            Self::NeedsSignIn(_) => "needs_sign_in",
-            Self::ConnectionFailing(_) => "connection_failing",
-            Self::ConnectionWaiting(_) => "connection_waiting",
-            Self::KeychainUnavailable(_) => "keychain_unavailable",
-            Self::PathNotAllowed => "path_not_allowed",
-            Self::GraphUnreachable(_) => "graph_unreachable",
-            Self::Internal => "internal",
+            Self::Key(refusal) => refusal.problem().0,
+            Self::MissingKey => ProblemCode::MissingKey,
+            Self::MalformedAuthorization => ProblemCode::MalformedAuthorization,
+            Self::ForbiddenHost => ProblemCode::ForbiddenHost,
+            Self::ForbiddenOrigin => ProblemCode::ForbiddenOrigin,
+            Self::Stopped => ProblemCode::Stopped,
+            Self::TooManyConnections => ProblemCode::TooManyConnections,
+            Self::NotFound => ProblemCode::NotFound,
+            Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
+            Self::BadRequest(_) => ProblemCode::BadRequest,
+            Self::BodyTooLarge(_) => ProblemCode::BodyTooLarge,
+            Self::BodyTimeout => ProblemCode::BodyTimeout,
+            Self::NoAgentRuntime => ProblemCode::NoAgentRuntime,
+            Self::CredentialUnavailable(_) => ProblemCode::CredentialUnavailable,
+            Self::RuntimeUnreachable(_) => ProblemCode::RuntimeUnreachable,
+            Self::RuntimeTimeout => ProblemCode::RuntimeTimeout,
+            Self::ConnectionNotFound => ProblemCode::ConnectionNotFound,
+            Self::NeedsSignIn(_) => ProblemCode::NeedsSignIn,
+            Self::ConnectionFailing(_) => ProblemCode::ConnectionFailing,
+            Self::ConnectionWaiting(_) => ProblemCode::ConnectionWaiting,
+            Self::KeychainUnavailable(_) => ProblemCode::KeychainUnavailable,
+            Self::PathNotAllowed => ProblemCode::PathNotAllowed,
+            Self::GraphUnreachable(_) => ProblemCode::GraphUnreachable,
+            Self::Internal => ProblemCode::Internal,
+        }
+    }
+
+    /// The check that the call failed.
+    pub(crate) fn check(&self) -> Check {
+        match self {
+            Self::Key(refusal) => refusal.problem().1,
+            other => other.code().check(),
         }
     }
 
     fn status(&self) -> StatusCode {
-        match self {
-            Self::Stopped
-            | Self::TooManyConnections
-            | Self::NoAgentRuntime
-            | Self::CredentialUnavailable(_)
-            | Self::ConnectionWaiting(_)
-            | Self::KeychainUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NeedsSignIn(_) | Self::ConnectionFailing(_) => StatusCode::CONFLICT,
-            Self::MissingKey | Self::MalformedAuthorization | Self::Key(_) => StatusCode::UNAUTHORIZED,
-            Self::ForbiddenHost | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::ConnectionNotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::PathNotAllowed => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::RuntimeUnreachable(_) | Self::GraphUnreachable(_) => StatusCode::BAD_GATEWAY,
-            Self::RuntimeTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn title(&self) -> &'static str {
-        match self {
-            Self::MissingKey => "No API key",
-            Self::MalformedAuthorization => "Authorization header not understood",
-            Self::Key(Refusal::Malformed(_) | Refusal::Unknown) => "API key not valid",
-            Self::Key(Refusal::Ended(Ending::Expired)) => "API key expired",
-            Self::Key(Refusal::Ended(Ending::Replaced)) => "API key replaced",
-            Self::Key(Refusal::Ended(Ending::Revoked)) => "API key revoked",
-            Self::ForbiddenHost => "Host not allowed",
-            Self::ForbiddenOrigin => "Web pages not allowed",
-            Self::Stopped => "Everything is stopped",
-            Self::TooManyConnections => "Too many calls at a time",
-            Self::NotFound => "No such route",
-            Self::MethodNotAllowed => "Method not allowed",
-            Self::BadRequest(_) => "Request not understood",
-            Self::BodyTooLarge(_) => "Body too large",
-            Self::BodyTimeout => "Body too slow",
-            Self::NoAgentRuntime => "No agent runtime set",
-            Self::CredentialUnavailable(_) => "Agent runtime credential not available",
-            Self::RuntimeUnreachable(_) => "Agent runtime not reachable",
-            Self::RuntimeTimeout => "Agent runtime too slow",
-            Self::ConnectionNotFound => "No such connection",
-            Self::NeedsSignIn(_) => "Sign-in needed",
-            Self::ConnectionFailing(_) => "Connection failing",
-            Self::ConnectionWaiting(_) => "Connection waiting",
-            Self::KeychainUnavailable(_) => "Keychain not available",
-            Self::PathNotAllowed => "Path not allowed",
-            Self::GraphUnreachable(_) => "Microsoft Graph not reachable",
-            Self::Internal => "Gateway error",
-        }
+        StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn detail(&self) -> String {
@@ -267,11 +227,11 @@ impl Problem {
     pub(crate) fn body(&self, request_id: &str) -> (Vec<u8>, Arc<str>) {
         let detail: Arc<str> = self.detail().into();
         let body = ProblemBody {
-            r#type: format!("urn:atthene:problem:{}", self.code()),
-            title: self.title().into(),
+            r#type: format!("urn:atthene:problem:{}", self.code().as_str()),
+            title: self.code().title().into(),
             status: self.status().as_u16(),
             detail: detail.to_string(),
-            code: self.code().into(),
+            code: self.code().as_str().into(),
             request_id: request_id.into(),
         };
         (serde_json::to_vec(&body).unwrap_or_default(), detail)
@@ -296,17 +256,7 @@ impl Problem {
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
-        let refusal = matches!(
-            self,
-            Self::MissingKey
-                | Self::MalformedAuthorization
-                | Self::Key(_)
-                | Self::ForbiddenHost
-                | Self::ForbiddenOrigin
-                | Self::Stopped
-                | Self::TooManyConnections
-        );
-        response.extensions_mut().insert(Told { code: self.code(), refusal, detail });
+        response.extensions_mut().insert(Told { code: self.code(), check: self.check(), detail });
         response
     }
 }

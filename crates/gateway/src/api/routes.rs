@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use atthene_core::hex;
 use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER};
+use atthene_core::problem::ProblemCode;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -55,7 +56,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(healthz))
         .routes(routes!(openapi))
         .split_for_parts();
-    shared.describe(api.to_json().unwrap_or_default());
+    shared.describe(describe(&api));
     router
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
@@ -67,6 +68,15 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .with_state(shared)
+}
+
+/// The description as JSON. The codes of problems come from their one list.
+fn describe(api: &utoipa::openapi::OpenApi) -> String {
+    let mut api = serde_json::to_value(api).unwrap_or_default();
+    if let Some(code) = api.pointer_mut("/components/schemas/ProblemBody/properties/code") {
+        code["enum"] = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    }
+    api.to_string()
 }
 
 /// Execute an agent.

@@ -1,19 +1,17 @@
 //! Callers that were not served: there was no place for them, or what they sent can't be read. They are
-//! counted and logged like everybody else.
+//! counted and logged like everybody else. A head that can't be read is answered by hyper itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atthene_core::Core;
 use atthene_core::activity::{Call, Caller, Outcome, Trouble};
+use atthene_core::problem::ProblemCode;
 use tokio::net::TcpStream;
 
 use crate::api::problem::Problem;
 use crate::request_id::RequestId;
 
-/// The word for a request whose head can't be read, in the counters. hyper itself answers it, with 400,
-/// 414 or 431 and no body.
-const UNREADABLE: &str = "unreadable_request";
 /// What nobody needs a key for must not fill the log: one line in this time, and how many more there were.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 /// What the log keeps of a reason: it may quote what the caller sent.
@@ -35,7 +33,7 @@ impl Unserved {
         if !error.is_parse() {
             return;
         }
-        core.usage.record(refused(UNREADABLE, None));
+        core.usage.record(refused(ProblemCode::UnreadableRequest, None));
         let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if untold.told_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
             untold.more += 1;
@@ -57,6 +55,7 @@ pub(crate) async fn refuse(stream: TcpStream, core: Arc<Core>, id: RequestId) {
         method: "-".into(),
         path: "-".into(),
         code: problem.code(),
+        check: problem.check(),
         detail: detail.to_string(),
     };
     core.usage.record(refused(problem.code(), Some(Box::new(trouble))));
@@ -74,7 +73,7 @@ pub(crate) async fn refuse(stream: TcpStream, core: Arc<Core>, id: RequestId) {
     }
 }
 
-fn refused(reason: &'static str, trouble: Option<Box<Trouble>>) -> Call {
+fn refused(reason: ProblemCode, trouble: Option<Box<Trouble>>) -> Call {
     Call {
         key: None,
         caller: Caller::default(),

@@ -148,6 +148,8 @@ fn liveness_and_the_description_need_no_key() {
     assert_eq!(running.send("GET /healthz HTTP/1.1", b"").body, "ok");
     let description = running.send("GET /openapi.json HTTP/1.1", b"").json();
     assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.")));
+    let codes = &description["components"]["schemas"]["ProblemBody"]["properties"]["code"]["enum"];
+    assert_eq!(codes.as_array().map(Vec::len), Some(atthene_core::problem::ProblemCode::ALL.len()), "{codes}");
     for path in ["/api/amas/conversations/execute", "/auth/verify", "/healthz", "/openapi.json"] {
         assert!(description["paths"][path].is_object(), "{path} is not described");
     }

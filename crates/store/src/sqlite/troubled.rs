@@ -5,6 +5,7 @@ use atthene_core::keys::KeyId;
 use atthene_core::limits::KEPT_TROUBLED;
 use atthene_core::oversight::TroubledCall;
 use atthene_core::port::KeptTrouble;
+use atthene_core::problem::Check;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub(super) fn add(connection: &Connection, call: &KeptTrouble<'_>) -> rusqlite::Result<()> {
@@ -12,20 +13,21 @@ pub(super) fn add(connection: &Connection, call: &KeptTrouble<'_>) -> rusqlite::
     connection
         .prepare_cached(
             "INSERT INTO troubled_calls (request_id, at, method, path, code, detail, key_id, program, user_agent,
-                                         is_refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+                                         is_refused, failed_check)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             trouble.request_id,
             at.0,
             trouble.method,
             trouble.path,
-            trouble.code,
+            trouble.code.as_str(),
             trouble.detail,
             key.map_or("", |key| &key.0),
             caller.program,
             caller.user_agent,
             is_refused,
+            trouble.check.as_str(),
         ])?;
     Ok(())
 }
@@ -60,6 +62,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<TroubledCall> {
         method: row.get("method")?,
         path: row.get("path")?,
         code: row.get("code")?,
+        check: row.get::<_, Option<String>>("failed_check")?.and_then(|word| Check::known(&word)),
         detail: row.get("detail")?,
         key_id: (!key.is_empty()).then(|| KeyId(key.into())),
         program: row.get("program")?,

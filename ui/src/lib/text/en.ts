@@ -1,4 +1,4 @@
-import type { Kind } from '../backend/backend'
+import type { Kind, ProblemCode } from '../backend/backend'
 import { clockTime, dayOf, grouped } from '../time'
 
 const ms = (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`
@@ -161,7 +161,7 @@ export const text = {
       path_not_allowed: 'Path not allowed',
       graph_unreachable: 'Microsoft Graph not reachable',
       internal: 'The gateway broke',
-    } as Record<string, string>,
+    } satisfies Record<ProblemCode, string> as Record<string, string>,
   },
 
   integrations: {

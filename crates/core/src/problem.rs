@@ -1,0 +1,398 @@
+//! The one list of what a call can be answered with besides success: its word, its status, its title, what to do,
+//! and which check it failed. The gateway's answers, their description, the README's table, the types of the page
+//! and what a refusal is explained with all come from it.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// What every call has to pass, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// The host is this machine.
+    Host,
+    /// The caller is a program, not a web page.
+    Origin,
+    /// There is an `Authorization` header.
+    Header,
+    /// The header reads Bearer and one key.
+    Scheme,
+    /// The key has the right form.
+    Form,
+    /// The key was made here.
+    MadeHere,
+    /// The key is live.
+    Live,
+    /// The call was answered.
+    Answer,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Host, Self::Origin, Self::Header, Self::Scheme, Self::Form, Self::MadeHere, Self::Live, Self::Answer];
+
+    /// As people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "The host is this machine",
+            Self::Origin => "The caller is a program, not a web page",
+            Self::Header => "There is an Authorization header",
+            Self::Scheme => "The header reads Bearer and one key",
+            Self::Form => "The key has the right form",
+            Self::MadeHere => "The key was made here",
+            Self::Live => "The key is live",
+            Self::Answer => "The call was answered",
+        }
+    }
+
+    /// The word in the rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Header => "header",
+            Self::Scheme => "scheme",
+            Self::Form => "form",
+            Self::MadeHere => "made_here",
+            Self::Live => "live",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// What a word of a row stands for.
+    pub fn known(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|check| check.as_str() == text)
+    }
+
+    /// Whether it asks for the key: a call that needs none comes by it.
+    pub fn is_of_the_key(self) -> bool {
+        (Self::Header..=Self::Live).contains(&self)
+    }
+}
+
+/// Why a call was refused or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ProblemCode {
+    /// There was no `Authorization` header.
+    MissingKey,
+    /// The `Authorization` header was not one `Bearer KEY`.
+    MalformedAuthorization,
+    /// Not a key, or none of this machine.
+    InvalidKey,
+    /// The key has run out.
+    ExpiredKey,
+    /// A newer key took its place.
+    ReplacedKey,
+    /// An administrator ended the key.
+    RevokedKey,
+    /// The call named another host than this machine.
+    ForbiddenHost,
+    /// The call came from a web page.
+    ForbiddenOrigin,
+    /// An administrator has stopped everything.
+    Stopped,
+    /// Every place was taken by a call under way.
+    TooManyConnections,
+    /// The head of the request could not be read. Answered with a bare 400, 414 or 431.
+    UnreadableRequest,
+    /// There is no such route.
+    NotFound,
+    /// The route has no such method.
+    MethodNotAllowed,
+    /// The body could not be understood.
+    BadRequest,
+    /// The body is over the limit.
+    BodyTooLarge,
+    /// The body stopped arriving.
+    BodyTimeout,
+    /// No agent runtime is set.
+    NoAgentRuntime,
+    /// The credential of the agent runtime could not be had.
+    CredentialUnavailable,
+    /// The agent runtime could not be reached, or broke off.
+    RuntimeUnreachable,
+    /// The agent runtime did not begin to answer in time.
+    RuntimeTimeout,
+    /// There is no such connection.
+    ConnectionNotFound,
+    /// A person has to sign in again.
+    NeedsSignIn,
+    /// A rule or the app registration stands in the way.
+    ConnectionFailing,
+    /// The authority or the network is away.
+    ConnectionWaiting,
+    /// The keychain gives nothing now.
+    KeychainUnavailable,
+    /// The path could lead elsewhere.
+    PathNotAllowed,
+    /// Microsoft Graph could not be reached.
+    GraphUnreachable,
+    /// Something inside the gateway broke.
+    Internal,
+}
+
+impl ProblemCode {
+    /// Every one, in the order in which they are told.
+    pub const ALL: [Self; 28] = [
+        Self::MissingKey,
+        Self::MalformedAuthorization,
+        Self::InvalidKey,
+        Self::ExpiredKey,
+        Self::ReplacedKey,
+        Self::RevokedKey,
+        Self::ForbiddenHost,
+        Self::ForbiddenOrigin,
+        Self::Stopped,
+        Self::TooManyConnections,
+        Self::UnreadableRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BadRequest,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::NoAgentRuntime,
+        Self::CredentialUnavailable,
+        Self::RuntimeUnreachable,
+        Self::RuntimeTimeout,
+        Self::ConnectionNotFound,
+        Self::NeedsSignIn,
+        Self::ConnectionFailing,
+        Self::ConnectionWaiting,
+        Self::KeychainUnavailable,
+        Self::PathNotAllowed,
+        Self::GraphUnreachable,
+        Self::Internal,
+    ];
+
+    /// The stable word: on the wire, in the rows and in the figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingKey => "missing_key",
+            Self::MalformedAuthorization => "malformed_authorization",
+            Self::InvalidKey => "invalid_key",
+            Self::ExpiredKey => "expired_key",
+            Self::ReplacedKey => "replaced_key",
+            Self::RevokedKey => "revoked_key",
+            Self::ForbiddenHost => "forbidden_host",
+            Self::ForbiddenOrigin => "forbidden_origin",
+            Self::Stopped => "stopped",
+            Self::TooManyConnections => "too_many_connections",
+            Self::UnreadableRequest => "unreadable_request",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::BadRequest => "bad_request",
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::NoAgentRuntime => "no_agent_runtime",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::RuntimeUnreachable => "runtime_unreachable",
+            Self::RuntimeTimeout => "runtime_timeout",
+            Self::ConnectionNotFound => "connection_not_found",
+            Self::NeedsSignIn => "needs_sign_in",
+            Self::ConnectionFailing => "connection_failing",
+            Self::ConnectionWaiting => "connection_waiting",
+            Self::KeychainUnavailable => "keychain_unavailable",
+            Self::PathNotAllowed => "path_not_allowed",
+            Self::GraphUnreachable => "graph_unreachable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What a word stands for; `None`: it is of another version.
+    pub fn known(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// The kind of problem, in a few words.
+    pub fn title(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What to do.
+    pub fn remedy(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The check that such a call fails; of a key that is none, the first of two.
+    pub fn check(self) -> Check {
+        self.row().3
+    }
+
+    /// Whether the call was not let in. What was let in and got no answer has failed.
+    pub fn is_refusal(self) -> bool {
+        self.row().4
+    }
+
+    /// The list itself: status, title, remedy, check, whether it is a refusal.
+    #[expect(clippy::too_many_lines, reason = "a list")]
+    fn row(self) -> (u16, &'static str, &'static str, Check, bool) {
+        match self {
+            Self::MissingKey => (
+                401,
+                "No API key",
+                "Let the application send the header Authorization: Bearer KEY.",
+                Check::Header,
+                true,
+            ),
+            Self::MalformedAuthorization => (
+                401,
+                "Authorization header not understood",
+                "Let the application send the header Authorization: Bearer KEY, once.",
+                Check::Scheme,
+                true,
+            ),
+            Self::InvalidKey => (
+                401,
+                "API key not valid",
+                "Look into the settings of this application: it holds a mistyped key, or one of another machine. Create a new key if the right one is lost.",
+                Check::Form,
+                true,
+            ),
+            Self::ExpiredKey => {
+                (401, "API key expired", "Put the live key into this application, and restart it.", Check::Live, true)
+            }
+            Self::ReplacedKey => {
+                (401, "API key replaced", "Put the live key into this application, and restart it.", Check::Live, true)
+            }
+            Self::RevokedKey => {
+                (401, "API key revoked", "Put the live key into this application, and restart it.", Check::Live, true)
+            }
+            Self::ForbiddenHost => (
+                403,
+                "Host not allowed",
+                "Call 127.0.0.1 or localhost. For another name, put a reverse proxy in front that sets the Host header.",
+                Check::Host,
+                true,
+            ),
+            Self::ForbiddenOrigin => (
+                403,
+                "Web pages not allowed",
+                "If you did not expect this, a web page tried to reach your agents, and was kept out. Call from a server or a script instead.",
+                Check::Origin,
+                true,
+            ),
+            Self::Stopped => (
+                503,
+                "Everything is stopped",
+                "Let the gateway go on: in the tray, or on the page Preferences.",
+                Check::Answer,
+                true,
+            ),
+            Self::TooManyConnections => (
+                503,
+                "Too many calls at a time",
+                "Try again in a second, or keep connections open for several calls.",
+                Check::Answer,
+                true,
+            ),
+            Self::UnreadableRequest => {
+                (400, "Not readable as HTTP", "Look into the log: it says what could not be read.", Check::Answer, true)
+            }
+            Self::NotFound => (404, "No such route", "Look the route up at /openapi.json.", Check::Answer, false),
+            Self::MethodNotAllowed => {
+                (405, "Method not allowed", "Look the method up at /openapi.json.", Check::Answer, false)
+            }
+            Self::BadRequest => {
+                (400, "Request not understood", "The detail says what was not understood.", Check::Answer, false)
+            }
+            Self::BodyTooLarge => {
+                (413, "Body too large", "Send less, or raise the limit on the page Preferences.", Check::Answer, false)
+            }
+            Self::BodyTimeout => {
+                (408, "Body too slow", "Send the body without pauses of 30 seconds.", Check::Answer, false)
+            }
+            Self::NoAgentRuntime => {
+                (503, "No agent runtime set", "Set the agent runtime on the page Preferences.", Check::Answer, false)
+            }
+            Self::CredentialUnavailable => (
+                503,
+                "Agent runtime credential not available",
+                "Unlock the keychain, or enter the credential again on the page Preferences.",
+                Check::Answer,
+                false,
+            ),
+            Self::RuntimeUnreachable => (
+                502,
+                "Agent runtime not reachable",
+                "Look at the agent runtime on the page Preferences, and test it there.",
+                Check::Answer,
+                false,
+            ),
+            Self::RuntimeTimeout => (
+                504,
+                "Agent runtime too slow",
+                "Look at the agent runtime on the page Preferences, and test it there.",
+                Check::Answer,
+                false,
+            ),
+            Self::ConnectionNotFound => (
+                404,
+                "No such connection",
+                "List the connections at /api/amas/connections: it was removed.",
+                Check::Answer,
+                false,
+            ),
+            Self::NeedsSignIn => {
+                (409, "Sign-in needed", "Sign in again on the page Tools; the detail says who.", Check::Answer, false)
+            }
+            Self::ConnectionFailing => (
+                409,
+                "Connection failing",
+                "Look at the connection on the page Tools: the detail says who has to act.",
+                Check::Answer,
+                false,
+            ),
+            Self::ConnectionWaiting => {
+                (503, "Connection waiting", "Try again later; the sign-in itself is sound.", Check::Answer, false)
+            }
+            Self::KeychainUnavailable => (
+                503,
+                "Keychain not available",
+                "Unlock the keychain, then try again; the sign-in itself is sound.",
+                Check::Answer,
+                false,
+            ),
+            Self::PathNotAllowed => (
+                400,
+                "Path not allowed",
+                "Correct the path: it could be read as leading elsewhere.",
+                Check::Answer,
+                false,
+            ),
+            Self::GraphUnreachable => (
+                502,
+                "Microsoft Graph not reachable",
+                "See to the network of this machine, then try again.",
+                Check::Answer,
+                false,
+            ),
+            Self::Internal => {
+                (500, "Gateway error", "Try again; if it stays, the log says more.", Check::Answer, false)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_stands_for_one_problem_and_is_written_alike_everywhere() {
+        for code in ProblemCode::ALL {
+            assert_eq!(ProblemCode::known(code.as_str()), Some(code));
+            assert_eq!(serde_json::to_value(code).expect("a word"), code.as_str());
+            assert!(code.remedy().ends_with('.') && !code.title().ends_with('.'), "{code:?}");
+        }
+        for check in Check::ALL {
+            assert_eq!(Check::known(check.as_str()), Some(check));
+        }
+    }
+}
