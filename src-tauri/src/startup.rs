@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::{Actor, Change, Core, Error, ErrorView};
-use atthene_gateway::{Gateway, Limits};
+use atthene_gateway::Limits;
+use atthene_service::Service;
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::broadcast;
 
@@ -42,9 +43,9 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
             window::show(&app);
         }
         tauri::async_runtime::spawn(settle_secrets(core.clone()));
-        match Gateway::start(core.clone(), Limits::default()) {
-            Ok(gateway) => *startup.gateway() = Some(gateway),
-            Err(error) => tracing::error!(%error, "the gateway has no thread"),
+        match Service::start(core.clone(), Limits::default()) {
+            Ok(service) => *startup.service() = Some(service),
+            Err(error) => tracing::error!(%error, "the service has no thread"),
         }
         tauri::async_runtime::spawn(watching::run(app.clone(), core));
         if app.try_state::<RealDesktop>().is_some() {
@@ -121,10 +122,10 @@ async fn tell_window<R: Runtime>(app: AppHandle<R>, core: Arc<Core>, mut changes
     }
 }
 
-/// Stops the gateway; counters are written.
+/// Stops the service; counters are written.
 pub(crate) fn stop<R: Runtime>(app: &AppHandle<R>) {
-    let gateway = app.state::<Startup>().gateway().take();
-    if let Some(gateway) = gateway {
-        gateway.stop();
+    let service = app.state::<Startup>().service().take();
+    if let Some(service) = service {
+        service.stop();
     }
 }

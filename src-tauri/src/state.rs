@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atthene_core::identity::Profile;
 use atthene_core::{Core, Error, ErrorView, Settings};
-use atthene_gateway::{Gateway, GatewayState};
+use atthene_gateway::GatewayState;
+use atthene_service::Service;
 use tauri::{AppHandle, Manager, Runtime};
 use tokio::sync::{Notify, watch};
 
@@ -17,13 +18,13 @@ pub(crate) struct RealDesktop;
 pub(crate) struct Startup {
     pub(crate) profile: Option<Profile>,
     pub(crate) opened: watch::Sender<Option<Result<Arc<Core>, ErrorView>>>,
-    gateway: Mutex<Option<Gateway>>,
+    service: Mutex<Option<Service>>,
     pub(crate) painted: Notify,
 }
 
 impl Startup {
     pub(crate) fn new(profile: Option<Profile>) -> Self {
-        Self { profile, opened: watch::Sender::new(None), gateway: Mutex::default(), painted: Notify::new() }
+        Self { profile, opened: watch::Sender::new(None), service: Mutex::default(), painted: Notify::new() }
     }
 
     /// The open profile; waits for it while it is being opened.
@@ -49,7 +50,7 @@ impl Startup {
 
     /// The gateway's state; `Starting` until there is one.
     pub(crate) fn gateway_state(&self) -> GatewayState {
-        self.gateway().as_ref().map_or(GatewayState::Starting, Gateway::state)
+        self.service().as_ref().map_or(GatewayState::Starting, Service::state)
     }
 
     /// The page shows something: what was put off until then may begin.
@@ -57,8 +58,8 @@ impl Startup {
         self.painted.notify_one();
     }
 
-    pub(crate) fn gateway(&self) -> std::sync::MutexGuard<'_, Option<Gateway>> {
-        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn service(&self) -> std::sync::MutexGuard<'_, Option<Service>> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

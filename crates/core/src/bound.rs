@@ -78,9 +78,10 @@ impl Bound {
         self.recipient == *recipient && self.account.as_deref() == account
     }
 
-    /// Whose it is, where it is a person's.
-    pub fn account(&self) -> Option<&str> {
-        self.account.as_deref()
+    /// The same of nobody, and whose it was; `None`: it was nobody's.
+    pub fn without_account(self) -> Option<(Self, String)> {
+        let Self { recipient, account, secret } = self;
+        Some((Self { recipient, account: None, secret }, account?))
     }
 
     /// The secret, for this recipient alone: the only way to it.

@@ -36,6 +36,7 @@ pub enum Code {
     BrowserFailed,
     AuthorityRefused,
     UnknownSignIn,
+    Stopped,
     ConnectionNotFound,
     NeedsSignIn,
     ConnectionFailing,
@@ -143,6 +144,9 @@ pub enum Error {
     /// An answer that no live sign-in waits for.
     #[error("This answer belongs to no sign-in that is under way.")]
     UnknownSignIn,
+    /// An administrator has stopped everything.
+    #[error("Everything is stopped; agents get no access.")]
+    Stopped,
     /// No such connection.
     #[error("This connection is not in the list any more.")]
     ConnectionNotFound,
@@ -246,6 +250,7 @@ impl Error {
             Self::BrowserFailed(_) => Code::BrowserFailed,
             Self::Authority(_) => Code::AuthorityRefused,
             Self::UnknownSignIn => Code::UnknownSignIn,
+            Self::Stopped => Code::Stopped,
             Self::ConnectionNotFound => Code::ConnectionNotFound,
             Self::NeedsSignIn(_) => Code::NeedsSignIn,
             Self::ConnectionFailing(_) => Code::ConnectionFailing,
@@ -297,6 +302,7 @@ impl Error {
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
             Code::AuthorityRefused => "Check the integration; the check says what is wrong.",
             Code::UnknownSignIn => "Start the sign-in again from the app.",
+            Code::Stopped => "Let the gateway go on: in the tray, under Preferences, or: atthene resume.",
             Code::NeedsSignIn => "Sign in again on the page Tools.",
             Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",
             Code::ConnectionWaiting => "Wait; the app tries again by itself.",

@@ -42,6 +42,6 @@ pub use hex::hex;
 pub use policy::{MicrosoftPolicy, Policy};
 pub use profile_secret::{ProfileSecret, Proof};
 pub use restore::{LeftOut, RestoreReport, ToDo};
-pub use settings::{LogLevel, OnClose, Settings, SettingsStore, Theme, may_send_secrets_to};
+pub use settings::{LogLevel, OnClose, Settings, SettingsInForce, SettingsStore, Theme, may_send_secrets_to};
 pub use use_cases::{Core, Environment};
 pub use vault::SecretChange;

@@ -59,9 +59,6 @@ const HARMLESS: [&str; 5] = ["largest_body_mib", "start_at_login", "on_close", "
 /// key to, a key in the clipboard, an alarm that nobody hears. What was there is told, and not taken.
 const PROTECTING: [&str; 4] = ["gateway_on", "gateway_port", "clipboard_seconds", "notifications"];
 
-/// Why a connection that was put back has to be signed in again.
-const SIGN_IN_AGAIN: &str = "It was put back from a backup without its sign-in. Sign in again.";
-
 /// Longer lists are cut, with a word on how much more there was.
 const MOST_TOLD: usize = 100;
 
@@ -161,7 +158,6 @@ impl Core {
                 Err(why) => report.leave(format!("Connection of {}", shown(&raw.account)), why),
                 Ok(None) => {}
                 Ok(Some(row)) => {
-                    let row = Connection { problem: Some(SIGN_IN_AGAIN.into()), ..row };
                     report.take(format!("Connection of {} ({})", row.account.label, row.toolkit.as_str()));
                     connections.push(row.clone());
                     rows.connections.push(row);
@@ -194,7 +190,7 @@ impl Core {
                 continue;
             }
             let current = self.settings.current();
-            match current.with(name, value) {
+            match current.with(name, value, self.settings.has_runtime_credential()) {
                 Some(changed) if changed != *current && is_protecting => {
                     let what = format!("Setting {name}: {}", shown(text));
                     report.leave(what, "it protects the key; set it yourself if it is right");
@@ -286,11 +282,11 @@ fn is_counter(row: &RawCounter, step: i64, now: UnixMs) -> bool {
 
 impl Settings {
     /// The same with one value of this name changed; `None`: it can't be used.
-    fn with(&self, name: &str, value: serde_json::Value) -> Option<Self> {
+    fn with(&self, name: &str, value: serde_json::Value, has_credential: bool) -> Option<Self> {
         let serde_json::Value::Object(mut fields) = serde_json::to_value(self).ok()? else { return None };
         fields.insert(name.to_owned(), value);
         let mut changed: Self = serde_json::from_value(fields.into()).ok()?;
-        changed.check().ok()?;
+        changed.check(has_credential).ok()?;
         Some(changed)
     }
 }

@@ -19,30 +19,26 @@ pub(crate) async fn save(
     mut new: Settings,
     credential: SecretChange,
 ) -> Result<(), Error> {
-    new.check()?;
-    let keep = settings.current().runtime_has_credential;
+    let has_one = settings.has_runtime_credential();
+    // Cleaned as it will be kept: what it is compared and bound by.
+    new.check(has_one && matches!(credential, SecretChange::Keep))?;
     // One that was sent to another runtime would be a leak.
     let moved = new.runtime_url != settings.current().runtime_url;
     match credential {
-        SecretChange::Keep if !keep || !moved => {
-            new.runtime_has_credential = keep;
-            settings.save(new)?;
-        }
+        SecretChange::Keep if !has_one || !moved => drop(settings.save_with(new, has_one)?),
         SecretChange::Replace(secret) => {
             check(&secret)?;
-            new.runtime_has_credential = true;
-            new.check()?;
+            new.check(true)?;
             let bound = Bound::new(recipient(&new), secret);
             vault.set(ENTRY, bound.seal().map_err(|error| Error::Internal(error.to_string()))?).await?;
-            settings.save(new)?;
-            if keep {
+            settings.save_with(new, true)?;
+            if has_one {
                 settings.credential_replaced()?;
             }
         }
         SecretChange::Keep | SecretChange::Remove => {
-            new.runtime_has_credential = false;
-            settings.save(new)?;
-            if keep {
+            settings.save_with(new, false)?;
+            if has_one {
                 vault.delete(ENTRY).await?;
             }
         }
@@ -54,7 +50,7 @@ pub(crate) async fn save(
 /// calls to this one.
 pub(crate) async fn credential(settings: &SettingsStore, vault: &dyn Vault) -> Result<Option<SecretString>, Error> {
     let current = settings.current();
-    if !current.runtime_has_credential {
+    if !settings.has_runtime_credential() {
         return Ok(None);
     }
     let bound = vault.get(ENTRY).await?.as_ref().and_then(Bound::open).ok_or(Error::CredentialGone)?;

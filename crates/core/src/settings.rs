@@ -30,8 +30,6 @@ pub struct Settings {
     pub largest_body_mib: u16,
     /// The base URL of the agent runtime; `None`: the built-in agent answers alone.
     pub runtime_url: Option<String>,
-    /// Whether a credential for the agent runtime lies in the keychain.
-    pub runtime_has_credential: bool,
     /// Whether the agent runtime hears what a proxy in front of the gateway says of a caller's address
     /// (`X-Forwarded-For`, `-Proto` and `-Host`).
     pub trust_front_proxy: bool,
@@ -49,6 +47,17 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// Where secrets lie.
     pub vault: VaultKind,
+}
+
+/// The settings with what follows from them and can't be set as such.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct SettingsInForce {
+    /// What can be set.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Whether a credential for the agent runtime lies in the keychain.
+    pub runtime_has_credential: bool,
 }
 
 /// What closing the window does.
@@ -114,7 +123,6 @@ impl Default for Settings {
             gateway_port: 8765,
             largest_body_mib: 16,
             runtime_url: None,
-            runtime_has_credential: false,
             trust_front_proxy: false,
             clipboard_seconds: 30,
             start_at_login: false,
@@ -144,7 +152,9 @@ impl Settings {
         mine.get(name).filter(|value| defaults.get(name) != Some(*value)).map(ToString::to_string)
     }
 
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
+    /// Corrects what can be corrected, and refuses what can't work. `has_credential`: whether one is sent to the
+    /// agent runtime.
+    pub(crate) fn check(&mut self, has_credential: bool) -> Result<(), Error> {
         let wrong = |field, problem: &str| Err(Error::Setting { field, problem: problem.to_owned() });
         if self.gateway_port < 1024 {
             return wrong("gateway port", "must lie between 1024 and 65535");
@@ -157,7 +167,7 @@ impl Settings {
         }
         let url = self.runtime_url.take().filter(|url| !url.trim().is_empty());
         self.runtime_url = url.as_deref().map(checked_runtime_url).transpose()?;
-        if self.runtime_has_credential && !self.runtime_url.as_deref().is_none_or(may_send_secrets_to) {
+        if has_credential && !self.runtime_url.as_deref().is_none_or(may_send_secrets_to) {
             return wrong(
                 "agent runtime URL",
                 "must start with https:// where a credential is sent along; http:// would show it to the network",
@@ -202,12 +212,15 @@ pub struct SettingsStore {
 struct Current {
     settings: Arc<Settings>,
     stopped_at: Option<UnixMs>,
+    has_credential: bool,
 }
 
 type Fields = serde_json::Map<String, serde_json::Value>;
 
 /// Not one of [`Settings`]: a page that saves what it read a while ago must not let the gateway go on.
 const STOPPED_AT: &str = "stopped_at";
+/// The same: it follows from what is done with the credential.
+const HAS_CREDENTIAL: &str = "runtime_has_credential";
 
 impl SettingsStore {
     pub(crate) fn load(
@@ -222,7 +235,7 @@ impl SettingsStore {
             let mut with = known.clone();
             // A name of a newer version, or a value that can't be, is left alone.
             if with.insert(name.clone(), value.clone()).is_some()
-                && serde_json::from_value::<Settings>(with.into()).is_ok_and(|mut with| with.check().is_ok())
+                && serde_json::from_value::<Settings>(with.into()).is_ok_and(|mut with| with.check(false).is_ok())
             {
                 fixed.insert(name.clone(), value.clone());
             } else {
@@ -250,11 +263,32 @@ impl SettingsStore {
         self.read().stopped_at
     }
 
+    /// Whether a credential for the agent runtime is kept.
+    pub fn has_runtime_credential(&self) -> bool {
+        self.read().has_credential
+    }
+
+    /// The values in force, with what follows from them.
+    pub fn in_force(&self) -> SettingsInForce {
+        let Current { settings, has_credential, .. } = self.read();
+        SettingsInForce { settings: Settings::clone(&settings), runtime_has_credential: has_credential }
+    }
+
     /// Checks and saves the values. Blocks on SQLite.
-    pub fn save(&self, mut new: Settings) -> Result<Arc<Settings>, Error> {
-        new.check()?;
-        let before = fields(&self.current())?;
-        let values = fields(&new)?;
+    pub fn save(&self, new: Settings) -> Result<Arc<Settings>, Error> {
+        self.save_with(new, self.has_runtime_credential())
+    }
+
+    /// The same, with whether a credential for the agent runtime is kept from now on.
+    pub(crate) fn save_with(&self, mut new: Settings, has_credential: bool) -> Result<Arc<Settings>, Error> {
+        new.check(has_credential)?;
+        let with = |settings: &Settings, has_credential: bool| {
+            let mut values = fields(settings)?;
+            values.insert(HAS_CREDENTIAL.into(), has_credential.into());
+            Ok::<_, Error>(values)
+        };
+        let before = with(&self.current(), self.has_runtime_credential())?;
+        let values = with(&new, has_credential)?;
         let changed: Fields = values.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(own).collect();
         if let Some(name) = changed.keys().find(|name| self.fixed.contains_key(*name)) {
             return Err(Error::FixedByPolicy(name.clone()));
@@ -262,7 +296,11 @@ impl SettingsStore {
         if changed.is_empty() {
             return Ok(self.current());
         }
-        let rows: Vec<_> = changed.keys().map(|name| (name.as_str(), new.stored(name))).collect();
+        let stored = |name: &str| match name {
+            HAS_CREDENTIAL => has_credential.then(|| true.to_string()),
+            name => new.stored(name),
+        };
+        let rows: Vec<_> = changed.keys().map(|name| (name.as_str(), stored(name))).collect();
         let was: Fields = before.iter().filter(|(name, _)| changed.contains_key(*name)).map(own).collect();
         self.write(&rows, Kind::SettingsChanged, "settings", json!({ "is": changed, "was": was }))?;
         Ok(self.current())
@@ -301,12 +339,13 @@ impl SettingsStore {
     /// Reads the rows again, as after a change by another process.
     pub fn reload(&self) -> Result<(), Error> {
         let mut values = fields(&Settings::default())?;
-        let mut stopped_at = None;
+        let (mut stopped_at, mut has_credential) = (None, false);
         for (name, text) in self.store.settings()? {
             if name == STOPPED_AT {
                 // What can't be read was meant to stop.
                 stopped_at = Some(UnixMs(text.parse().unwrap_or_default()));
             }
+            has_credential |= name == HAS_CREDENTIAL && text == "true";
             // A name of a newer version is left alone; a value that can't be read falls back.
             if let (Some(value), Ok(stored)) = (values.get_mut(&name), serde_json::from_str(&text)) {
                 *value = stored;
@@ -318,7 +357,7 @@ impl SettingsStore {
             Settings::default()
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Current { settings: Arc::new(read), stopped_at };
+            Current { settings: Arc::new(read), stopped_at, has_credential };
         Ok(())
     }
 

@@ -88,7 +88,7 @@ impl Core {
             keys: Keys::load(store.clone(), clock.clone(), changes.clone(), recorder.clone())?,
             usage: Usage::new(store.clone(), clock.clone(), changes.clone(), recorder.clone()),
             settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
-            connections: Connections::new(shared, integrations.clone(), http.clone()),
+            connections: Connections::new(shared, integrations.clone()),
             integrations,
             activity: Activity::new(store.clone()),
             signals: Signals::new(clock.clone(), changes.clone()),
@@ -110,6 +110,11 @@ impl Core {
     /// The broadcast that tells what changed.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// The way out for calls whose whole answer is small.
+    pub fn http(&self) -> &dyn Http {
+        self.http.as_ref()
     }
 
     /// The secret that this profile was born with: it makes keys, and proves who serves.

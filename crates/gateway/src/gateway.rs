@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use atthene_core::{Change, Core, Error, Settings};
+use atthene_core::{Change, Core, Settings};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -69,12 +69,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the gateway on its own thread; it follows the settings of `core` from then on.
-    pub fn start(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
-        Self::start_on(core, limits, None)
-    }
-
-    /// The same on this port, whatever the settings say of it.
+    /// Starts the gateway on its own thread; it follows the settings of `core` from then on, the port aside where
+    /// one is given.
     pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(GatewayState::Starting);
@@ -94,17 +90,12 @@ impl Gateway {
         Ok(Self { state, stop, thread: Some(thread) })
     }
 
-    /// What it is doing now.
-    pub fn state(&self) -> GatewayState {
-        self.state.borrow().clone()
-    }
-
     /// Follows what it is doing.
     pub fn watch(&self) -> watch::Receiver<GatewayState> {
         self.state.clone()
     }
 
-    /// Stops it: open calls go on for [`Limits::drain`], counters are written. Blocks until done.
+    /// Stops it: open calls go on for [`Limits::drain`]. Blocks until done.
     pub fn stop(mut self) {
         self.end();
     }
@@ -124,14 +115,8 @@ impl Drop for Gateway {
     }
 }
 
-/// How often counters are written. What a crash loses is no older than this and one commit: less
-/// than 250 ms together.
-const FLUSH_EVERY: Duration = Duration::from_millis(150);
-/// How often is looked whether access has to be renewed. After a sleep or a clock change the next
-/// look finds what has ended meanwhile.
-const RENEW_EVERY: Duration = Duration::from_mins(1);
-/// How often old hours become days.
-const ROLL_UP_EVERY: Duration = Duration::from_hours(1);
+/// How often connections to the agent runtime that nobody uses are let go of.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// How often a taken port is tried again: the program that has it may end.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
 
@@ -143,7 +128,7 @@ async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut changes = core.changes().listen();
-    let shared = match Shared::new(core.clone(), Config::without_credential(&core.settings.current()), limits) {
+    let shared = match Shared::new(core.clone(), Config::of(&core), limits) {
         Ok(shared) => Arc::new(shared),
         Err(error) => {
             state.send_replace(GatewayState::Failed { reason: error.to_string() });
@@ -164,32 +149,16 @@ async fn run(
             core.changes().tell(Change::Gateway);
         }
     };
-    let mut flush = tokio::time::interval(FLUSH_EVERY);
-    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut renew = tokio::time::interval(RENEW_EVERY);
-    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
+    tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = tokio::time::interval(RETRY_EVERY);
-    let mut roll_up = tokio::time::interval(ROLL_UP_EVERY);
-    roll_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut serving: Option<Serving> = None;
     let mut strangers = Strangers::new(core.clone());
     let mut cut = follow_stop(&shared, None);
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            _ = flush.tick() => write_counters(&core).await,
-            _ = renew.tick() => {
-                // What is stopped asks for nothing.
-                if cut.is_none() {
-                    tokio::spawn(renew_connections(core.clone()));
-                }
-                tokio::spawn(look_for_runtime(core.clone()));
-                shared.tidy();
-            }
-            _ = roll_up.tick() => drop(tokio::task::spawn_blocking({
-                let core = core.clone();
-                move || log_failure("usage could not be rolled up", core.usage.roll_up())
-            })),
+            _ = tidy.tick() => shared.tidy(),
             change = changes.recv() => {
                 // Whoever lagged behind reads everything again.
                 if matches!(change, Ok(Change::Settings) | Err(_)) {
@@ -242,7 +211,6 @@ async fn run(
         serving.end().await;
     }
     reloading.abort();
-    write_counters(&core).await;
     tell(GatewayState::Stopped);
 }
 
@@ -320,8 +288,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
 async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
     loop {
         let settings = shared.core.settings.current();
-        let mut config = Config::without_credential(&settings);
-        if let Some(url) = settings.runtime_url.as_deref().filter(|_| settings.runtime_has_credential) {
+        let mut config = Config::of(&shared.core);
+        if let Some(url) = settings.runtime_url.as_deref().filter(|_| shared.core.settings.has_runtime_credential()) {
             config.runtime = Some(match shared.core.runtime_credential().await {
                 Ok(credential) => Runtime::new(url, credential.as_ref())
                     .map(|runtime| runtime.trusting_front_proxy(settings.trust_front_proxy))
@@ -340,10 +308,15 @@ async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
 }
 
 impl Config {
-    /// What the settings alone say.
-    fn without_credential(settings: &Settings) -> Self {
+    /// What the settings of this profile alone say.
+    fn of(core: &Core) -> Self {
+        Self::without_credential(&core.settings.current(), core.settings.has_runtime_credential())
+    }
+
+    /// The same of these settings. `has_credential`: one is kept, and has to be read first.
+    fn without_credential(settings: &Settings, has_credential: bool) -> Self {
         let runtime = settings.runtime_url.as_deref().map(|url| {
-            if settings.runtime_has_credential {
+            if has_credential {
                 return Err(Problem::CredentialUnavailable("The keychain has not answered yet.".into()));
             }
             Runtime::new(url, None)
@@ -351,45 +324,5 @@ impl Config {
                 .ok_or(Problem::RUNTIME_UNUSABLE)
         });
         Self { largest_body: u64::from(settings.largest_body_mib) * MIB, runtime }
-    }
-}
-
-async fn renew_connections(core: Arc<Core>) {
-    log_failure("connections could not be renewed", core.connections.renew().await);
-}
-
-fn log_failure(what: &str, outcome: Result<(), Error>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "{what}");
-    }
-}
-
-/// How long a look at the agent runtime may take.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Looks whether something listens where the agent runtime should be, without calling it.
-async fn look_for_runtime(core: Arc<Core>) {
-    let url = core.settings.current().runtime_url.as_deref().and_then(|url| url::Url::parse(url).ok());
-    let place = url.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
-    let Some((host, port)) = place else { return core.signals.runtime_seen(Ok(())) };
-    let host = host.trim_matches(['[', ']']).to_owned();
-    let seen = match tokio::time::timeout(LOOK, tokio::net::TcpStream::connect((host.as_str(), port))).await {
-        Ok(Ok(_)) => Ok(()),
-        // Without its address: diagnostics show this to others.
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it does not answer".to_owned()),
-    };
-    core.signals.runtime_seen(seen);
-}
-
-async fn write_counters(core: &Arc<Core>) {
-    let core = core.clone();
-    match tokio::task::spawn_blocking(move || core.usage.flush()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(Error::Store(error))) => {
-            tracing::warn!(%error, "counters could not be written; they are kept for the next time");
-        }
-        Ok(Err(error)) => tracing::warn!(%error, "counters could not be written"),
-        Err(error) => tracing::warn!(%error, "writing counters broke"),
     }
 }

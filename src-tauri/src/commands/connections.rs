@@ -1,9 +1,10 @@
 //! Commands on the connections.
 
-use atthene_core::connections::{ConnectionId, ConnectionView, ProbeStep, SignInId, SignInRequest, SignInView};
+use atthene_core::connections::{ConnectionId, ConnectionView, SignInId, SignInRequest, SignInView};
 use atthene_core::provider::AuthorityFailure;
 use atthene_core::{Error, ErrorView, open_in_browser};
 use atthene_identity::explain_code;
+use atthene_toolkits::ProbeStep;
 use tauri::State;
 
 use super::{Answer, blocking, on_core};
@@ -66,7 +67,7 @@ pub(crate) async fn cancel_sign_in(startup: State<'_, Startup>, id: SignInId) ->
 #[tauri::command]
 pub(crate) async fn probe_connection(startup: State<'_, Startup>, id: ConnectionId) -> Answer<Vec<ProbeStep>> {
     let core = startup.core().await?;
-    core.connections.probe(&id).await.map_err(|error| error.view())
+    atthene_toolkits::probe(&core, &id).await.map_err(|error| error.view())
 }
 
 #[tauri::command]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use atthene_core::oversight::without_places;
-use atthene_core::{RestoreReport, Settings};
+use atthene_core::{RestoreReport, Settings, SettingsInForce};
 use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
@@ -12,8 +12,8 @@ use crate::chosen::ChosenBackup;
 use crate::state::Startup;
 
 #[tauri::command]
-pub(crate) async fn get_settings(startup: State<'_, Startup>) -> Answer<Settings> {
-    on_core(&startup, |core| Ok(Settings::clone(&core.settings.current()))).await
+pub(crate) async fn get_settings(startup: State<'_, Startup>) -> Answer<SettingsInForce> {
+    on_core(&startup, |core| Ok(core.settings.in_force())).await
 }
 
 #[tauri::command]
@@ -21,10 +21,10 @@ pub(crate) async fn save_settings(
     startup: State<'_, Startup>,
     settings: Settings,
     credential: SecretRequest,
-) -> Answer<Settings> {
+) -> Answer<SettingsInForce> {
     let core = startup.core().await?;
-    let saved = core.save_settings(settings, credential.into()).await.map_err(|error| error.view())?;
-    Ok(Settings::clone(&saved))
+    core.save_settings(settings, credential.into()).await.map_err(|error| error.view())?;
+    Ok(core.settings.in_force())
 }
 
 /// The names of the settings that the machine's administrator has fixed.

@@ -10,7 +10,7 @@ import {
   type IntegrationView,
   type KeyView,
   type LastDay,
-  type Settings,
+  type SettingsInForce,
   errorView,
 } from './backend/backend'
 
@@ -38,7 +38,7 @@ export class AppState {
   signInNews = $state(0)
   lastDay = $state<LastDay>({ from: 0, keys: [], refusals: [] })
   gateway = $state<GatewayState>({ state: 'starting' })
-  settings = $state<Settings | null>(null)
+  settings = $state<SettingsInForce | null>(null)
   /** Why the latest reading failed; what was read before is still shown. */
   trouble = $state<ErrorView | null>(null)
   /** The present, for relative times. */

@@ -129,7 +129,7 @@ describe('preferences', () => {
   })
 
   test('what was changed elsewhere meanwhile is not set back', async () => {
-    const saveSettings = vi.fn(async (settings: Settings) => settings)
+    const saveSettings = vi.fn(async (settings: Settings) => ({ ...settings, runtime_has_credential: false }))
     const fake = fakeBackend({ saveSettings })
     const { user } = open(fake)
     await screen.findByText('No API key yet')

@@ -47,7 +47,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConfigCommand) -> 
 }
 
 fn values(core: &Core) -> Result<Map<String, Value>, Failure> {
-    match serde_json::to_value(&*core.settings.current()) {
+    match serde_json::to_value(core.settings.in_force()) {
         Ok(Value::Object(mut values)) => {
             values.sort_keys();
             Ok(values)

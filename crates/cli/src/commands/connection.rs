@@ -55,7 +55,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
             })
         }
         ConnectionCommand::Test { id } => {
-            let steps = core.connections.probe(&id).await?;
+            let steps = atthene_toolkits::probe(core, &id).await?;
             out.result(&steps, |to| {
                 for step in &steps {
                     writeln!(to, "{:7} {}: {}", if step.passed { "passed" } else { "failed" }, step.call, step.note)?;
@@ -73,8 +73,8 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
                 let why = "Everything is stopped, so no access is handed out; `atthene resume` lets it go on.";
                 return Err(Failure::Failed(why.into()));
             }
-            let fresh = core.connections.fresh(&id).await?;
-            core.connections.hand_over(&id, &fresh, "atthene connection token")?;
+            let program = std::future::ready("atthene connection token".to_owned());
+            let fresh = atthene_toolkits::hand_out(core, &id, program).await?;
             let shown = json!({
                 "access_token": fresh.token.expose_secret(),
                 "expires_at": fresh.expires_at,

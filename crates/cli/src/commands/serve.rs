@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use atthene_core::{Change, Core};
-use atthene_gateway::{Gateway, GatewayState, Limits, serve_metrics};
+use atthene_gateway::{GatewayState, Limits, serve_metrics};
+use atthene_service::Service;
 use serde_json::json;
 
 use crate::args::ServeArguments;
@@ -18,18 +19,18 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
             tracing::warn!(%error, "secrets could not be compared with the database");
         }
     });
-    let gateway = Gateway::start_on(core.clone(), Limits::default(), wanted.port)?;
-    let outcome = until_told(&core, out, log, wanted, &gateway).await;
+    let service = Service::start_on(core.clone(), Limits::default(), wanted.port)?;
+    let outcome = until_told(&core, out, log, wanted, &service).await;
     notify(&[Notice::Stopping]);
     // Open calls go on for a moment; that blocks.
-    let stopped = tokio::task::spawn_blocking(move || gateway.stop()).await;
+    let stopped = tokio::task::spawn_blocking(move || service.stop()).await;
     if stopped.is_err() {
-        tracing::warn!("stopping the gateway broke");
+        tracing::warn!("stopping the service broke");
     }
     outcome
 }
 
-async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments, gateway: &Gateway) -> Outcome {
+async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments, service: &Service) -> Outcome {
     let mut signals = Signals::listen()?;
     let mut changes = core.changes().listen();
     log.set(core.settings.current().log_level);
@@ -45,7 +46,7 @@ async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArgume
             }
         });
     }
-    let mut states = gateway.watch();
+    let mut states = service.watch();
     let mut ready = false;
     loop {
         let state = states.borrow_and_update().clone();

@@ -13,8 +13,8 @@ use super::access::{Access, GONE, Live};
 use super::sign_in::{Attempt, SignIns};
 use super::turn::Turns;
 use super::{
-    Answer, Connection, ConnectionId, ConnectionState, ConnectionView, Fresh, Progress, ReturnPath, SignInId,
-    SignInRequest, SignInView,
+    Answer, Connection, ConnectionId, ConnectionView, Fresh, Progress, ReturnPath, SignInId, SignInRequest, SignInView,
+    Standing, Toolkit,
 };
 use crate::activity::{Came, Kind, Recorder};
 use crate::change::{Change, Changes};
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, Shared, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
-use crate::port::{Http, Identity, Store, Tokens};
+use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
 use crate::secrets::Secrets;
 
@@ -47,7 +47,6 @@ pub struct Connections {
     pub(super) secrets: Secrets,
     pub(super) integrations: Arc<Integrations>,
     pub(super) identity: Arc<dyn Identity>,
-    pub(super) http: Arc<dyn Http>,
     pub(super) recorder: Recorder,
     pub(super) clock: Clock,
     pub(super) changes: Changes,
@@ -62,7 +61,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>, http: Arc<dyn Http>) -> Self {
+    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>) -> Self {
         let Shared { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
             turns: Turns::new(store.folder()),
@@ -70,7 +69,6 @@ impl Connections {
             secrets,
             integrations,
             identity,
-            http,
             recorder,
             clock,
             changes,
@@ -96,6 +94,11 @@ impl Connections {
                 row.view(until.filter(|at| *at > now), waiting.map(|(_, why)| why.clone()))
             })
             .collect())
+    }
+
+    /// What a connection is for.
+    pub fn toolkit(&self, id: &ConnectionId) -> Result<Toolkit, Error> {
+        Ok(self.row(id)?.toolkit)
     }
 
     /// Whether answers for this integration come through loopback.
@@ -228,13 +231,13 @@ impl Connections {
     }
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
-        for row in self.store.connections()?.iter().filter(|row| row.state == ConnectionState::Connected) {
+        for row in self.store.connections()?.iter().filter(|row| row.standing == Standing::Connected) {
             // An integration that can't be used as things are, by this build or policy, ends no sign-in.
             let Ok(registration) = self.integrations.registration(&row.integration) else { continue };
             let token = self.secrets.get(&row.id.token_entry()).await?;
             let (recipient, owner) = (registration.recipient(), row.account.owner());
             if !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))) {
-                self.settle_state(&row.id, ConnectionState::NeedsSignIn, GONE)?;
+                self.set_standing(&row.id, Standing::NeedsSignIn(GONE.to_owned()))?;
             }
         }
         Ok(())
@@ -246,7 +249,9 @@ impl Connections {
         let rows = self.store.connections()?;
         self.live().retain(|id, live| {
             let Some(row) = rows.iter().find(|row| row.id == *id) else { return false };
-            if row.state == ConnectionState::NeedsSignIn || live.signed_in_at.is_some_and(|at| at != row.signed_in_at) {
+            if matches!(row.standing, Standing::NeedsSignIn(_))
+                || live.signed_in_at.is_some_and(|at| at != row.signed_in_at)
+            {
                 (live.access, live.signed_in_at) = (None, None);
             }
             true
@@ -286,8 +291,8 @@ impl Connections {
         self.live().get(id)?.challenge.clone()
     }
 
-    pub(super) fn settle_state(&self, id: &ConnectionId, state: ConnectionState, problem: &str) -> Result<(), Error> {
-        self.store.set_state(id, state, Some(problem))?;
+    pub(super) fn set_standing(&self, id: &ConnectionId, standing: Standing) -> Result<(), Error> {
+        self.store.set_standing(id, &standing)?;
         self.changes.tell(Change::Connections);
         Ok(())
     }

@@ -62,15 +62,7 @@ impl Connections {
             )));
         }
         let attempt = Attempt::with_device(request, &registration, scopes, again.as_ref(), &code, self.clock.now());
-        let taken = Taken {
-            id: attempt.id.clone(),
-            verifier: attempt.verifier.clone(),
-            nonce: None,
-            request: attempt.request.clone(),
-            scopes: attempt.scopes.clone(),
-            redirect_uri: String::new(),
-            pinned: attempt.pinned.clone(),
-        };
+        let taken = attempt.taken.clone();
         Ok((self.sign_ins.add(attempt), DeviceSignIn { taken, code }))
     }
 

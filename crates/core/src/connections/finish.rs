@@ -6,11 +6,9 @@ use serde_json::json;
 
 use super::access::{failure_detail, view};
 use super::answer::Outcome;
-use super::sign_in::{Taken, Unconfirmed};
+use super::sign_in::{Flow, Taken, Unconfirmed};
 use super::signed_in::SignedIn;
-use super::{
-    Answer, Connection, ConnectionId, ConnectionState, Connections, Progress, SignInId, SignInRequest, SignInView,
-};
+use super::{Answer, Connection, ConnectionId, Connections, Progress, SignInId, SignInRequest, SignInView, Standing};
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
@@ -115,7 +113,10 @@ impl Connections {
         let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
         let challenge = taken.request.again.as_ref().and_then(|id| self.challenge(id));
         let client = Client { client_id: &registration.client_id, secret: secret.as_ref(), found: &found };
-        let grant = Grant::Code { code: &code, verifier: &taken.verifier, redirect_uri: &taken.redirect_uri };
+        let Flow::Page { verifier, redirect_uri, .. } = &taken.flow else {
+            return Err(AuthorityFailure::own("This sign-in waits for no answer", "Start the sign-in again."));
+        };
+        let grant = Grant::Code { code: &code, verifier, redirect_uri };
         let tokens = self.identity.tokens(client, grant, &taken.scopes, challenge.as_deref()).await;
         self.accept(taken, registration, found, tokens.map_err(|failed| failed.failure)?)
     }
@@ -135,8 +136,7 @@ impl Connections {
             ));
         };
         let now = self.clock.now();
-        let expected =
-            Expected { found: &found, client_id: &registration.client_id, nonce: taken.nonce.as_deref(), now };
+        let expected = Expected { found: &found, client_id: &registration.client_id, nonce: taken.nonce(), now };
         let account = self.identity.account(id_token, &expected).map_err(|why| {
             AuthorityFailure::own(format!("The answer does not fit: {why}"), "Start the sign-in again.")
         })?;
@@ -173,8 +173,7 @@ impl Connections {
             asked: taken.scopes.clone(),
             granted,
             confidential: tokens.confidential,
-            state: ConnectionState::Connected,
-            problem: None,
+            standing: Standing::Connected,
             signed_in_at: now,
             refreshed_at: now,
             used_at: None,
@@ -194,7 +193,8 @@ impl Connections {
 
 /// Whether the integration still leads where it led when the attempt began.
 pub(super) fn is_unchanged(taken: &Taken, registration: &Registration) -> Result<(), AuthorityFailure> {
-    taken.verifier.reveal_to(&registration.recipient()).map(drop).map_err(|_| {
-        AuthorityFailure::own("The integration was changed while you signed in", "Start the sign-in again.")
-    })
+    if taken.is_for(&registration.recipient()) {
+        return Ok(());
+    }
+    Err(AuthorityFailure::own("The integration was changed while you signed in", "Start the sign-in again."))
 }

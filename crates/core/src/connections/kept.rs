@@ -4,7 +4,7 @@
 use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sign_in::{Attempt, LIFE, Taken};
+use super::sign_in::{Attempt, Flow, LIFE, Taken};
 use super::{Connections, SignInId};
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -27,9 +27,7 @@ impl Connections {
     /// Keeps an attempt until its answer comes.
     pub(super) async fn keep_sign_in(&self, attempt: &Attempt) -> Result<(), Error> {
         self.drop_old_sign_ins().await?;
-        let Some((state, kept)) = attempt.to_keep() else { return Ok(()) };
-        // The nonce stands where an account would: it belongs to this attempt alone.
-        let secret = attempt.verifier.clone().of_account(attempt.nonce.clone());
+        let Some((state, kept, secret)) = attempt.to_keep() else { return Ok(()) };
         let hash = hash(&state);
         let keep = |settling: Settling<'_>| Ok(self.store.keep_sign_in(&hash, &kept, settling)?.then_some(()));
         self.secrets.put(&kept.id.entry(), &secret, keep).await
@@ -46,18 +44,17 @@ impl Connections {
         let secret = self.secrets.get(&kept.id.entry()).await?;
         self.secrets.forget(&kept.id.entry()).await?;
         let age = self.clock.now().0.saturating_sub(kept.started_at.0);
-        let Some(verifier) = secret.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
+        let Some(secret) = secret.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
+        let Some((verifier, nonce)) = secret.without_account() else { return Ok(None) };
         let again = match &kept.request.again {
             Some(id) if !kept.request.switch_account => Some(self.row(id)?.account),
             _ => None,
         };
         Ok(Some(Taken {
             id: kept.id,
-            nonce: verifier.account().map(str::to_owned),
-            verifier,
+            flow: Flow::Page { verifier, nonce, redirect_uri: kept.redirect_uri },
             request: kept.request,
             scopes: kept.scopes,
-            redirect_uri: kept.redirect_uri,
             pinned: again,
         }))
     }

@@ -6,7 +6,6 @@ mod book;
 mod device;
 mod finish;
 mod kept;
-mod probe;
 mod put_back;
 mod renewal;
 mod request;
@@ -19,7 +18,6 @@ pub use access::Fresh;
 pub use answer::{Answer, AnswerProblem};
 pub use book::{Connections, GraphCall};
 pub use device::DeviceSignIn;
-pub use probe::ProbeStep;
 pub use request::{KeptSignIn, ReturnPath, SignInId, SignInRequest};
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
 pub use sign_in::{DeviceView, Progress, SignInView};
@@ -141,6 +139,45 @@ impl ConnectionState {
     }
 }
 
+/// Whether a connection works, and why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Fresh access can be had.
+    Connected,
+    /// A person has to sign in again, for this reason.
+    NeedsSignIn(String),
+    /// No sign-in would help, for this reason.
+    Failing(String),
+}
+
+impl Standing {
+    /// Of a row: its state, and why.
+    pub fn of(state: ConnectionState, why: Option<String>) -> Self {
+        match state {
+            ConnectionState::Connected => Self::Connected,
+            ConnectionState::NeedsSignIn => Self::NeedsSignIn(why.unwrap_or_else(|| "Sign in again.".into())),
+            ConnectionState::Failing => Self::Failing(why.unwrap_or_else(|| "It does not work.".into())),
+        }
+    }
+
+    /// Without the reason.
+    pub fn state(&self) -> ConnectionState {
+        match self {
+            Self::Connected => ConnectionState::Connected,
+            Self::NeedsSignIn(_) => ConnectionState::NeedsSignIn,
+            Self::Failing(_) => ConnectionState::Failing,
+        }
+    }
+
+    /// Why it does not work, and what to do.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Connected => None,
+            Self::NeedsSignIn(why) | Self::Failing(why) => Some(why),
+        }
+    }
+}
+
 /// An account at a provider: known by its number, never by its name, which may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -177,9 +214,7 @@ pub struct Connection {
     /// Whether the secret is sent along: a refresh inherits the client type of its sign-in.
     pub confidential: bool,
     /// Whether it works.
-    pub state: ConnectionState,
-    /// Why not, and what to do.
-    pub problem: Option<String>,
+    pub standing: Standing,
     /// The latest sign-in.
     pub signed_in_at: UnixMs,
     /// The latest refresh.
@@ -228,8 +263,8 @@ impl Connection {
             integration: self.integration.clone(),
             granted: self.granted.clone(),
             refused: self.asked.iter().filter(has).cloned().collect(),
-            state: self.state,
-            problem: self.problem.clone().or(waiting),
+            state: self.standing.state(),
+            problem: self.standing.problem().map(str::to_owned).or(waiting),
             access_until,
             signed_in_at: self.signed_in_at,
             refreshed_at: self.refreshed_at,

@@ -1,6 +1,6 @@
 //! Connections that a backup brings: checked, and without a sign-in until the vault shows it.
 
-use super::{Account, Connection, ConnectionId, ConnectionState, Connections, Toolkit, same_scope};
+use super::{Account, Connection, ConnectionId, Connections, Standing, Toolkit, same_scope};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId};
@@ -10,6 +10,8 @@ use crate::port::backup::RawConnection;
 /// Longer than any that an authority gives.
 const LONGEST_NAME_OF_ACCOUNT: usize = 256;
 const LONGEST_ID_OF_ACCOUNT: usize = 128;
+/// Why a connection that was put back has to be signed in again.
+const SIGN_IN_AGAIN: &str = "It was put back from a backup without its sign-in. Sign in again.";
 const MOST_SCOPES: usize = 200;
 
 impl Connections {
@@ -49,7 +51,7 @@ impl Connections {
         if !token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&row.account.owner()))) {
             return Ok(false);
         }
-        self.store.set_state(&row.id, ConnectionState::Connected, None)?;
+        self.store.set_standing(&row.id, &Standing::Connected)?;
         Ok(true)
     }
 }
@@ -76,8 +78,7 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
         asked: scopes(&raw.asked)?,
         granted: scopes(&raw.granted)?,
         confidential: raw.confidential,
-        state: ConnectionState::NeedsSignIn,
-        problem: None,
+        standing: Standing::NeedsSignIn(SIGN_IN_AGAIN.to_owned()),
         signed_in_at,
         refreshed_at: signed_in_at,
         used_at: None,

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::access::{Access, Fresh, GONE, failure_detail};
-use super::{Account, Connection, ConnectionId, ConnectionState, Connections};
+use super::{Account, Connection, ConnectionId, Connections, Standing};
 use crate::activity::{Came, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
@@ -60,7 +60,7 @@ impl Connections {
     /// Renews what would end soon or has lain idle for a week. Called once in a while.
     pub async fn renew(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        for row in self.store.connections()?.iter().filter(|row| row.state == ConnectionState::Connected) {
+        for row in self.store.connections()?.iter().filter(|row| row.standing == Standing::Connected) {
             let ends = self.live().get(&row.id).and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
             let soon = ends.is_some_and(|at| at <= now.plus(EARLY + 60_000));
             let idle = row.refreshed_at.plus(IDLE) <= now;
@@ -79,11 +79,8 @@ impl Connections {
     async fn refresh(&self, id: &ConnectionId) -> Result<Access, Error> {
         // Read inside the turn: another process may have signed in or out meanwhile.
         let row = self.row(id)?;
-        match row.state {
-            ConnectionState::Connected | ConnectionState::Failing => {}
-            ConnectionState::NeedsSignIn => {
-                return Err(Error::NeedsSignIn(row.problem.unwrap_or_else(|| GONE.to_owned())));
-            }
+        if let Standing::NeedsSignIn(why) = row.standing {
+            return Err(Error::NeedsSignIn(why));
         }
         let now = self.clock.now();
         let paused = self.live().get(id).and_then(|live| live.pause.clone()).filter(|(until, _)| *until > now);
@@ -97,7 +94,7 @@ impl Connections {
         // One for another authority, client ID or account is as good as none.
         let token = self.secrets.get(&entry).await?.filter(|token| token.is_for(&recipient, Some(&owner)));
         let Some(token) = token else {
-            self.settle_state(id, ConnectionState::NeedsSignIn, GONE)?;
+            self.set_standing(id, Standing::NeedsSignIn(GONE.to_owned()))?;
             return Err(Error::NeedsSignIn(GONE.to_owned()));
         };
         let found = match self.discover_for(&registration.authority, &row.account).await {
@@ -125,9 +122,7 @@ impl Connections {
                 };
                 match written {
                     Some(Refreshed::Kept) | None => {}
-                    Some(Refreshed::Ended(problem)) => {
-                        return Err(Error::NeedsSignIn(problem.unwrap_or_else(|| GONE.to_owned())));
-                    }
+                    Some(Refreshed::Ended(why)) => return Err(Error::NeedsSignIn(why)),
                     Some(Refreshed::Gone) => return Err(Error::ConnectionNotFound),
                 }
                 let access = self.take_over(&row, &tokens, &found, granted.as_ref().unwrap_or(&row.granted));
@@ -146,14 +141,14 @@ impl Connections {
         match meaning {
             Meaning::Wait(pause) => Ok(self.wait(&row.id, pause.unwrap_or(PAUSE), &failure)),
             Meaning::SignIn { forget } => {
-                self.settle_state(&row.id, ConnectionState::NeedsSignIn, &text)?;
+                self.set_standing(&row.id, Standing::NeedsSignIn(text.clone()))?;
                 if forget {
                     self.secrets.forget(&row.id.token_entry()).await?;
                 }
                 Ok(Error::NeedsSignIn(text))
             }
             Meaning::Failing => {
-                self.settle_state(&row.id, ConnectionState::Failing, &text)?;
+                self.set_standing(&row.id, Standing::Failing(text.clone()))?;
                 // Not asked again at once; a corrected registration heals it within the pause.
                 self.pause(&row.id, Duration::from_mins(1), &text);
                 Ok(Error::ConnectionFailing(text))

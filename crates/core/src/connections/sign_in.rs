@@ -11,7 +11,7 @@ use url::Url;
 
 use super::signed_in::SignedIn;
 use super::{Account, Connection, ConnectionId, KeptSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
-use crate::bound::Bound;
+use crate::bound::{Bound, Recipient};
 use crate::clock::UnixMs;
 use crate::integrations::{Registration, WayBack};
 use crate::port::{DeviceCode, Identity, PageRequest};
@@ -81,17 +81,9 @@ pub struct SignInView {
 
 /// What an attempt keeps to itself until its answer comes.
 pub(super) struct Attempt {
-    pub(super) id: SignInId,
-    /// `None`: an answer has used it.
-    state: Option<SecretString>,
-    /// For whom the attempt was begun, and no other is sent it.
-    pub(super) verifier: Bound,
-    pub(super) nonce: String,
-    pub(super) request: SignInRequest,
-    pub(super) scopes: Vec<String>,
-    pub(super) redirect_uri: String,
-    pub(super) pinned: Option<Account>,
-    path: ReturnPath,
+    /// What is waited for; `None`: an answer has used it, or none comes by itself.
+    awaited: Option<Awaited>,
+    pub(super) taken: Taken,
     link: Url,
     started_at: UnixMs,
     ends_at: UnixMs,
@@ -107,16 +99,53 @@ pub(super) struct Unconfirmed {
     pub(super) signed_in: SignedIn,
 }
 
-/// What an answer takes out of its attempt.
+/// The answer that an attempt waits for.
+struct Awaited {
+    state: SecretString,
+    path: ReturnPath,
+}
+
+/// How tokens are asked for once the person has signed in.
+#[derive(Clone)]
+pub(super) enum Flow {
+    /// With the code that the browser brought back.
+    Page {
+        /// For whom the attempt was begun, and no other is sent it.
+        verifier: Bound,
+        /// What the id token has to name.
+        nonce: String,
+        redirect_uri: String,
+    },
+    /// With a code that was typed on another machine, at the authority for which the attempt was begun.
+    Device { recipient: Recipient },
+}
+
+/// An attempt, for whoever goes on with it.
+#[derive(Clone)]
 pub(super) struct Taken {
     pub(super) id: SignInId,
-    pub(super) verifier: Bound,
-    /// `None`: a device code, whose id token names none.
-    pub(super) nonce: Option<String>,
+    pub(super) flow: Flow,
     pub(super) request: SignInRequest,
     pub(super) scopes: Vec<String>,
-    pub(super) redirect_uri: String,
     pub(super) pinned: Option<Account>,
+}
+
+impl Taken {
+    /// Whether it was begun for this recipient.
+    pub(super) fn is_for(&self, recipient: &Recipient) -> bool {
+        match &self.flow {
+            Flow::Page { verifier, .. } => verifier.is_for(recipient, None),
+            Flow::Device { recipient: begun_for } => begun_for == recipient,
+        }
+    }
+
+    /// What the id token has to name; `None`: one that came of a device code names none.
+    pub(super) fn nonce(&self) -> Option<&str> {
+        match &self.flow {
+            Flow::Page { nonce, .. } => Some(nonce),
+            Flow::Device { .. } => None,
+        }
+    }
 }
 
 impl Attempt {
@@ -153,16 +182,11 @@ impl Attempt {
             account: pinned.as_ref(),
             challenge,
         })?;
+        let verifier = Bound::new(registration.recipient(), page.verifier);
+        let flow = Flow::Page { verifier, nonce: page.nonce, redirect_uri };
         Ok(Self {
-            id: SignInId::generate(),
-            state: Some(page.state),
-            verifier: Bound::new(registration.recipient(), page.verifier),
-            nonce: page.nonce,
-            request,
-            scopes,
-            redirect_uri,
-            pinned,
-            path,
+            awaited: Some(Awaited { state: page.state, path }),
+            taken: Taken { id: SignInId::generate(), flow, request, scopes, pinned },
             link: page.link,
             started_at: now,
             ends_at: now.plus(LIFE),
@@ -182,16 +206,11 @@ impl Attempt {
         now: UnixMs,
     ) -> Self {
         let lives = i64::try_from(code.lifetime.as_millis()).unwrap_or(i64::MAX);
+        let pinned = again.filter(|_| !request.switch_account).map(|connection| connection.account.clone());
+        let flow = Flow::Device { recipient: registration.recipient() };
         Self {
-            id: SignInId::generate(),
-            state: None,
-            verifier: Bound::new(registration.recipient(), SecretString::default()),
-            nonce: String::new(),
-            pinned: again.filter(|_| !request.switch_account).map(|connection| connection.account.clone()),
-            request,
-            scopes,
-            redirect_uri: String::new(),
-            path: ReturnPath::Link(registration.id.clone()),
+            awaited: None,
+            taken: Taken { id: SignInId::generate(), flow, request, scopes, pinned },
             link: code.page.clone(),
             started_at: now,
             ends_at: now.plus(lives),
@@ -201,35 +220,27 @@ impl Attempt {
         }
     }
 
-    /// The state, and what another start needs to take its answer. `None`: the answer can
-    /// only come to this process.
-    pub(super) fn to_keep(&self) -> Option<(SecretString, KeptSignIn)> {
-        if !matches!(self.path, ReturnPath::Link(_)) {
-            return None;
-        }
+    /// The state, what another start needs to take its answer, and the secret part of that. `None`: the answer
+    /// can only come to this process.
+    pub(super) fn to_keep(&self) -> Option<(SecretString, KeptSignIn, Bound)> {
+        let Awaited { state, path: ReturnPath::Link(_) } = self.awaited.as_ref()? else { return None };
+        let Flow::Page { verifier, nonce, redirect_uri } = &self.taken.flow else { return None };
         let kept = KeptSignIn {
-            id: self.id.clone(),
-            request: self.request.clone(),
-            redirect_uri: self.redirect_uri.clone(),
-            scopes: self.scopes.clone(),
+            id: self.taken.id.clone(),
+            request: self.taken.request.clone(),
+            redirect_uri: redirect_uri.clone(),
+            scopes: self.taken.scopes.clone(),
             started_at: self.started_at,
         };
-        Some((self.state.clone()?, kept))
+        // The nonce stands where an account would: it belongs to this attempt alone.
+        Some((state.clone(), kept, verifier.clone().of_account(nonce.clone())))
     }
 
     /// Begun before this process was: only what came of it is here.
     fn of_another_process(unconfirmed: &Unconfirmed) -> Self {
-        let taken = &unconfirmed.taken;
         Self {
-            id: taken.id.clone(),
-            state: None,
-            verifier: taken.verifier.clone(),
-            nonce: String::new(),
-            request: taken.request.clone(),
-            scopes: taken.scopes.clone(),
-            redirect_uri: taken.redirect_uri.clone(),
-            pinned: taken.pinned.clone(),
-            path: ReturnPath::Link(taken.request.integration.clone()),
+            awaited: None,
+            taken: unconfirmed.taken.clone(),
             link: unconfirmed.signed_in.found.authorization_endpoint.clone(),
             started_at: UnixMs(0),
             ends_at: UnixMs(0),
@@ -241,8 +252,8 @@ impl Attempt {
 
     fn view(&self) -> SignInView {
         SignInView {
-            id: self.id.clone(),
-            toolkit: self.request.toolkit,
+            id: self.taken.id.clone(),
+            toolkit: self.taken.request.toolkit,
             link: self.link.as_str().to_owned(),
             started_at: self.started_at,
             ends_at: self.ends_at,
@@ -272,14 +283,14 @@ impl SignIns {
 
     pub(super) fn view(&self, id: &SignInId, now: UnixMs) -> Option<SignInView> {
         self.end_old(now);
-        self.lock().iter().find(|attempt| attempt.id == *id).map(Attempt::view)
+        self.lock().iter().find(|attempt| attempt.taken.id == *id).map(Attempt::view)
     }
 
     /// Whether the answer of this attempt may still come through loopback.
     pub(super) fn waits_on_loopback(&self, id: &SignInId, now: UnixMs) -> bool {
         self.end_old(now);
         self.lock().iter().any(|attempt| {
-            attempt.id == *id && attempt.state.is_some() && matches!(attempt.path, ReturnPath::Loopback(_))
+            attempt.taken.id == *id && matches!(attempt.awaited, Some(Awaited { path: ReturnPath::Loopback(_), .. }))
         })
     }
 
@@ -291,28 +302,20 @@ impl SignIns {
         let presented = state.expose_secret().as_bytes();
         let mut hit = None;
         for (at, attempt) in all.iter().enumerate() {
-            let same =
-                attempt.state.as_ref().is_some_and(|own| bool::from(own.expose_secret().as_bytes().ct_eq(presented)));
-            if same && attempt.path == *path {
+            let Some(awaited) = &attempt.awaited else { continue };
+            let same = bool::from(awaited.state.expose_secret().as_bytes().ct_eq(presented));
+            if same && awaited.path == *path {
                 hit = Some(at);
             }
         }
         let attempt = all.get_mut(hit?)?;
-        attempt.state = None;
+        attempt.awaited = None;
         attempt.progress = Progress::Checking;
-        Some(Taken {
-            id: attempt.id.clone(),
-            verifier: attempt.verifier.clone(),
-            nonce: Some(attempt.nonce.clone()),
-            request: attempt.request.clone(),
-            scopes: attempt.scopes.clone(),
-            redirect_uri: attempt.redirect_uri.clone(),
-            pinned: attempt.pinned.clone(),
-        })
+        Some(attempt.taken.clone())
     }
 
     pub(super) fn set(&self, id: &SignInId, progress: Progress) {
-        if let Some(attempt) = self.lock().iter_mut().find(|attempt| attempt.id == *id) {
+        if let Some(attempt) = self.lock().iter_mut().find(|attempt| attempt.taken.id == *id) {
             attempt.progress = progress;
         }
     }
@@ -322,7 +325,7 @@ impl SignIns {
     pub(super) fn ask(&self, unconfirmed: Unconfirmed, now: UnixMs) {
         let progress = Progress::Confirm { account: unconfirmed.signed_in.account.label.clone() };
         let mut all = self.lock();
-        let at = all.iter().position(|attempt| attempt.id == unconfirmed.taken.id).unwrap_or_else(|| {
+        let at = all.iter().position(|attempt| attempt.taken.id == unconfirmed.taken.id).unwrap_or_else(|| {
             if all.len() == MOST {
                 all.pop_front();
             }
@@ -339,7 +342,7 @@ impl SignIns {
     pub(super) fn confirmed(&self, id: &SignInId, now: UnixMs) -> Option<Unconfirmed> {
         self.end_old(now);
         let mut all = self.lock();
-        let attempt = all.iter_mut().find(|attempt| attempt.id == *id)?;
+        let attempt = all.iter_mut().find(|attempt| attempt.taken.id == *id)?;
         let unconfirmed = attempt.unconfirmed.take()?;
         attempt.progress = Progress::Checking;
         Some(*unconfirmed)
@@ -353,7 +356,7 @@ impl SignIns {
 
     /// The person gave up: a late answer finds nothing.
     pub(super) fn cancel(&self, id: &SignInId) {
-        self.lock().retain(|attempt| attempt.id != *id);
+        self.lock().retain(|attempt| attempt.taken.id != *id);
     }
 
     fn end_old(&self, now: UnixMs) {
@@ -362,7 +365,7 @@ impl SignIns {
             if (0..LIFE).contains(&age) {
                 continue;
             }
-            if attempt.state.take().is_some() {
+            if attempt.awaited.take().is_some() {
                 let failure = AuthorityFailure::own("No answer came within ten minutes", "Start the sign-in again.");
                 attempt.progress = Progress::Failed { failure };
             }

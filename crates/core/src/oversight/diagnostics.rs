@@ -30,6 +30,7 @@ impl Core {
             values.remove("runtime_url");
         }
         line("settings", &values);
+        line("credential of the agent runtime", &self.settings.has_runtime_credential());
         line("fixed by policy", &self.settings.fixed().join(", "));
         line("stopped", &self.settings.stopped_at().is_some());
         let keys = self.keys.list()?;

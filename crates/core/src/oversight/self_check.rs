@@ -121,8 +121,7 @@ impl Core {
 
     /// Whether anything that is set up has a secret.
     fn needs_secrets(&self) -> bool {
-        self.settings.current().runtime_has_credential
-            || !self.expected_secrets().is_ok_and(|expected| expected.is_empty())
+        self.settings.has_runtime_credential() || !self.expected_secrets().is_ok_and(|expected| expected.is_empty())
     }
 
     /// Whether secrets can be had at all.

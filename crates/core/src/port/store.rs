@@ -13,7 +13,7 @@ use crate::activity::{
 use crate::bound::Recipient;
 use crate::change::Change;
 use crate::clock::UnixMs;
-use crate::connections::{Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Toolkit};
+use crate::connections::{Account, Connection, ConnectionId, KeptSignIn, SignInId, Standing, Toolkit};
 use crate::error::StoreError;
 use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
 use crate::keys::{KeyId, KeyRecord, RevokeReason};
@@ -312,7 +312,7 @@ pub enum Refreshed {
     /// It is written down.
     Kept,
     /// The sign-in ended meanwhile, for this reason. Nothing was done.
-    Ended(Option<String>),
+    Ended(String),
     /// The connection is gone. Nothing was done.
     Gone,
 }
@@ -341,7 +341,7 @@ pub trait ConnectionRows {
         settling: Settling<'_>,
     ) -> Result<Option<SignInKept>, StoreError>;
     /// Writes down whether it works, and why not.
-    fn set_state(&self, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> Result<(), StoreError>;
+    fn set_standing(&self, id: &ConnectionId, standing: &Standing) -> Result<(), StoreError>;
     /// A refresh of this very sign-in succeeded, recorded.
     /// `None`: its secret was swept meanwhile, and nothing was done.
     fn refreshed(

@@ -119,7 +119,7 @@ async fn a_backup_makes_nothing_undone_and_sends_no_credential_elsewhere() {
     assert!(core.settings.stopped_at().is_some(), "only a person lets it go on");
     assert_eq!(core.settings.current().runtime_url.as_deref(), Some("http://127.0.0.1:2"), "calls go where they went");
     assert!(report.left.iter().any(|left| left.what.contains("http://127.0.0.1:1")), "{report:?}");
-    assert!(core.settings.current().runtime_has_credential);
+    assert!(core.settings.has_runtime_credential());
     assert_eq!(core.activity.newest().expect("reads"), acts + 1, "the record goes on");
     assert!(matches!(core.activity.verify().expect("walks"), atthene_core::activity::Chain::Sound { .. }));
 }

@@ -2,17 +2,16 @@
 //! refresh token or a client secret never passes here.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
 use atthene_core::{Code, Error};
-use atthene_identity::claims_challenge;
+use atthene_toolkits::{GraphRequest, call_graph, hand_out};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{StatusCode, Uri, header};
+use http::{Uri, header};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use secrecy::ExposeSecret;
@@ -113,15 +112,12 @@ pub(crate) async fn token(
 ) -> Result<Response, Problem> {
     meter.leave_times_out();
     let id = known(&id)?;
-    let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
+    let fresh = hand_out(&shared.core, &id, meter.program()).await?;
     let answer = TokenAnswer {
         access_token: fresh.token.expose_secret().to_owned(),
         expires_at: fresh.expires_at.rfc3339(),
-        scopes: fresh.scopes.clone(),
+        scopes: fresh.scopes,
     };
-    // The receipt comes first: access that is not on record is not handed out.
-    let program = meter.program().await;
-    blocking(move || shared.core.connections.hand_over(&id, &fresh, &program)).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -155,46 +151,30 @@ pub(crate) async fn graph(
     let id = known(&id)?;
     let (mut head, body) = request.into_parts();
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
-    // A body can be sent once only; a call without one may be made again.
-    let again = http_body::Body::is_end_stream(&body).then(|| head.clone());
-    let started = Instant::now();
-
-    let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-    let mut answer = send(&shared, &fresh, &mut head, body, &meter).await?;
-    if answer.status() == StatusCode::UNAUTHORIZED {
-        let challenge = claims_challenge(answer.headers());
-        shared.core.connections.drop_access(&id, &fresh.token, challenge);
-        if let Some(mut head) = again {
-            let fresh = shared.core.connections.fresh(&id).await.map_err(Problem::from)?;
-            answer = send(&shared, &fresh, &mut head, Body::empty(), &meter).await?;
-        }
-    }
-    answer.headers_mut().remove(header::SET_COOKIE);
-    let (status, program) = (answer.status().as_u16(), meter.program().await);
-    blocking(move || {
-        let call = atthene_core::connections::GraphCall {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            status,
-            time: started.elapsed(),
-            program: &program,
-        };
-        shared.core.connections.graph_called(&id, &call)
-    })
-    .await?;
+    let asked = GraphRequest {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        may_repeat: http_body::Body::is_end_stream(&body),
+    };
+    let mut body = Some(body);
+    let send = |fresh: Fresh| {
+        let (head, body) = (head.clone(), body.take().unwrap_or_else(Body::empty));
+        send(&shared, fresh, head, body, &meter)
+    };
+    let answer = call_graph(&shared.core, &id, asked, meter.program(), send).await?;
     Ok(answer.map(Body::new))
 }
 
 async fn send(
     shared: &Shared,
-    fresh: &Fresh,
-    head: &mut Parts,
+    fresh: Fresh,
+    mut head: Parts,
     body: Body,
     meter: &Meter,
 ) -> Result<http::Response<Incoming>, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, head, Either::Right(body), largest, meter).await;
+    let sent = shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, meter).await;
     sent.map_err(|problem| match problem {
         Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
         Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),
@@ -229,6 +209,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let text = || format!("{error} {}", error.remedy());
         match error.code() {
+            Code::Stopped => Self::Stopped,
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
             Code::ConnectionFailing | Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => {

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use atthene_core::keys::{Expiry, KeyId, KeyText, NewKey};
 use atthene_core::{Clock, Core, SecretChange, Settings, UnixMs};
-use atthene_gateway::{Gateway, GatewayState, Limits};
+use atthene_gateway::{GatewayState, Limits};
+use atthene_service::Service;
 use atthene_test_support::open;
 use atthene_vault::MemoryVault;
 use serde_json::Value;
 
 pub struct Running {
     pub core: Arc<Core>,
-    pub gateway: Gateway,
+    pub service: Service,
     pub port: u16,
     now: Arc<AtomicI64>,
     dir: tempfile::TempDir,
@@ -38,8 +39,8 @@ impl Running {
 
     /// Ends this one and starts another one on the same data.
     pub fn restart(self) -> Self {
-        let Self { dir, gateway, core, .. } = self;
-        gateway.stop();
+        let Self { dir, service, core, .. } = self;
+        service.stop();
         drop(core);
         Self::on(dir, Limits::default())
     }
@@ -53,14 +54,14 @@ impl Running {
         let core = open(dir.path(), clock, MemoryVault::default()).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
-        let gateway = Gateway::start(core.clone(), limits).expect("starts");
-        let running = Self { core, gateway, port, now, dir };
+        let service = Service::start(core.clone(), limits).expect("starts");
+        let running = Self { core, service, port, now, dir };
         running.wait_for(|state| matches!(state, GatewayState::Listening { .. }));
         running
     }
 
     pub fn wait_for(&self, wanted: impl Fn(&GatewayState) -> bool) -> GatewayState {
-        eventually("the gateway's state", || Some(self.gateway.state()).filter(&wanted))
+        eventually("the gateway's state", || Some(self.service.state()).filter(&wanted))
     }
 
     pub fn step_clock(&self, ms: i64) {

@@ -165,7 +165,7 @@ fn a_credential_is_not_sent_to_another_runtime() {
     let running = Running::start();
     running.key(None);
     running.set_runtime("http://127.0.0.1:9/one", Some("runtime-credential"));
-    assert!(running.core.settings.current().runtime_has_credential);
+    assert!(running.core.settings.has_runtime_credential());
     running.set_runtime("http://127.0.0.1:9/two", None);
-    assert!(!running.core.settings.current().runtime_has_credential);
+    assert!(!running.core.settings.has_runtime_credential());
 }

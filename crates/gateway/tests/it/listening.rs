@@ -54,7 +54,7 @@ fn stopping_lets_an_open_call_end_and_writes_the_counters() {
         answer
     });
     let core = running.core.clone();
-    running.gateway.stop();
+    running.service.stop();
     assert!(sender.join().expect("joins").starts_with("HTTP/1.1 200"));
     assert_eq!(core.keys.list().expect("lists")[0].requests, 1);
 }

@@ -9,7 +9,8 @@ use atthene_core::activity::{Chain, Span};
 use atthene_core::keys::{Expiry, NewKey};
 use atthene_core::oversight::{RungState, Served};
 use atthene_core::{Clock, Core, Settings};
-use atthene_gateway::{Gateway, GatewayState, Limits};
+use atthene_gateway::{GatewayState, Limits};
+use atthene_service::Service;
 
 use crate::common::{EXECUTE, Running, block_on, connect, eventually, free_port};
 use crate::forwarding::runtime;
@@ -112,8 +113,8 @@ fn child_that_serves_until_it_is_killed() {
         .keys
         .create(NewKey { name: "k".into(), expiry: Expiry::Days { days: 30 }, replaces: live })
         .expect("creates");
-    let gateway = Gateway::start(core, Limits::default()).expect("starts");
-    eventually("listening", || matches!(gateway.state(), GatewayState::Listening { .. }).then_some(()));
+    let service = Service::start(core, Limits::default()).expect("starts");
+    eventually("listening", || matches!(service.state(), GatewayState::Listening { .. }).then_some(()));
     println!("\nserves {}", text.expose());
     loop {
         std::thread::park();

@@ -4,7 +4,9 @@ use rusqlite::{Connection as Db, OptionalExtension, Row, named_params, params};
 
 use atthene_core::activity::Entry;
 use atthene_core::bound::Recipient;
-use atthene_core::connections::{Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Toolkit};
+use atthene_core::connections::{
+    Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Standing, Toolkit,
+};
 use atthene_core::integrations::IntegrationId;
 use atthene_core::port::{ConnectionRows, Refreshed, Settling, SignInKept};
 use atthene_core::{StoreError, UnixMs};
@@ -70,8 +72,8 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
             ":asked": row.asked.join(" "),
             ":granted": row.granted.join(" "),
             ":confidential": row.confidential,
-            ":state": row.state.as_str(),
-            ":problem": row.problem,
+            ":state": row.standing.state().as_str(),
+            ":problem": row.standing.problem(),
             ":signed_in_at": row.signed_in_at.0,
             ":refreshed_at": row.refreshed_at.0,
             ":used_at": row.used_at.map(|at| at.0),
@@ -80,10 +82,10 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn set_state(db: &Db, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> rusqlite::Result<()> {
+fn set_standing(db: &Db, id: &ConnectionId, standing: &Standing) -> rusqlite::Result<()> {
     db.execute(
         "UPDATE connections SET state = ?2, problem = ?3 WHERE id = ?1",
-        params![id.as_str(), state.as_str(), problem],
+        params![id.as_str(), standing.state().as_str(), standing.problem()],
     )?;
     Ok(())
 }
@@ -124,8 +126,7 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         asked: words(row.get(6)?),
         granted: words(row.get(7)?),
         confidential: row.get(8)?,
-        state: word(9, &row.get::<_, String>(9)?, ConnectionState::known)?,
-        problem: row.get(10)?,
+        standing: Standing::of(word(9, &row.get::<_, String>(9)?, ConnectionState::known)?, row.get(10)?),
         signed_in_at: UnixMs(row.get(11)?),
         refreshed_at: UnixMs(row.get(12)?),
         used_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
@@ -177,8 +178,8 @@ impl ConnectionRows for Sqlite {
         })
     }
 
-    fn set_state(&self, id: &ConnectionId, state: ConnectionState, problem: Option<&str>) -> Result<(), StoreError> {
-        self.write(|tx| set_state(tx, id, state, problem))
+    fn set_standing(&self, id: &ConnectionId, standing: &Standing) -> Result<(), StoreError> {
+        self.write(|tx| set_standing(tx, id, standing))
     }
 
     fn refreshed(
@@ -194,8 +195,12 @@ impl ConnectionRows for Sqlite {
             // Ended while the tokens were asked for: they are for nobody any more.
             match by_id(tx, &row.id)? {
                 None => return Ok(Some(Refreshed::Gone)),
-                Some(now) if now.signed_in_at != row.signed_in_at || now.state == ConnectionState::NeedsSignIn => {
-                    return Ok(Some(Refreshed::Ended(now.problem)));
+                Some(Connection { standing: Standing::NeedsSignIn(why), .. }) => {
+                    return Ok(Some(Refreshed::Ended(why)));
+                }
+                // Somebody signed in anew meanwhile: these tokens are of the sign-in before.
+                Some(now) if now.signed_in_at != row.signed_in_at => {
+                    return Ok(Some(Refreshed::Ended("Another sign-in took its place.".into())));
                 }
                 Some(_) => {}
             }

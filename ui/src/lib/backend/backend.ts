@@ -30,6 +30,7 @@ import type { ProbeStep } from './types/ProbeStep'
 import type { RestoreReport } from './types/RestoreReport'
 import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
+import type { SettingsInForce } from './types/SettingsInForce'
 import type { SignInRequest } from './types/SignInRequest'
 import type { SignInView } from './types/SignInView'
 import type { StepReport } from './types/StepReport'
@@ -68,6 +69,7 @@ export type {
   RestoreReport,
   SecretRequest,
   Settings,
+  SettingsInForce,
   SignInRequest,
   SignInView,
   StepReport,
@@ -156,8 +158,8 @@ export interface Backend {
   selfCheck(): Promise<Finding[]>
 
   gatewayState(): Promise<GatewayState>
-  getSettings(): Promise<Settings>
-  saveSettings(settings: Settings, credential: SecretRequest): Promise<Settings>
+  getSettings(): Promise<SettingsInForce>
+  saveSettings(settings: Settings, credential: SecretRequest): Promise<SettingsInForce>
   /** The names of the settings that the machine's administrator has fixed. */
   fixedSettings(): Promise<string[]>
   /** Resolves to what answered. */

@@ -9,12 +9,12 @@ import type {
   ErrorView,
   IntegrationView,
   KeyView,
-  Settings,
+  SettingsInForce,
   SignInView,
   UsageReport,
 } from './backend'
 
-const settings: Settings = {
+const settings: SettingsInForce = {
   gateway_on: true,
   start_at_login: false,
   on_close: 'ask',
@@ -232,7 +232,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     selfCheck: async () => [],
     gatewayState: async () => ({ state: 'listening', url: 'http://127.0.0.1:8765' }),
     getSettings: async () => state.settings,
-    saveSettings: async (changed) => (state.settings = changed),
+    saveSettings: async (changed) => (state.settings = { ...state.settings, ...changed }),
     fixedSettings: async () => [],
     testRuntime: async () => 'It answers.',
     stopEverything: async () => {},

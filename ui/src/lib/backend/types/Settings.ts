@@ -25,10 +25,6 @@ largest_body_mib: number,
  */
 runtime_url: string | null, 
 /**
- * Whether a credential for the agent runtime lies in the keychain.
- */
-runtime_has_credential: boolean, 
-/**
  * Whether the agent runtime hears what a proxy in front of the gateway says of a caller's address
  * (`X-Forwarded-For`, `-Proto` and `-Host`).
  */

@@ -1,0 +1,66 @@
+//! What is done by itself, each job in a file of its own. They share a thread; what waits for rows or the network
+//! does so beside it, and no job waits for another one.
+
+mod counters;
+mod renewal;
+mod roll_up;
+mod rows;
+mod runtime_watch;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use atthene_core::Core;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+/// The running jobs of one profile.
+pub(crate) struct Jobs {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Jobs {
+    pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        let thread = std::thread::Builder::new().name("jobs".into()).spawn(move || {
+            runtime.block_on(run(&core, stopped));
+            // Renewal may wait for a person at the keychain; nobody waits for that.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Ends them; counters are written. Blocks until done.
+    pub(crate) fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was logged by its hook; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = every(counters::EVERY, || counters::write(core)) => {}
+        () = every(renewal::EVERY, || renewal::run(core)) => {}
+        () = every(runtime_watch::EVERY, || runtime_watch::look(core)) => {}
+        () = every(roll_up::EVERY, || roll_up::run(core)) => {}
+    }
+    counters::write(core).await;
+}
+
+/// Does it now and then again, for ever. What took longer than its time is not caught up on; after a sleep or a
+/// clock change the next time finds what has ended meanwhile.
+async fn every<Job: Future<Output = ()>>(time: Duration, job: impl Fn() -> Job) {
+    let mut tick = tokio::time::interval(time);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        job().await;
+    }
+}

@@ -1,0 +1,59 @@
+//! The service: the gateway and the jobs of one open profile.
+
+use std::sync::Arc;
+
+use atthene_core::Core;
+use atthene_gateway::{Gateway, GatewayState, Limits};
+use tokio::sync::watch;
+
+use crate::jobs::Jobs;
+
+/// What serves and looks after things. Dropping it stops it.
+pub struct Service {
+    // Ended in this order: what the last calls have counted is written after them.
+    gateway: Option<Gateway>,
+    jobs: Jobs,
+    state: watch::Receiver<GatewayState>,
+}
+
+impl Service {
+    /// Starts gateway and jobs on threads of their own; both follow the settings of `core` from then on.
+    pub fn start(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
+        Self::start_on(core, limits, None)
+    }
+
+    /// The same with the gateway on this port, whatever the settings say of it.
+    pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
+        let jobs = Jobs::start(core.clone())?;
+        let gateway = Gateway::start_on(core, limits, port)?;
+        Ok(Self { state: gateway.watch(), gateway: Some(gateway), jobs })
+    }
+
+    /// What the gateway is doing now.
+    pub fn state(&self) -> GatewayState {
+        self.state.borrow().clone()
+    }
+
+    /// Follows what the gateway is doing.
+    pub fn watch(&self) -> watch::Receiver<GatewayState> {
+        self.state.clone()
+    }
+
+    /// Stops it: open calls go on for [`Limits::drain`], counters are written. Blocks until done.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop();
+        }
+        self.jobs.end();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

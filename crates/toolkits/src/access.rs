@@ -1,0 +1,36 @@
+//! The one place that hands out access.
+
+use std::sync::Arc;
+
+use atthene_core::connections::{ConnectionId, Fresh};
+use atthene_core::{Core, Error};
+
+/// Fresh access, unless an administrator has stopped everything.
+pub(crate) async fn access(core: &Core, id: &ConnectionId) -> Result<Fresh, Error> {
+    if core.settings.stopped_at().is_some() {
+        return Err(Error::Stopped);
+    }
+    let fresh = core.connections.fresh(id).await?;
+    // Stopped while the authority was asked.
+    if core.settings.stopped_at().is_some() { Err(Error::Stopped) } else { Ok(fresh) }
+}
+
+/// Fresh access for this program. The receipt comes first: access that is not on record is not handed out.
+pub async fn hand_out(
+    core: &Arc<Core>,
+    id: &ConnectionId,
+    program: impl Future<Output = String>,
+) -> Result<Fresh, Error> {
+    let fresh = access(core, id).await?;
+    let program = program.await;
+    let (core, id) = (core.clone(), id.clone());
+    on_rows(move || core.connections.hand_over(&id, &fresh, &program).map(|()| fresh)).await
+}
+
+/// Runs what waits for rows beside the runtime.
+pub(crate) async fn on_rows<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::Internal(error.to_string())))
+}
