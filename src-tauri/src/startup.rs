@@ -34,7 +34,7 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
                 return;
             }
         };
-        let changes = core.changes().listen();
+        let changes = core.changes().subscribe();
         tauri::async_runtime::spawn(tell_window(app.clone(), core.clone(), changes));
         let startup = app.state::<Startup>();
         if window::is_open(&app) {
@@ -42,7 +42,7 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
             let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
             window::show(&app);
         }
-        tauri::async_runtime::spawn(settle_secrets(core.clone()));
+        tauri::async_runtime::spawn(reconcile_secrets(core.clone()));
         match Service::start(core.clone(), Limits::default()) {
             Ok(service) => *startup.service() = Some(service),
             Err(error) => tracing::error!(%error, "the service has no thread"),
@@ -97,8 +97,8 @@ pub(crate) fn again<R: Runtime>(app: &AppHandle<R>) {
 }
 
 /// May wait for a person at the keychain, and nothing waits for it.
-async fn settle_secrets(core: Arc<Core>) {
-    if let Err(error) = core.settle_secrets().await {
+async fn reconcile_secrets(core: Arc<Core>) {
+    if let Err(error) = core.reconcile_secrets().await {
         tracing::warn!(%error, "secrets in the keychain could not be compared with the database");
     }
 }

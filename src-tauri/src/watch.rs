@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Watches until the app ends.
 pub(crate) async fn run<R: Runtime>(app: AppHandle<R>, core: Arc<Core>) {
-    let mut changes = core.changes().listen();
+    let mut changes = core.changes().subscribe();
     let look = app.state::<Look>();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

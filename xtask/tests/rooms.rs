@@ -359,3 +359,47 @@ fn a_circle_is_found_and_passing_on_is_none() -> Result<()> {
     assert_eq!(Modules::read(&folder.path().join("lib.rs"))?.circles().len(), 1);
     Ok(())
 }
+
+/// Names that stand for one thing each, throughout the workspace. What a trait or a platform asks for is none.
+#[test]
+fn two_types_never_share_a_name() -> Result<()> {
+    struct Names(BTreeSet<String>);
+    impl Visit<'_> for Names {
+        fn visit_item_mod(&mut self, item: &ItemMod) {
+            if !is_for_tests(&item.attrs) {
+                visit::visit_item_mod(self, item);
+            }
+        }
+        fn visit_item_struct(&mut self, item: &syn::ItemStruct) {
+            self.0.insert(item.ident.to_string());
+        }
+        fn visit_item_enum(&mut self, item: &syn::ItemEnum) {
+            self.0.insert(item.ident.to_string());
+        }
+        fn visit_item_trait(&mut self, item: &syn::ItemTrait) {
+            self.0.insert(item.ident.to_string());
+        }
+        fn visit_item_type(&mut self, item: &syn::ItemType) {
+            self.0.insert(item.ident.to_string());
+        }
+    }
+    /// One file for each platform.
+    const OF_PLATFORMS: [&str; 1] = ["Programs"];
+    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut twice = Vec::new();
+    for package in packages()?.into_iter().filter(|package| room(&package.name).is_some()) {
+        let source = package.manifest_path.with_file_name("src");
+        let root = ["lib.rs", "main.rs"].map(|name| source.join(name)).into_iter().find(|path| path.exists());
+        for (_, path, file) in Modules::read(&root.context("a root")?)?.parsed {
+            let mut names = Names(BTreeSet::new());
+            names.visit_file(&file);
+            for name in names.0.into_iter().filter(|name| !OF_PLATFORMS.contains(&name.as_str())) {
+                if let Some(other) = seen.insert(name.clone(), path.clone()) {
+                    twice.push(format!("{name}: {} and {}", other.display(), path.display()));
+                }
+            }
+        }
+    }
+    ensure!(twice.is_empty(), "{}", twice.join("\n"));
+    Ok(())
+}

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use args::{Arguments, Command};
 use log::Log;
-use out::{Failure, Out, Outcome};
+use out::{CommandResult, Failure, Out};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     out.end(outcome)
 }
 
-async fn run(arguments: Arguments, out: &Out, log: &Log) -> Outcome {
+async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
     match &arguments.command {
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut std::io::stdout());

@@ -36,7 +36,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-pub(crate) type Outcome = Result<(), Failure>;
+pub(crate) type CommandResult = Result<(), Failure>;
 
 impl Failure {
     fn exit(&self) -> u8 {
@@ -83,7 +83,7 @@ impl Out {
         &self,
         value: &impl Serialize,
         human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Outcome {
+    ) -> CommandResult {
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
@@ -95,7 +95,7 @@ impl Out {
     }
 
     /// The same in one line, for a command whose log goes on beside it.
-    pub(crate) fn line(&self, value: &impl Serialize, human: impl Display) -> Outcome {
+    pub(crate) fn line(&self, value: &impl Serialize, human: impl Display) -> CommandResult {
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
@@ -107,7 +107,7 @@ impl Out {
     }
 
     /// What was done: `value` for scripts, `text` for people.
-    pub(crate) fn done(&self, value: &impl Serialize, text: impl Display) -> Outcome {
+    pub(crate) fn done(&self, value: &impl Serialize, text: impl Display) -> CommandResult {
         self.result(value, |_| Ok(()))?;
         self.say(text);
         Ok(())
@@ -154,7 +154,7 @@ impl Out {
     }
 
     /// Says why it failed.
-    pub(crate) fn end(&self, outcome: Outcome) -> ExitCode {
+    pub(crate) fn end(&self, outcome: CommandResult) -> ExitCode {
         let Err(failure) = outcome else { return ExitCode::SUCCESS };
         let (code, message, remedy) = match &failure {
             Failure::Core(error) => (serde_json::to_value(error.code()).ok(), error.to_string(), error.remedy()),
@@ -215,7 +215,7 @@ fn moment(value: &mut Value) {
 }
 
 /// Goes on only with a yes from the terminal.
-pub(crate) fn ask(question: &str, refused: &str) -> Outcome {
+pub(crate) fn ask(question: &str, refused: &str) -> CommandResult {
     write!(io::stderr(), "{question} [y/N] ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use atthene_core::activity::{ActivityFilter, Call, Caller, Outcome, Span};
+use atthene_core::activity::{ActivityFilter, Call, CallOutcome, Caller, Span};
 use atthene_core::keys::{Expiry, NewKey};
 use atthene_core::problem::ProblemCode;
 use atthene_core::{Clock, Core, UnixMs};
@@ -51,8 +51,8 @@ fn main() {
                 runtime_time: Some(Duration::from_millis(40)),
                 trouble: None,
             };
-            core.usage.record(call(Outcome::Answered));
-            (0..BURST).for_each(|_| core.usage.record(call(Outcome::Refused(ProblemCode::ReplacedKey))));
+            core.usage.record(call(CallOutcome::Answered));
+            (0..BURST).for_each(|_| core.usage.record(call(CallOutcome::Refused(ProblemCode::ReplacedKey))));
         }
         let started = Instant::now();
         core.usage.flush().expect("writes");

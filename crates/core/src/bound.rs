@@ -53,7 +53,7 @@ pub struct Misdirected;
 
 /// As it lies in the vault.
 #[derive(Serialize, Deserialize)]
-struct Kept<'a> {
+struct SealedSecret<'a> {
     #[serde(rename = "for")]
     recipient: Recipient,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -96,7 +96,7 @@ impl Bound {
 
     /// As it lies in the vault.
     pub fn seal(&self) -> Result<SecretString, serde_json::Error> {
-        let kept = Kept {
+        let kept = SealedSecret {
             recipient: self.recipient.clone(),
             account: self.account.clone(),
             secret: self.secret.expose_secret().into(),
@@ -106,7 +106,7 @@ impl Bound {
 
     /// `None`: it was not written by this app, or by a version that did not say what it was for.
     pub fn open(sealed: &SecretString) -> Option<Self> {
-        let kept: Kept<'_> = serde_json::from_str(sealed.expose_secret()).ok()?;
+        let kept: SealedSecret<'_> = serde_json::from_str(sealed.expose_secret()).ok()?;
         let secret = Zeroizing::new(kept.secret.into_owned());
         Some(Self { recipient: kept.recipient, account: kept.account, secret: secret.as_str().into() })
     }

@@ -41,14 +41,14 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Tells every listener.
-    pub fn tell(&self, change: Change) {
+    /// Tells every subscriber.
+    pub fn publish(&self, change: Change) {
         // No listener is not an error: a command line has none.
         let _ = self.0.send(change);
     }
 
-    /// Starts to listen.
-    pub fn listen(&self) -> broadcast::Receiver<Change> {
+    /// From now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.0.subscribe()
     }
 }

@@ -30,7 +30,7 @@ impl Format {
 }
 
 /// A table that is written row by row.
-pub(crate) struct Table<'a, W: Write> {
+pub(crate) struct ExportTable<'a, W: Write> {
     names: &'a [&'a str],
     to: To<W>,
     rows: u64,
@@ -43,7 +43,7 @@ enum To<W: Write> {
     Json(W),
 }
 
-impl<'a, W: Write> Table<'a, W> {
+impl<'a, W: Write> ExportTable<'a, W> {
     pub(crate) fn begin(to: W, format: Format, names: &'a [&'a str]) -> Result<Self, Error> {
         let to = match format {
             Format::Csv => {
@@ -120,7 +120,7 @@ mod tests {
 
     fn written(format: Format, rows: &[[Value; 2]]) -> String {
         let mut bytes = Vec::new();
-        let mut table = Table::begin(&mut bytes, format, &["who", "calls"]).expect("begins");
+        let mut table = ExportTable::begin(&mut bytes, format, &["who", "calls"]).expect("begins");
         for row in rows {
             assert!(table.row(row), "writes");
         }

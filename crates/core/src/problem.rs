@@ -7,7 +7,7 @@ use ts_rs::TS;
 
 /// What every call has to pass, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Check {
+pub enum CallCheck {
     /// The host is this machine.
     Host,
     /// The caller is a program, not a web page.
@@ -26,7 +26,7 @@ pub enum Check {
     Answer,
 }
 
-impl Check {
+impl CallCheck {
     /// All of them.
     pub const ALL: [Self; 8] =
         [Self::Host, Self::Origin, Self::Header, Self::Scheme, Self::Form, Self::MadeHere, Self::Live, Self::Answer];
@@ -221,7 +221,7 @@ impl ProblemCode {
     }
 
     /// The check that such a call fails; of a key that is none, the first of two.
-    pub fn check(self) -> Check {
+    pub fn check(self) -> CallCheck {
         self.row().3
     }
 
@@ -232,149 +232,177 @@ impl ProblemCode {
 
     /// The list itself: status, title, remedy, check, whether it is a refusal.
     #[expect(clippy::too_many_lines, reason = "a list")]
-    fn row(self) -> (u16, &'static str, &'static str, Check, bool) {
+    fn row(self) -> (u16, &'static str, &'static str, CallCheck, bool) {
         match self {
             Self::MissingKey => (
                 401,
                 "No API key",
                 "Let the application send the header Authorization: Bearer KEY.",
-                Check::Header,
+                CallCheck::Header,
                 true,
             ),
             Self::MalformedAuthorization => (
                 401,
                 "Authorization header not understood",
                 "Let the application send the header Authorization: Bearer KEY, once.",
-                Check::Scheme,
+                CallCheck::Scheme,
                 true,
             ),
             Self::InvalidKey => (
                 401,
                 "API key not valid",
                 "Look into the settings of this application: it holds a mistyped key, or one of another machine. Create a new key if the right one is lost.",
-                Check::Form,
+                CallCheck::Form,
                 true,
             ),
-            Self::ExpiredKey => {
-                (401, "API key expired", "Put the live key into this application, and restart it.", Check::Live, true)
-            }
-            Self::ReplacedKey => {
-                (401, "API key replaced", "Put the live key into this application, and restart it.", Check::Live, true)
-            }
-            Self::RevokedKey => {
-                (401, "API key revoked", "Put the live key into this application, and restart it.", Check::Live, true)
-            }
+            Self::ExpiredKey => (
+                401,
+                "API key expired",
+                "Put the live key into this application, and restart it.",
+                CallCheck::Live,
+                true,
+            ),
+            Self::ReplacedKey => (
+                401,
+                "API key replaced",
+                "Put the live key into this application, and restart it.",
+                CallCheck::Live,
+                true,
+            ),
+            Self::RevokedKey => (
+                401,
+                "API key revoked",
+                "Put the live key into this application, and restart it.",
+                CallCheck::Live,
+                true,
+            ),
             Self::ForbiddenHost => (
                 403,
                 "Host not allowed",
                 "Call 127.0.0.1 or localhost. For another name, put a reverse proxy in front that sets the Host header.",
-                Check::Host,
+                CallCheck::Host,
                 true,
             ),
             Self::ForbiddenOrigin => (
                 403,
                 "Web pages not allowed",
                 "If you did not expect this, a web page tried to reach your agents, and was kept out. Call from a server or a script instead.",
-                Check::Origin,
+                CallCheck::Origin,
                 true,
             ),
             Self::Stopped => (
                 503,
                 "Everything is stopped",
                 "Let the gateway go on: in the tray, or on the page Preferences.",
-                Check::Answer,
+                CallCheck::Answer,
                 true,
             ),
             Self::TooManyConnections => (
                 503,
                 "Too many calls at a time",
                 "Try again in a second, or keep connections open for several calls.",
-                Check::Answer,
+                CallCheck::Answer,
                 true,
             ),
-            Self::UnreadableRequest => {
-                (400, "Not readable as HTTP", "Look into the log: it says what could not be read.", Check::Answer, true)
-            }
-            Self::NotFound => (404, "No such route", "Look the route up at /openapi.json.", Check::Answer, false),
+            Self::UnreadableRequest => (
+                400,
+                "Not readable as HTTP",
+                "Look into the log: it says what could not be read.",
+                CallCheck::Answer,
+                true,
+            ),
+            Self::NotFound => (404, "No such route", "Look the route up at /openapi.json.", CallCheck::Answer, false),
             Self::MethodNotAllowed => {
-                (405, "Method not allowed", "Look the method up at /openapi.json.", Check::Answer, false)
+                (405, "Method not allowed", "Look the method up at /openapi.json.", CallCheck::Answer, false)
             }
             Self::BadRequest => {
-                (400, "Request not understood", "The detail says what was not understood.", Check::Answer, false)
+                (400, "Request not understood", "The detail says what was not understood.", CallCheck::Answer, false)
             }
-            Self::BodyTooLarge => {
-                (413, "Body too large", "Send less, or raise the limit on the page Preferences.", Check::Answer, false)
-            }
+            Self::BodyTooLarge => (
+                413,
+                "Body too large",
+                "Send less, or raise the limit on the page Preferences.",
+                CallCheck::Answer,
+                false,
+            ),
             Self::BodyTimeout => {
-                (408, "Body too slow", "Send the body without pauses of 30 seconds.", Check::Answer, false)
+                (408, "Body too slow", "Send the body without pauses of 30 seconds.", CallCheck::Answer, false)
             }
-            Self::NoAgentRuntime => {
-                (503, "No agent runtime set", "Set the agent runtime on the page Preferences.", Check::Answer, false)
-            }
+            Self::NoAgentRuntime => (
+                503,
+                "No agent runtime set",
+                "Set the agent runtime on the page Preferences.",
+                CallCheck::Answer,
+                false,
+            ),
             Self::CredentialUnavailable => (
                 503,
                 "Agent runtime credential not available",
                 "Unlock the keychain, or enter the credential again on the page Preferences.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::RuntimeUnreachable => (
                 502,
                 "Agent runtime not reachable",
                 "Look at the agent runtime on the page Preferences, and test it there.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::RuntimeTimeout => (
                 504,
                 "Agent runtime too slow",
                 "Look at the agent runtime on the page Preferences, and test it there.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::ConnectionNotFound => (
                 404,
                 "No such connection",
                 "List the connections at /api/amas/connections: it was removed.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
-            Self::NeedsSignIn => {
-                (409, "Sign-in needed", "Sign in again on the page Tools; the detail says who.", Check::Answer, false)
-            }
+            Self::NeedsSignIn => (
+                409,
+                "Sign-in needed",
+                "Sign in again on the page Tools; the detail says who.",
+                CallCheck::Answer,
+                false,
+            ),
             Self::ConnectionFailing => (
                 409,
                 "Connection failing",
                 "Look at the connection on the page Tools: the detail says who has to act.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::ConnectionWaiting => {
-                (503, "Connection waiting", "Try again later; the sign-in itself is sound.", Check::Answer, false)
+                (503, "Connection waiting", "Try again later; the sign-in itself is sound.", CallCheck::Answer, false)
             }
             Self::KeychainUnavailable => (
                 503,
                 "Keychain not available",
                 "Unlock the keychain, then try again; the sign-in itself is sound.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::PathNotAllowed => (
                 400,
                 "Path not allowed",
                 "Correct the path: it could be read as leading elsewhere.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::GraphUnreachable => (
                 502,
                 "Microsoft Graph not reachable",
                 "See to the network of this machine, then try again.",
-                Check::Answer,
+                CallCheck::Answer,
                 false,
             ),
             Self::Internal => {
-                (500, "Gateway error", "Try again; if it stays, the log says more.", Check::Answer, false)
+                (500, "Gateway error", "Try again; if it stays, the log says more.", CallCheck::Answer, false)
             }
         }
     }
@@ -391,8 +419,8 @@ mod tests {
             assert_eq!(serde_json::to_value(code).expect("a word"), code.as_str());
             assert!(code.remedy().ends_with('.') && !code.title().ends_with('.'), "{code:?}");
         }
-        for check in Check::ALL {
-            assert_eq!(Check::known(check.as_str()), Some(check));
+        for check in CallCheck::ALL {
+            assert_eq!(CallCheck::known(check.as_str()), Some(check));
         }
     }
 }

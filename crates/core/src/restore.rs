@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use ts_rs::TS;
 
-use crate::activity::{Came, Kind};
+use crate::activity::{ActOutcome, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId, StoredSecret};
 use crate::names::is_misleading;
 use crate::oversight::Fix;
-use crate::port::backup::{Addition, Contents, Present, RawCounter};
+use crate::port::backup::{Addition, BackupContents, Present, RawCounter};
 use crate::settings::Settings;
 use crate::use_cases::Core;
 
@@ -106,7 +106,7 @@ impl Core {
         self.keys.reload()?;
         self.settings.reload()?;
         for change in [Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
-            self.changes.tell(change);
+            self.changes.publish(change);
         }
         self.look_for_client_secrets(integrations, &mut report).await;
         self.look_for_sign_ins(connections, &mut report).await;
@@ -117,12 +117,12 @@ impl Core {
         Ok(report)
     }
 
-    fn put_back(&self, contents: &Contents) -> Result<(RestoreReport, Vec<Integration>, Vec<Connection>), Error> {
+    fn put_back(&self, contents: &BackupContents) -> Result<(RestoreReport, Vec<Integration>, Vec<Connection>), Error> {
         for _ in 0..TRIES {
             let here = self.store.present()?;
             let (report, rows) = self.read_backup(contents, &here);
             let detail = json!({ "taken": report.taken.len(), "left": report.left.len() });
-            let entry = self.recorder.entry(Kind::Restored, "database", Came::Done, detail);
+            let entry = self.recorder.entry(Kind::Restored, "database", ActOutcome::Done, detail);
             if self.store.add(&rows, &here.revisions, &entry)? {
                 return Ok((report, rows.integrations, rows.connections));
             }
@@ -131,7 +131,7 @@ impl Core {
     }
 
     /// What of a backup is taken, by the domain's own checks.
-    fn read_backup<'a>(&self, contents: &'a Contents, here: &Present) -> (RestoreReport, Addition<'a>) {
+    fn read_backup<'a>(&self, contents: &'a BackupContents, here: &Present) -> (RestoreReport, Addition<'a>) {
         let (mut report, mut rows) = (RestoreReport::default(), Addition::default());
         self.read_settings(contents, &mut rows, &mut report);
         let mut integrations = here.integrations.clone();
@@ -172,7 +172,7 @@ impl Core {
         (report, rows)
     }
 
-    fn read_settings<'a>(&self, contents: &'a Contents, rows: &mut Addition<'a>, report: &mut RestoreReport) {
+    fn read_settings<'a>(&self, contents: &'a BackupContents, rows: &mut Addition<'a>, report: &mut RestoreReport) {
         let fixed = self.settings.fixed();
         for (name, text) in &contents.settings {
             let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { continue };
@@ -208,7 +208,7 @@ impl Core {
     /// Counters are taken into a profile that has none: added to others, they would count twice.
     fn read_counters<'a>(
         &self,
-        contents: &'a Contents,
+        contents: &'a BackupContents,
         here: &Present,
         rows: &mut Addition<'a>,
         report: &mut RestoreReport,
@@ -242,7 +242,7 @@ impl Core {
                 report.ask(what, Fix::EditIntegration { id: row.id });
             }
         }
-        self.changes.tell(Change::Integrations);
+        self.changes.publish(Change::Integrations);
     }
 
     /// The same with sign-ins.
@@ -253,7 +253,7 @@ impl Core {
                 report.ask(what, Fix::SignInAgain { id: row.id });
             }
         }
-        self.changes.tell(Change::Connections);
+        self.changes.publish(Change::Connections);
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::activity::{Came, Kind, Recorder};
+use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::bound::Bound;
 use crate::error::{Error, StoreError};
-use crate::port::{Settling, Store, Vault};
+use crate::port::{SecretStep, Store, Vault};
 
 /// The vault, together with the rows that refer to it.
 #[derive(Clone)]
@@ -36,13 +36,13 @@ impl Secrets {
         &self,
         entry: &str,
         secret: &Bound,
-        unit: impl Fn(Settling<'_>) -> Result<Option<T>, StoreError>,
+        unit: impl Fn(SecretStep<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<T, Error> {
         let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
             self.store.unsettle(entry)?;
             self.vault.set(entry, sealed.clone()).await?;
-            if let Some(written) = unit(Settling::Written(entry))? {
+            if let Some(written) = unit(SecretStep::Written(entry))? {
                 return Ok(written);
             }
         }
@@ -53,9 +53,9 @@ impl Secrets {
     pub(crate) async fn remove<T>(
         &self,
         entry: &str,
-        unit: impl FnOnce(Settling<'_>) -> Result<T, Error>,
+        unit: impl FnOnce(SecretStep<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let written = unit(Settling::Leaving(entry))?;
+        let written = unit(SecretStep::Leaving(entry))?;
         match self.vault.delete(entry).await {
             Ok(()) => self.store.settled(entry)?,
             Err(error) => tracing::warn!(%error, "a secret is left in the keychain until the next start"),
@@ -65,7 +65,7 @@ impl Secrets {
 
     /// Forgets a secret whose row stays as it is.
     pub(crate) async fn forget(&self, entry: &str) -> Result<(), Error> {
-        self.remove(entry, |settling| Ok(self.store.settle(settling)?)).await
+        self.remove(entry, |step| Ok(self.store.settle(step)?)).await
     }
 
     /// Forgets every entry that a crash left and no row expects.
@@ -75,7 +75,7 @@ impl Secrets {
             if orphan {
                 self.vault.delete(&entry).await?;
             }
-            let removed = orphan.then(|| self.recorder.entry(Kind::SecretSwept, &entry, Came::Done, json!({})));
+            let removed = orphan.then(|| self.recorder.entry(Kind::SecretSwept, &entry, ActOutcome::Done, json!({})));
             self.store.swept(&entry, removed.as_ref())?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use serde_json::json;
 use ts_rs::TS;
 use url::Url;
 
-use crate::activity::{Came, Kind, Recorder};
+use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::address::is_safe;
 use crate::change::{Change, Changes};
 use crate::clock::UnixMs;
@@ -330,9 +330,9 @@ impl SettingsStore {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<(), Error> {
-        self.store.save_settings(values, &self.recorder.entry(kind, subject, Came::Done, detail))?;
+        self.store.save_settings(values, &self.recorder.entry(kind, subject, ActOutcome::Done, detail))?;
         self.reload()?;
-        self.changes.tell(Change::Settings);
+        self.changes.publish(Change::Settings);
         Ok(())
     }
 
@@ -368,7 +368,7 @@ impl SettingsStore {
         if before.map_or(self.fixed.is_empty(), |before| *before == *detail.to_string()) {
             return Ok(());
         }
-        Ok(self.store.append(&self.recorder.entry(Kind::PolicyApplied, "settings", Came::Done, detail))?)
+        Ok(self.store.append(&self.recorder.entry(Kind::PolicyApplied, "settings", ActOutcome::Done, detail))?)
     }
 
     fn read(&self) -> Current {

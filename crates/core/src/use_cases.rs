@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::error::Error;
 use crate::identity::Profile;
-use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, Shared};
+use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, ProfileParts};
 use crate::keys::Keys;
 use crate::oversight::Signals;
 use crate::policy::Policy;
@@ -75,7 +75,7 @@ impl Core {
         let watcher = store.watch()?;
         let recorder = Recorder::new(actor, clock.clone());
         let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
-        let shared = Shared {
+        let shared = ProfileParts {
             store: store.clone(),
             secrets: secrets.clone(),
             identity,
@@ -102,7 +102,7 @@ impl Core {
             changes,
         });
         core.choose_vault();
-        watch::run(watcher, Arc::downgrade(&core), Self::hear)
+        watch::run(watcher, Arc::downgrade(&core), Self::on_change)
             .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
         Ok(core)
     }
@@ -156,7 +156,7 @@ impl Core {
         self.connections.follow_rows()?;
         self.choose_vault();
         for change in [Change::Keys, Change::Settings, Change::Integrations, Change::Connections, Change::Usage] {
-            self.changes.tell(change);
+            self.changes.publish(change);
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Core {
 
     /// Clears away what a crash left between a secret and its row, and marks rows whose
     /// secret is gone. Waits for the keychain, so it runs beside everything else.
-    pub async fn settle_secrets(&self) -> Result<(), Error> {
+    pub async fn reconcile_secrets(&self) -> Result<(), Error> {
         self.secrets.sweep(&self.expected_secrets()?).await?;
         self.integrations.mark_missing_secrets().await?;
         self.connections.mark_missing_secrets().await
@@ -198,7 +198,7 @@ impl Core {
         self.connections.remove_all_through(id).await
     }
 
-    fn hear(core: &Arc<Self>, change: Change) {
+    fn on_change(core: &Arc<Self>, change: Change) {
         let reloaded = match change {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
@@ -212,7 +212,7 @@ impl Core {
             | Change::Attention => Ok(()),
         };
         match reloaded {
-            Ok(()) => core.changes.tell(change),
+            Ok(()) => core.changes.publish(change),
             Err(error) => tracing::warn!(%error, ?change, "a change by another process could not be read"),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use atthene_core::activity::{Call, Caller, Outcome, Trouble};
+use atthene_core::activity::{Call, CallOutcome, Caller, Trouble};
 use atthene_core::keys::KeyId;
 use atthene_core::limits::LONGEST_PATH;
 use axum::body::Body;
@@ -18,16 +18,16 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use tower::BoxError;
 
-use crate::api::problem::Told;
-use crate::caller::Connection;
+use crate::api::problem::ProblemTag;
+use crate::caller::CallerConnection;
 use crate::request_id::RequestId;
 
 /// What is known of a call so far. Cheap to clone: handlers and bodies write into one.
 #[derive(Clone)]
-pub(crate) struct Meter(Arc<Reading>);
+pub(crate) struct CallContext(Arc<Reading>);
 
 struct Reading {
-    connection: Arc<Connection>,
+    connection: Arc<CallerConnection>,
     user_agent: Arc<str>,
     request_id: RequestId,
     started: Instant,
@@ -44,14 +44,14 @@ struct State {
     gateway_time: Option<Duration>,
     /// The times are no measure of the gateway and the agent runtime.
     untimed: bool,
-    outcome: Option<Outcome>,
+    outcome: Option<CallOutcome>,
     /// Apart, since nearly no call has one.
     trouble: Option<Box<Trouble>>,
     /// Held while the call is open, so that it counts as one.
     open: Option<Arc<()>>,
 }
 
-fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
+fn trouble(head: &Parts, request_id: &RequestId, told: &ProblemTag) -> Trouble {
     let path = head.uri.path();
     // Whoever puts a key into the path must not find it in a list later.
     let path = if path.contains("atk_") { "(hidden: it holds a key)" } else { path };
@@ -65,9 +65,14 @@ fn trouble(head: &Parts, request_id: &RequestId, told: &Told) -> Trouble {
     }
 }
 
-impl Meter {
-    pub(crate) fn start(connection: Arc<Connection>, user_agent: Arc<str>, number: u64, request_id: RequestId) -> Self {
-        connection.link.call_began(number);
+impl CallContext {
+    pub(crate) fn start(
+        connection: Arc<CallerConnection>,
+        user_agent: Arc<str>,
+        number: u64,
+        request_id: RequestId,
+    ) -> Self {
+        connection.slot.call_began(number);
         Self(Arc::new(Reading {
             connection,
             user_agent,
@@ -86,7 +91,7 @@ impl Meter {
     }
 
     /// What the call came on.
-    pub(crate) fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &CallerConnection {
         &self.0.connection
     }
 
@@ -95,7 +100,7 @@ impl Meter {
     pub(crate) fn set_key(&self, key: KeyId, open: Option<Arc<()>>) {
         self.0.connection.look_up();
         if open.is_some() {
-            self.0.connection.link.trust();
+            self.0.connection.slot.trust();
         }
         let mut state = self.state();
         state.key = Some(key);
@@ -129,18 +134,18 @@ impl Meter {
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
     pub(crate) fn finish(self, head: &Parts, response: Response<Outbound>) -> Response<Measured> {
-        let told = response.extensions().get::<Told>();
+        let told = response.extensions().get::<ProblemTag>();
         {
             let mut state = self.state();
             state.gateway_time = Some(self.0.started.elapsed().saturating_sub(state.runtime_time.unwrap_or_default()));
             state.outcome = Some(match told {
-                None => Outcome::Answered,
-                Some(Told { code, .. }) if code.is_refusal() => Outcome::Refused(*code),
-                Some(_) => Outcome::Failed,
+                None => CallOutcome::Answered,
+                Some(ProblemTag { code, .. }) if code.is_refusal() => CallOutcome::Refused(*code),
+                Some(_) => CallOutcome::Failed,
             });
             state.trouble = told.map(|told| Box::new(trouble(head, &self.0.request_id, told)));
         }
-        response.map(|body| Measured { body, meter: self })
+        response.map(|body| Measured { body, call: self })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -151,7 +156,7 @@ impl Meter {
 /// The last clone is gone: the answer was sent whole, or the caller hung up.
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.connection.link.call_ended();
+        self.connection.slot.call_ended();
         if !*self.counted.get_mut() {
             return;
         }
@@ -160,7 +165,7 @@ impl Drop for Reading {
             key: state.key,
             caller: Caller { program: self.connection.program(), user_agent: self.user_agent.clone() },
             // No outcome: the caller hung up before there was an answer.
-            outcome: state.outcome.unwrap_or(Outcome::Failed),
+            outcome: state.outcome.unwrap_or(CallOutcome::Failed),
             bytes_in: *self.bytes_in.get_mut(),
             bytes_out: *self.bytes_out.get_mut(),
             gateway_time: state.gateway_time.or_else(|| Some(self.started.elapsed())).filter(|_| !state.untimed),
@@ -176,7 +181,7 @@ pub(crate) type Outbound = Either<Incoming, Body>;
 /// A body whose bytes are counted on their way out.
 pub(crate) struct Measured {
     body: Outbound,
-    meter: Meter,
+    call: CallContext,
 }
 
 impl http_body::Body for Measured {
@@ -188,7 +193,7 @@ impl http_body::Body for Measured {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            self.meter.0.bytes_out.fetch_add(data.len() as u64, Ordering::Relaxed);
+            self.call.0.bytes_out.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
         polled
     }

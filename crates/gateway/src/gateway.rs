@@ -127,12 +127,12 @@ async fn run(
     state: &watch::Sender<GatewayState>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut changes = core.changes().listen();
+    let mut changes = core.changes().subscribe();
     let shared = match Shared::new(core.clone(), Config::of(&core), limits) {
         Ok(shared) => Arc::new(shared),
         Err(error) => {
             state.send_replace(GatewayState::Failed { reason: error.to_string() });
-            return core.changes().tell(Change::Gateway);
+            return core.changes().publish(Change::Gateway);
         }
     };
     let router = routes::router(shared.clone());
@@ -146,13 +146,13 @@ async fn run(
             changed
         });
         if changed {
-            core.changes().tell(Change::Gateway);
+            core.changes().publish(Change::Gateway);
         }
     };
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = tokio::time::interval(RETRY_EVERY);
-    let mut serving: Option<Serving> = None;
+    let mut serving: Option<ListeningTask> = None;
     let mut strangers = Strangers::new(core.clone());
     let mut cut = follow_stop(&shared, None);
     loop {
@@ -185,7 +185,7 @@ async fn run(
                 match bind(port).await {
                     Ok(listeners) => {
                         strangers.are_gone();
-                        let old = serving.replace(Serving::start(port, listeners, &shared, &router));
+                        let old = serving.replace(ListeningTask::start(port, listeners, &shared, &router));
                         tracing::info!("the gateway listens at {}", url(port));
                         tell(serving_state(port, cut));
                         if let Some(old) = old {
@@ -233,13 +233,13 @@ fn follow_stop(shared: &Shared, cut: Option<usize>) -> Option<usize> {
     None
 }
 
-struct Serving {
+struct ListeningTask {
     port: u16,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Serving {
+impl ListeningTask {
     fn start(port: u16, listeners: Vec<TcpListener>, shared: &Arc<Shared>, router: &axum::Router) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(server::serve(listeners, shared.clone(), router.clone(), stopped));

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use crate::api::problem::Problem;
-use crate::call::Meter;
+use crate::call::CallContext;
 use crate::caller::LookUps;
 use crate::request_id::RequestId;
 use crate::transport::body::Inbound;
@@ -107,9 +107,9 @@ impl Shared {
         head: &mut Parts,
         body: Inbound,
         largest_body: u64,
-        meter: &Meter,
+        call: &CallContext,
     ) -> Result<Response<Incoming>, Problem> {
-        let answer = self.forwarder()?.forward(runtime, head, body, largest_body, meter).await;
+        let answer = self.forwarder()?.forward(runtime, head, body, largest_body, call).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::RuntimeUnreachable(reason)) => {

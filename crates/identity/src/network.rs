@@ -12,7 +12,7 @@ use atthene_core::address::is_loopback;
 use atthene_core::port::{Http, LARGEST_ANSWER, Later, NetworkError};
 
 /// How long a call may take.
-struct Limits {
+struct Timeouts {
     /// To connect, TLS included.
     connect: Duration,
     /// Between two parts of an answer.
@@ -21,7 +21,7 @@ struct Limits {
     whole: Duration,
 }
 
-impl Default for Limits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), read: Duration::from_secs(10), whole: Duration::from_secs(15) }
     }
@@ -30,7 +30,7 @@ impl Default for Limits {
 /// The HTTP client of this process.
 #[derive(Default)]
 pub struct Network {
-    limits: Limits,
+    timeouts: Timeouts,
     /// Made by the first call: reading the system's certificates takes time and memory.
     outside: OnceLock<reqwest::Client>,
     /// This machine is never asked through a proxy.
@@ -71,9 +71,9 @@ impl Network {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .redirect(Policy::none())
-            .connect_timeout(self.limits.connect)
-            .read_timeout(self.limits.read)
-            .timeout(self.limits.whole)
+            .connect_timeout(self.timeouts.connect)
+            .read_timeout(self.timeouts.read)
+            .timeout(self.timeouts.whole)
             .user_agent(concat!("atthene-settings/", env!("CARGO_PKG_VERSION")));
         if here {
             builder = builder.no_proxy();
@@ -125,7 +125,7 @@ mod tests {
 
     fn impatient() -> Network {
         let soon = Duration::from_millis(300);
-        Network { limits: Limits { connect: soon, read: soon, whole: soon * 3 }, ..Network::default() }
+        Network { timeouts: Timeouts { connect: soon, read: soon, whole: soon * 3 }, ..Network::default() }
     }
 
     /// Answers every call with these bytes; `None` never answers.

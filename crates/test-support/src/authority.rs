@@ -22,7 +22,7 @@ pub type Reply = (u16, &'static str, String);
 type Script = Arc<Mutex<Box<dyn FnMut(&Form) -> Reply + Send>>>;
 
 /// The running authority.
-pub struct Authority {
+pub struct ScriptedAuthority {
     pub issuer: String,
     script: Script,
     calls: Arc<Mutex<Vec<Form>>>,
@@ -35,7 +35,7 @@ pub struct Authority {
 /// Others call meanwhile: what may be asked once only must be asked once only.
 const PAUSE_MS: u64 = 20;
 
-impl Authority {
+impl ScriptedAuthority {
     pub async fn start(script: impl FnMut(&Form) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));

@@ -9,7 +9,7 @@ use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
 use atthene_core::{Core, SecretChange};
 use serde_json::json;
 
-use crate::authority::{Authority, CLIENT_ID, Reply, TENANT, id_token, ok};
+use crate::authority::{CLIENT_ID, Reply, ScriptedAuthority, TENANT, id_token, ok};
 use crate::machine::{Machine, START};
 use crate::vaults::SharedVault;
 
@@ -19,7 +19,7 @@ pub const PLANTED: &str = "planted-refresh-token";
 pub struct World {
     pub machine: Machine,
     pub vault: SharedVault,
-    pub authority: Authority,
+    pub authority: ScriptedAuthority,
     pub core: Arc<Core>,
     pub integration: IntegrationId,
 }
@@ -31,7 +31,7 @@ pub fn open(machine: &Machine, vault: &SharedVault) -> Arc<Core> {
 impl World {
     pub async fn new(secret: SecretChange) -> Self {
         let (machine, vault) = (Machine::new(), SharedVault::default());
-        let authority = Authority::start(|_| (500, "", String::new())).await;
+        let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
         let core = open(&machine, &vault);
         let draft = Draft {
             name: "Contoso".to_owned(),

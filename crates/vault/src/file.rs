@@ -25,13 +25,13 @@ const WORK_FACTOR: u8 = 15;
 /// A passphrase shorter than this is a password that can be guessed.
 const SHORTEST_PASSPHRASE: usize = 12;
 
-type Secrets = BTreeMap<String, SecretString>;
+type SecretsByName = BTreeMap<String, SecretString>;
 
 /// Secrets in one file, encrypted with age under a passphrase.
 pub struct FileVault {
     folder: PathBuf,
     /// What was read last, while the file is still the same.
-    known: Option<(Stamp, Secrets)>,
+    known: Option<(Stamp, SecretsByName)>,
 }
 
 /// Tells whether another process has written the file.
@@ -48,17 +48,17 @@ impl FileVault {
         self.folder.join(FILE)
     }
 
-    fn read(&mut self) -> Result<&mut Secrets, VaultError> {
+    fn read(&mut self) -> Result<&mut SecretsByName, VaultError> {
         let stamp = self.stamp();
         if self.known.as_ref().is_none_or(|(known, _)| *known != stamp) {
-            let secrets = if stamp.1 == 0 { Secrets::new() } else { decrypt(&self.path(), &passphrase()?)? };
+            let secrets = if stamp.1 == 0 { SecretsByName::new() } else { decrypt(&self.path(), &passphrase()?)? };
             self.known = Some((stamp, secrets));
         }
         self.known.as_mut().map(|(_, secrets)| secrets).ok_or_else(|| refused("nothing was read"))
     }
 
     /// Changes the secrets; no other process comes between reading and writing.
-    fn change(&mut self, work: impl FnOnce(&mut Secrets) -> bool) -> Result<(), VaultError> {
+    fn change(&mut self, work: impl FnOnce(&mut SecretsByName) -> bool) -> Result<(), VaultError> {
         let lock = private(&self.folder.join(LOCK)).map_err(refused)?;
         lock.lock().map_err(refused)?;
         let passphrase = passphrase()?;
@@ -144,7 +144,7 @@ fn is_private(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn encrypt(secrets: &Secrets, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
+fn encrypt(secrets: &SecretsByName, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
     let plain: BTreeMap<&str, &str> =
         secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(refused)?);
@@ -153,7 +153,7 @@ fn encrypt(secrets: &Secrets, passphrase: &AgePassphrase) -> Result<Vec<u8>, Vau
     age::encrypt(&recipient, &plain).map_err(refused)
 }
 
-fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<Secrets, VaultError> {
+fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<SecretsByName, VaultError> {
     let sealed = fs::read(path).map_err(refused)?;
     let identity = age::scrypt::Identity::new(passphrase.clone());
     let plain = age::decrypt(&identity, &sealed).map_err(|error| match error {
@@ -184,7 +184,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(FILE);
         let right = AgePassphrase::from("correct horse battery".to_owned());
-        let secrets = Secrets::from([("Sign-in of outlook-a".to_owned(), SecretString::from("not-a-real-token"))]);
+        let secrets =
+            SecretsByName::from([("Sign-in of outlook-a".to_owned(), SecretString::from("not-a-real-token"))]);
         let sealed = encrypt(&secrets, &right).expect("seals");
         assert!(!sealed.windows(5).any(|part| part == b"token"), "it lies open");
         fs::write(&path, &sealed).expect("written");

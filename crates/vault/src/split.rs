@@ -20,7 +20,7 @@ pub(super) struct Split<S> {
 /// What lies under the name of a secret in parts. The parts of one writing have names of their own, so an
 /// interrupted writing leaves the secret that was there before.
 #[derive(Serialize, Deserialize)]
-struct Contents {
+struct PartIndex {
     parts: usize,
     writing: String,
     /// Over the whole secret: parts of two writings are told apart.
@@ -35,13 +35,13 @@ impl<S: SecretStore> Split<S> {
         Self { store, largest }
     }
 
-    fn contents(&mut self, name: &str) -> Result<Option<Contents>, VaultError> {
+    fn contents(&mut self, name: &str) -> Result<Option<PartIndex>, VaultError> {
         let kept = self.store.get(name)?;
         Ok(kept.and_then(|kept| serde_json::from_str(kept.expose_secret().strip_prefix(MARK)?).ok()))
     }
 
     /// The secret; `None`: a part is missing or of another.
-    fn whole(&mut self, name: &str, contents: &Contents) -> Result<Option<SecretString>, VaultError> {
+    fn whole(&mut self, name: &str, contents: &PartIndex) -> Result<Option<SecretString>, VaultError> {
         let mut whole = Zeroizing::new(String::new());
         for at in 0..contents.parts {
             match self.store.get(&part(name, &contents.writing, at))? {
@@ -56,7 +56,7 @@ impl<S: SecretStore> Split<S> {
     fn set_parts(&mut self, name: &str, text: &str) -> Result<(), VaultError> {
         let parts = cut(text, self.largest);
         let writing = format!("{:08x}", rand::rng().random::<u32>());
-        let contents = Contents { parts: parts.len(), writing, hash: hash(text) };
+        let contents = PartIndex { parts: parts.len(), writing, hash: hash(text) };
         let entry = serde_json::to_string(&contents).map_err(|error| VaultError::Refused(error.to_string()))?;
         let mut written = || {
             for (at, text) in parts.iter().enumerate() {
@@ -73,7 +73,7 @@ impl<S: SecretStore> Split<S> {
         written
     }
 
-    fn delete_parts(&mut self, name: &str, contents: &Contents) -> Result<(), VaultError> {
+    fn delete_parts(&mut self, name: &str, contents: &PartIndex) -> Result<(), VaultError> {
         (0..contents.parts).try_for_each(|at| self.store.delete(&part(name, &contents.writing, at)))
     }
 }
@@ -105,7 +105,7 @@ impl<S: SecretStore> SecretStore for Split<S> {
         loop {
             let Some(kept) = self.store.get(name)? else { return Ok(None) };
             let Some(contents) = kept.expose_secret().strip_prefix(MARK) else { return Ok(Some(kept)) };
-            let Ok(contents) = serde_json::from_str::<Contents>(contents) else { return Ok(None) };
+            let Ok(contents) = serde_json::from_str::<PartIndex>(contents) else { return Ok(None) };
             if let Some(whole) = self.whole(name, &contents)? {
                 return Ok(Some(whole));
             }

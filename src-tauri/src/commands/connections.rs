@@ -7,24 +7,27 @@ use atthene_identity::explain_code;
 use atthene_toolkits::ProbeStep;
 use tauri::State;
 
-use super::{Answer, blocking, on_core};
+use super::{CommandAnswer, blocking, on_core};
 use crate::state::Startup;
 
 #[tauri::command]
-pub(crate) async fn list_connections(startup: State<'_, Startup>) -> Answer<Vec<ConnectionView>> {
+pub(crate) async fn list_connections(startup: State<'_, Startup>) -> CommandAnswer<Vec<ConnectionView>> {
     on_core(&startup, |core| core.connections.list()).await
 }
 
 /// Prepares a sign-in; `open_sign_in` opens its page.
 #[tauri::command]
-pub(crate) async fn begin_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> Answer<SignInView> {
+pub(crate) async fn begin_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> CommandAnswer<SignInView> {
     let core = startup.core().await?;
     atthene_gateway::begin_sign_in(&core, request).await.map_err(|error| error.view())
 }
 
 /// Prepares a sign-in on another machine, and waits for it beside everything else.
 #[tauri::command]
-pub(crate) async fn begin_device_sign_in(startup: State<'_, Startup>, request: SignInRequest) -> Answer<SignInView> {
+pub(crate) async fn begin_device_sign_in(
+    startup: State<'_, Startup>,
+    request: SignInRequest,
+) -> CommandAnswer<SignInView> {
     let core = startup.core().await?;
     let (view, begun) = core.connections.begin_device_sign_in(request).await.map_err(|error| error.view())?;
     tokio::spawn(async move { core.connections.finish_device_sign_in(begun).await });
@@ -32,13 +35,13 @@ pub(crate) async fn begin_device_sign_in(startup: State<'_, Startup>, request: S
 }
 
 #[tauri::command]
-pub(crate) async fn sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<Option<SignInView>> {
+pub(crate) async fn sign_in(startup: State<'_, Startup>, id: SignInId) -> CommandAnswer<Option<SignInView>> {
     on_core(&startup, move |core| Ok(core.connections.sign_in(&id))).await
 }
 
 /// Opens the page of a sign-in in the person's browser, also once more.
 #[tauri::command]
-pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> CommandAnswer<()> {
     let core = startup.core().await?;
     let page = core.connections.sign_in(&id).ok_or_else(|| Error::UnknownSignIn.view())?.link;
     // From Rust: the page never names an address to open.
@@ -47,31 +50,31 @@ pub(crate) async fn open_sign_in(startup: State<'_, Startup>, id: SignInId) -> A
 
 /// Sign-ins that wait for the person to say whether the right account signed in.
 #[tauri::command]
-pub(crate) async fn unconfirmed_sign_ins(startup: State<'_, Startup>) -> Answer<Vec<SignInView>> {
+pub(crate) async fn unconfirmed_sign_ins(startup: State<'_, Startup>) -> CommandAnswer<Vec<SignInView>> {
     on_core(&startup, |core| Ok(core.connections.unconfirmed())).await
 }
 
 /// The right account signed in: from now on agents get access.
 #[tauri::command]
-pub(crate) async fn confirm_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+pub(crate) async fn confirm_sign_in(startup: State<'_, Startup>, id: SignInId) -> CommandAnswer<()> {
     let core = startup.core().await?;
     core.connections.confirm(&id).await.map(drop).map_err(|error| error.view())
 }
 
 #[tauri::command]
-pub(crate) async fn cancel_sign_in(startup: State<'_, Startup>, id: SignInId) -> Answer<()> {
+pub(crate) async fn cancel_sign_in(startup: State<'_, Startup>, id: SignInId) -> CommandAnswer<()> {
     let core = startup.core().await?;
     core.connections.cancel(&id).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
-pub(crate) async fn probe_connection(startup: State<'_, Startup>, id: ConnectionId) -> Answer<Vec<ProbeStep>> {
+pub(crate) async fn probe_connection(startup: State<'_, Startup>, id: ConnectionId) -> CommandAnswer<Vec<ProbeStep>> {
     let core = startup.core().await?;
     atthene_toolkits::probe(&core, &id).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
-pub(crate) async fn disconnect(startup: State<'_, Startup>, id: ConnectionId) -> Answer<()> {
+pub(crate) async fn disconnect(startup: State<'_, Startup>, id: ConnectionId) -> CommandAnswer<()> {
     let core = startup.core().await?;
     core.connections.disconnect(&id).await.map_err(|error| error.view())
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tauri::{AppHandle, Runtime, State};
 use ts_rs::TS;
 
-use super::{Answer, in_new_file, on_core};
+use super::{CommandAnswer, in_new_file, on_core};
 use crate::clipboard;
 use crate::new_key::NewKeySlot;
 use crate::state::Startup;
@@ -23,7 +23,7 @@ pub(super) struct CreatedKey {
 }
 
 #[tauri::command]
-pub(crate) async fn list_keys(startup: State<'_, Startup>) -> Answer<Vec<KeyView>> {
+pub(crate) async fn list_keys(startup: State<'_, Startup>) -> CommandAnswer<Vec<KeyView>> {
     on_core(&startup, |core| core.keys.list()).await
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn create_key(
     startup: State<'_, Startup>,
     slot: State<'_, NewKeySlot>,
     new: NewKey,
-) -> Answer<CreatedKey> {
+) -> CommandAnswer<CreatedKey> {
     let (key, text) = on_core(&startup, move |core| core.keys.create(new)).await?;
     let created = CreatedKey { key: key.clone(), text: text.expose().to_owned() };
     slot.hold(key.id, text);
@@ -44,17 +44,17 @@ pub(crate) async fn revoke_key(
     startup: State<'_, Startup>,
     id: KeyId,
     reason: Option<RevokeReason>,
-) -> Answer<KeyView> {
+) -> CommandAnswer<KeyView> {
     on_core(&startup, move |core| core.keys.revoke(&id, reason)).await
 }
 
 #[tauri::command]
-pub(crate) async fn recent_callers(startup: State<'_, Startup>, id: KeyId) -> Answer<Vec<CallerView>> {
+pub(crate) async fn recent_callers(startup: State<'_, Startup>, id: KeyId) -> CommandAnswer<Vec<CallerView>> {
     on_core(&startup, move |core| core.usage.recent_callers(&id)).await
 }
 
 #[tauri::command]
-pub(crate) async fn last_day(startup: State<'_, Startup>) -> Answer<LastDay> {
+pub(crate) async fn last_day(startup: State<'_, Startup>) -> CommandAnswer<LastDay> {
     on_core(&startup, |core| core.usage.last_day()).await
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn copy_new_key<R: Runtime>(
     startup: State<'_, Startup>,
     slot: State<'_, NewKeySlot>,
     id: KeyId,
-) -> Answer<UnixMs> {
+) -> CommandAnswer<UnixMs> {
     let text = slot.text(&id).map_err(|error| error.view())?;
     let clears_at =
         on_core(&startup, move |core| clipboard::copy(&app, text, core.settings.current().clipboard_seconds)).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn write_new_key<R: Runtime>(
     app: AppHandle<R>,
     slot: State<'_, NewKeySlot>,
     id: KeyId,
-) -> Answer<Option<EnvFileWritten>> {
+) -> CommandAnswer<Option<EnvFileWritten>> {
     let text = slot.text(&id).map_err(|error| error.view())?;
     let written = in_new_file(app, ".env".into(), move |path| write_env_file(path, &text)).await?;
     if written.is_some() {
@@ -89,7 +89,7 @@ pub(crate) async fn write_new_key<R: Runtime>(
 }
 
 #[tauri::command]
-pub(crate) async fn dismiss_new_key(slot: State<'_, NewKeySlot>) -> Answer<()> {
+pub(crate) async fn dismiss_new_key(slot: State<'_, NewKeySlot>) -> CommandAnswer<()> {
     slot.dismiss();
     Ok(())
 }

@@ -120,13 +120,13 @@ impl From<SecretRequest> for SecretChange {
     }
 }
 
-type Answer<T> = Result<T, ErrorView>;
+type CommandAnswer<T> = Result<T, ErrorView>;
 
 /// Runs a use case on a blocking thread: SQLite, argon2 and the clipboard all block.
 async fn on_core<T: Send + 'static>(
     startup: &Startup,
     use_case: impl FnOnce(Arc<Core>) -> Result<T, Error> + Send + 'static,
-) -> Answer<T> {
+) -> CommandAnswer<T> {
     let core = startup.core().await?;
     blocking(move || use_case(core)).await
 }
@@ -136,7 +136,7 @@ async fn in_new_file<R: Runtime, T: Send + 'static>(
     app: AppHandle<R>,
     name: String,
     work: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
-) -> Answer<Option<Written<T>>> {
+) -> CommandAnswer<Option<Written<T>>> {
     let Some(path) = choose_new_file(app, name).await? else { return Ok(None) };
     blocking(move || work(&path).map(|done| Some(Written { path, done }))).await
 }
@@ -153,21 +153,21 @@ pub(crate) struct Written<T> {
 }
 
 /// Asks for a file to write in the desktop's own dialog.
-async fn choose_new_file<R: Runtime>(app: AppHandle<R>, name: String) -> Answer<Option<PathBuf>> {
+async fn choose_new_file<R: Runtime>(app: AppHandle<R>, name: String) -> CommandAnswer<Option<PathBuf>> {
     chosen(move || app.dialog().file().set_title("Save as").set_file_name(name).blocking_save_file()).await
 }
 
 /// Asks for a file to read in the desktop's own dialog.
-async fn choose_old_file<R: Runtime>(app: AppHandle<R>) -> Answer<Option<PathBuf>> {
+async fn choose_old_file<R: Runtime>(app: AppHandle<R>) -> CommandAnswer<Option<PathBuf>> {
     chosen(move || app.dialog().file().set_title("Choose a backup").blocking_pick_file()).await
 }
 
-async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> Answer<Option<PathBuf>> {
+async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> CommandAnswer<Option<PathBuf>> {
     let chosen = blocking(move || Ok(ask())).await?;
     Ok(chosen.and_then(|path| path.into_path().ok()))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Answer<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> CommandAnswer<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| error.view()),
         Err(error) => Err(Error::Internal(error.to_string()).view()),

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
-use atthene_core::oversight::{Attention, Explanation, Finding, Served, TroubledCall, desktop_checks};
+use atthene_core::oversight::{Attention, Explanation, Finding, PortOwner, TroubledCall, desktop_checks};
 use atthene_core::{Error, Format};
 use atthene_gateway::GatewayState;
 use tauri::{AppHandle, Manager, Runtime, State};
 
-use super::{Answer, Written, blocking, in_new_file, on_core};
+use super::{CommandAnswer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
 use crate::state::{HasTray, RealDesktop, Startup};
 use crate::tray;
 
 #[tauri::command]
-pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> Answer<UsageReport> {
+pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> CommandAnswer<UsageReport> {
     on_core(&startup, move |core| core.usage.report(span)).await
 }
 
@@ -25,7 +25,7 @@ pub(crate) async fn export_usage<R: Runtime>(
     startup: State<'_, Startup>,
     span: Span,
     format: Format,
-) -> Answer<Option<Written<u64>>> {
+) -> CommandAnswer<Option<Written<u64>>> {
     let core = startup.core().await?;
     let name = format!("usage-{}-days.{}", span.days(), format.extension());
     in_new_file(app, name, move |path| core.usage.export(span, format, new_file(path)?)).await
@@ -36,12 +36,12 @@ pub(crate) async fn activity_page(
     startup: State<'_, Startup>,
     filter: ActivityFilter,
     before: Option<i64>,
-) -> Answer<ActivityPage> {
+) -> CommandAnswer<ActivityPage> {
     on_core(&startup, move |core| core.activity.page(&filter, before)).await
 }
 
 #[tauri::command]
-pub(crate) async fn verify_activity(startup: State<'_, Startup>) -> Answer<Chain> {
+pub(crate) async fn verify_activity(startup: State<'_, Startup>) -> CommandAnswer<Chain> {
     on_core(&startup, |core| core.activity.verify()).await
 }
 
@@ -52,32 +52,35 @@ pub(crate) async fn export_activity<R: Runtime>(
     startup: State<'_, Startup>,
     filter: ActivityFilter,
     format: Format,
-) -> Answer<Option<Written<u64>>> {
+) -> CommandAnswer<Option<Written<u64>>> {
     let core = startup.core().await?;
     let name = format!("activity.{}", format.extension());
     in_new_file(app, name, move |path| core.activity.export(&filter, format, new_file(path)?)).await
 }
 
 #[tauri::command]
-pub(crate) async fn attention(startup: State<'_, Startup>) -> Answer<Vec<Attention>> {
+pub(crate) async fn attention(startup: State<'_, Startup>) -> CommandAnswer<Vec<Attention>> {
     on_core(&startup, |core| core.attention()).await
 }
 
 /// The calls that were refused or failed lately.
 #[tauri::command]
-pub(crate) async fn troubled_calls(startup: State<'_, Startup>) -> Answer<Vec<TroubledCall>> {
+pub(crate) async fn troubled_calls(startup: State<'_, Startup>) -> CommandAnswer<Vec<TroubledCall>> {
     const SHOWN: u32 = 50;
     on_core(&startup, |core| core.troubled_calls(SHOWN)).await
 }
 
 #[tauri::command]
-pub(crate) async fn explain_refusal(startup: State<'_, Startup>, request_id: String) -> Answer<Explanation> {
+pub(crate) async fn explain_refusal(startup: State<'_, Startup>, request_id: String) -> CommandAnswer<Explanation> {
     on_core(&startup, move |core| core.explain(&request_id)).await
 }
 
 /// Looks at the whole set-up. Waits for the keychain and the network.
 #[tauri::command]
-pub(crate) async fn self_check<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<Vec<Finding>> {
+pub(crate) async fn self_check<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+) -> CommandAnswer<Vec<Finding>> {
     let core = startup.core().await?;
     let state = startup.gateway_state();
     let served = match state {
@@ -93,14 +96,14 @@ pub(crate) async fn self_check<R: Runtime>(app: AppHandle<R>, startup: State<'_,
 }
 
 /// `served`: by whom, where another program has the port.
-fn about_gateway(state: &GatewayState, served: Option<Served>) -> Finding {
+fn about_gateway(state: &GatewayState, served: Option<PortOwner>) -> Finding {
     let (id, name, found) = ("gateway", "Gateway", format!("{}.", tray::in_words(state)));
     match state {
         GatewayState::Listening { .. } => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
         GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
-        GatewayState::PortTaken { .. } if served == Some(Served::Here) => {
+        GatewayState::PortTaken { .. } if served == Some(PortOwner::Here) => {
             Finding::good(id, name, format!("{found} It serves this data, as this app would."))
         }
         GatewayState::PortTaken { .. } => Finding::bad(

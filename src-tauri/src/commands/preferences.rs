@@ -7,12 +7,12 @@ use atthene_core::{RestoreReport, Settings, SettingsInForce};
 use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-use super::{Answer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
+use super::{CommandAnswer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
 use crate::chosen::ChosenBackup;
 use crate::state::Startup;
 
 #[tauri::command]
-pub(crate) async fn get_settings(startup: State<'_, Startup>) -> Answer<SettingsInForce> {
+pub(crate) async fn get_settings(startup: State<'_, Startup>) -> CommandAnswer<SettingsInForce> {
     on_core(&startup, |core| Ok(core.settings.in_force())).await
 }
 
@@ -21,7 +21,7 @@ pub(crate) async fn save_settings(
     startup: State<'_, Startup>,
     settings: Settings,
     credential: SecretRequest,
-) -> Answer<SettingsInForce> {
+) -> CommandAnswer<SettingsInForce> {
     let core = startup.core().await?;
     core.save_settings(settings, credential.into()).await.map_err(|error| error.view())?;
     Ok(core.settings.in_force())
@@ -29,30 +29,33 @@ pub(crate) async fn save_settings(
 
 /// The names of the settings that the machine's administrator has fixed.
 #[tauri::command]
-pub(crate) async fn fixed_settings(startup: State<'_, Startup>) -> Answer<Vec<String>> {
+pub(crate) async fn fixed_settings(startup: State<'_, Startup>) -> CommandAnswer<Vec<String>> {
     on_core(&startup, |core| Ok(core.settings.fixed())).await
 }
 
 /// What answered at this base URL.
 #[tauri::command]
-pub(crate) async fn test_runtime(startup: State<'_, Startup>, url: String) -> Answer<String> {
+pub(crate) async fn test_runtime(startup: State<'_, Startup>, url: String) -> CommandAnswer<String> {
     let core = startup.core().await?;
     core.test_runtime(&url).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
-pub(crate) async fn stop_everything(startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn stop_everything(startup: State<'_, Startup>) -> CommandAnswer<()> {
     on_core(&startup, |core| core.stop_everything().map(drop)).await
 }
 
 #[tauri::command]
-pub(crate) async fn resume_everything(startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn resume_everything(startup: State<'_, Startup>) -> CommandAnswer<()> {
     on_core(&startup, |core| core.resume()).await
 }
 
 /// Copies the database to a file that is asked for.
 #[tauri::command]
-pub(crate) async fn back_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<Option<Written<()>>> {
+pub(crate) async fn back_up<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+) -> CommandAnswer<Option<Written<()>>> {
     let core = startup.core().await?;
     in_new_file(app, "atthene-settings.backup".into(), move |path| core.back_up(path)).await
 }
@@ -62,7 +65,7 @@ pub(crate) async fn back_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, St
 pub(crate) async fn choose_restore<R: Runtime>(
     app: AppHandle<R>,
     chosen: State<'_, ChosenBackup>,
-) -> Answer<Option<PathBuf>> {
+) -> CommandAnswer<Option<PathBuf>> {
     let file = choose_old_file(app).await?;
     chosen.hold(file.clone());
     Ok(file)
@@ -70,21 +73,24 @@ pub(crate) async fn choose_restore<R: Runtime>(
 
 /// Puts the chosen backup back.
 #[tauri::command]
-pub(crate) async fn restore(startup: State<'_, Startup>, chosen: State<'_, ChosenBackup>) -> Answer<RestoreReport> {
+pub(crate) async fn restore(
+    startup: State<'_, Startup>,
+    chosen: State<'_, ChosenBackup>,
+) -> CommandAnswer<RestoreReport> {
     let core = startup.core().await?;
     let file = chosen.take().map_err(|error| error.view())?;
     core.restore(&file).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
-pub(crate) async fn reset(startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn reset(startup: State<'_, Startup>) -> CommandAnswer<()> {
     let core = startup.core().await?;
     core.reset().await.map_err(|error| error.view())
 }
 
 /// Copies versions, settings and the latest failures.
 #[tauri::command]
-pub(crate) async fn copy_diagnostics<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn copy_diagnostics<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<()> {
     let gateway = startup.gateway_state();
     let text = on_core(&startup, |core| core.diagnostics()).await?;
     let more = format!("gateway: {gateway:?}\nweb view: {}\n", tauri::webview_version().unwrap_or_default());

@@ -9,7 +9,7 @@ use tauri::{AppHandle, Manager, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 use ts_rs::TS;
 
-use super::{Answer, blocking, on_core};
+use super::{CommandAnswer, blocking, on_core};
 use crate::new_key::NewKeySlot;
 use crate::startup;
 use crate::state::{HasTray, Startup};
@@ -30,7 +30,7 @@ pub(super) struct AppInfo {
 
 /// Answers once the profile is open, or says why it can't be opened.
 #[tauri::command]
-pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<AppInfo> {
+pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<AppInfo> {
     startup.core().await?;
     Ok(AppInfo {
         version: env!("CARGO_PKG_VERSION"),
@@ -42,14 +42,14 @@ pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, S
 
 /// Tries once more to open the profile.
 #[tauri::command]
-pub(crate) async fn try_again<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<AppInfo> {
+pub(crate) async fn try_again<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<AppInfo> {
     startup::again(&app);
     start_up(app, startup).await
 }
 
 /// The page shows something.
 #[tauri::command]
-pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<()> {
     crate::window::show(&app);
     tracing::info!("the page is painted");
     startup.page_painted();
@@ -58,7 +58,7 @@ pub(crate) async fn painted<R: Runtime>(app: AppHandle<R>, startup: State<'_, St
 
 /// Closes the window although a new key was not copied.
 #[tauri::command]
-pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, NewKeySlot>) -> Answer<()> {
+pub(crate) async fn close_anyway<R: Runtime>(app: AppHandle<R>, slot: State<'_, NewKeySlot>) -> CommandAnswer<()> {
     slot.dismiss();
     crate::window::close(&app);
     Ok(())
@@ -71,7 +71,7 @@ pub(crate) async fn close_window<R: Runtime>(
     app: AppHandle<R>,
     startup: State<'_, Startup>,
     on_close: OnClose,
-) -> Answer<()> {
+) -> CommandAnswer<()> {
     let kept = on_core(&startup, move |core| {
         core.settings.save(Settings { on_close, ..Settings::clone(&core.settings.current()) })
     })
@@ -85,7 +85,7 @@ pub(crate) async fn close_window<R: Runtime>(
 
 /// Shows the data folder in the desktop's file manager.
 #[tauri::command]
-pub(crate) async fn open_data_folder(startup: State<'_, Startup>) -> Answer<()> {
+pub(crate) async fn open_data_folder(startup: State<'_, Startup>) -> CommandAnswer<()> {
     let folder = startup.data_dir().map_err(|error| error.view())?;
     blocking(move || {
         tauri_plugin_opener::open_path(folder, None::<&str>).map_err(|error| Error::BrowserFailed(error.to_string()))
@@ -95,13 +95,13 @@ pub(crate) async fn open_data_folder(startup: State<'_, Startup>) -> Answer<()> 
 
 /// Copies a text that is no secret, such as a snippet.
 #[tauri::command]
-pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> Answer<()> {
+pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> CommandAnswer<()> {
     blocking(move || app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))).await
 }
 
 /// Opens one of Microsoft's pages in the person's browser.
 #[tauri::command]
-pub(crate) async fn open_link(link: String) -> Answer<()> {
+pub(crate) async fn open_link(link: String) -> CommandAnswer<()> {
     blocking(move || {
         let link = atthene_identity::own_page(&link).ok_or(Error::LinkRefused)?;
         tauri_plugin_opener::open_url(link.as_str(), None::<&str>)
@@ -111,6 +111,6 @@ pub(crate) async fn open_link(link: String) -> Answer<()> {
 }
 
 #[tauri::command]
-pub(crate) async fn gateway_state(startup: State<'_, Startup>) -> Answer<GatewayState> {
+pub(crate) async fn gateway_state(startup: State<'_, Startup>) -> CommandAnswer<GatewayState> {
     Ok(startup.gateway_state())
 }

@@ -9,10 +9,10 @@ use atthene_core::{Change, Clock, Core};
 
 use crate::args::ActivityArguments;
 use crate::blocking::blocking;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{CommandResult, Failure, Out};
 use crate::time::minute;
 
-pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments) -> Outcome {
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments) -> CommandResult {
     if wanted.verify {
         return verify(core, out).await;
     }
@@ -34,7 +34,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments)
 }
 
 /// JSON: one object a line, so that it can be read while it grows.
-fn print(out: &Out, rows: &[ActivityRow]) -> Outcome {
+fn print(out: &Out, rows: &[ActivityRow]) -> CommandResult {
     let on_terminal = std::io::stdout().is_terminal();
     rows.iter().try_for_each(|row| {
         let (at, about) = (minute(row.at), about(row));
@@ -53,8 +53,8 @@ fn about(row: &ActivityRow) -> String {
     name.map(str::to_owned).or_else(settings).unwrap_or_else(|| row.subject.clone())
 }
 
-async fn follow(core: &Arc<Core>, out: &Out) -> Outcome {
-    let mut changes = core.changes().listen();
+async fn follow(core: &Arc<Core>, out: &Out) -> CommandResult {
+    let mut changes = core.changes().subscribe();
     let mut last = blocking(core, |core| core.activity.newest()).await?;
     loop {
         let rows = blocking(core, move |core| core.activity.after(last)).await?;
@@ -69,7 +69,7 @@ async fn follow(core: &Arc<Core>, out: &Out) -> Outcome {
     }
 }
 
-async fn verify(core: &Arc<Core>, out: &Out) -> Outcome {
+async fn verify(core: &Arc<Core>, out: &Out) -> CommandResult {
     let chain = blocking(core, |core| core.activity.verify()).await?;
     out.result(&chain, |to| match &chain {
         Chain::Sound { rows } => writeln!(to, "All {rows} rows are as they were written."),

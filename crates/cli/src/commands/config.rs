@@ -6,12 +6,12 @@ use atthene_core::{Core, SecretChange, Settings};
 use serde_json::{Map, Value, json};
 
 use crate::args::ConfigCommand;
-use crate::out::{Failure, Out, Outcome, secret_from_stdin};
+use crate::out::{CommandResult, Failure, Out, secret_from_stdin};
 
 /// Not one of the settings: it lies in the keychain, and is read from standard input.
 const CREDENTIAL: &str = "runtime_credential";
 
-pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConfigCommand) -> Outcome {
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConfigCommand) -> CommandResult {
     let values = values(core)?;
     match command {
         ConfigCommand::List => {
@@ -77,7 +77,7 @@ fn wanted(now: &Value, error: &serde_json::Error) -> String {
     }
 }
 
-async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: String, typed: &str) -> Outcome {
+async fn set(core: &Arc<Core>, out: &Out, mut values: Map<String, Value>, name: String, typed: &str) -> CommandResult {
     let before = values.get(&name).ok_or_else(|| unknown(&name))?;
     // Whether a credential is there follows from `runtime_credential` alone.
     if name == "runtime_has_credential" {

@@ -12,10 +12,10 @@ use serde_json::json;
 
 use crate::args::ConnectionCommand;
 use crate::blocking::blocking;
-use crate::out::{Failure, Out, Outcome, ask};
+use crate::out::{CommandResult, Failure, Out, ask};
 use crate::time::minute;
 
-pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand) -> Outcome {
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand) -> CommandResult {
     match command {
         ConnectionCommand::Add { toolkit, integration, device_code, print_url, account, yes } => {
             let right = match account {
@@ -119,7 +119,13 @@ impl Right {
     }
 }
 
-async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_url: bool, right: &Right) -> Outcome {
+async fn in_browser(
+    core: &Arc<Core>,
+    out: &Out,
+    request: SignInRequest,
+    print_url: bool,
+    right: &Right,
+) -> CommandResult {
     if !core.connections.returns_through_loopback(&request.integration)? {
         let why = "This integration returns by a link to the window, which no command gets. Use --device-code, or connect in the window.";
         return Err(Failure::Failed(why.into()));
@@ -138,7 +144,7 @@ async fn in_browser(core: &Arc<Core>, out: &Out, request: SignInRequest, print_u
     wait(core, out, &view, toolkit, print_url, right).await
 }
 
-async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest, right: &Right) -> Outcome {
+async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest, right: &Right) -> CommandResult {
     core.check_vault().await?;
     let toolkit = request.toolkit;
     let (view, begun) = core.connections.begin_device_sign_in(request).await?;
@@ -167,7 +173,7 @@ async fn wait(
     toolkit: Toolkit,
     printed: bool,
     right: &Right,
-) -> Outcome {
+) -> CommandResult {
     let id: &SignInId = &begun.id;
     loop {
         let Some(view) = core.connections.sign_in(id) else { return Err(Error::UnknownSignIn.into()) };

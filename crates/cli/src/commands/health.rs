@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use atthene_core::oversight::{Finding, FindingState, RungState, Served, desktop_checks};
+use atthene_core::oversight::{Finding, FindingState, PortOwner, RungState, desktop_checks};
 use atthene_core::{Core, Error};
 use serde_json::json;
 
 use crate::blocking::blocking;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{CommandResult, Failure, Out};
 use crate::time::minute;
 
 /// Who has the gateway's port, with the name of the program.
@@ -22,13 +22,13 @@ enum Port {
 impl Port {
     async fn of(core: &Core) -> Self {
         let port = core.settings.current().gateway_port;
-        let (served, who) = atthene_gateway::look_at_port(core, port).await.unwrap_or((Served::ByStranger, None));
+        let (served, who) = atthene_gateway::look_at_port(core, port).await.unwrap_or((PortOwner::ByStranger, None));
         let who = who.unwrap_or_else(|| "an unknown program".into());
         match served {
-            Served::ByNone => Self::Free,
-            Served::Here => Self::Ours(who),
-            Served::Elsewhere => Self::Elsewhere(who),
-            Served::ByStranger => Self::Others(who),
+            PortOwner::ByNone => Self::Free,
+            PortOwner::Here => Self::Ours(who),
+            PortOwner::Elsewhere => Self::Elsewhere(who),
+            PortOwner::ByStranger => Self::Others(who),
         }
     }
 
@@ -41,7 +41,7 @@ impl Port {
 }
 
 /// Stops everything, and says so where that is not what answers on the port.
-pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> Outcome {
+pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> CommandResult {
     blocking(core, Core::stop_everything).await?;
     if let Port::Elsewhere(who) = Port::of(core).await {
         let port = core.settings.current().gateway_port;
@@ -50,7 +50,7 @@ pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> Outcome {
     out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` lets it go on.")
 }
 
-pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
+pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> CommandResult {
     let owner = Port::of(core).await;
     let port = core.settings.current().gateway_port;
     let key = blocking(core, |core| core.keys.live()).await?;
@@ -98,7 +98,7 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> Outcome {
     })
 }
 
-pub(crate) async fn doctor(core: &Arc<Core>, out: &Out) -> Outcome {
+pub(crate) async fn doctor(core: &Arc<Core>, out: &Out) -> CommandResult {
     let mut findings = vec![about_port(core).await];
     findings.extend(core.self_check().await?);
     findings.extend(blocking(core, |_| Ok::<_, Error>(desktop_checks())).await?);
@@ -142,7 +142,7 @@ async fn about_port(core: &Core) -> Finding {
     }
 }
 
-pub(crate) fn explain(core: &Core, out: &Out, request_id: &str) -> Outcome {
+pub(crate) fn explain(core: &Core, out: &Out, request_id: &str) -> CommandResult {
     let explained = core.explain(request_id)?;
     out.result(&explained, |to| {
         let call = &explained.call;

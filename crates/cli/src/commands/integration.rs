@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::args::{IntegrationCommand, IntegrationFields};
 use crate::blocking::blocking;
-use crate::out::{Failure, Out, Outcome, ask, secret_from_stdin};
+use crate::out::{CommandResult, Failure, Out, ask, secret_from_stdin};
 
-pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand) -> Outcome {
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand) -> CommandResult {
     match command {
         IntegrationCommand::Add(fields) => {
             if fields.name.is_none() || fields.client_id.is_none() || fields.scopes.is_none() {
@@ -86,7 +86,7 @@ fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: IntegrationFields, yes: bool) -> Outcome {
+async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: IntegrationFields, yes: bool) -> CommandResult {
     let secret = if fields.secret_stdin {
         SecretChange::Replace(secret_from_stdin()?)
     } else if fields.remove_secret {
@@ -113,7 +113,7 @@ async fn save(core: &Arc<Core>, out: &Out, mut draft: Draft, fields: Integration
 }
 
 /// Names every account that has to sign in again after this change; at a terminal, asks.
-fn tell_who_is_signed_out(core: &Arc<Core>, out: &Out, draft: &Draft, secret: &SecretChange) -> Outcome {
+fn tell_who_is_signed_out(core: &Arc<Core>, out: &Out, draft: &Draft, secret: &SecretChange) -> CommandResult {
     let accounts = core.integrations.report(draft, secret)?.signs_out;
     if accounts.is_empty() {
         return Ok(());

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::args::{KeyCommand, Reason};
 use crate::blocking::blocking;
-use crate::out::{Failure, Out, Outcome, ask};
+use crate::out::{CommandResult, Failure, Out, ask};
 use crate::time::minute;
 
-pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Outcome {
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> CommandResult {
     match command {
         KeyCommand::Create { name, expires, yes } => create(core, out, name, expires, yes).await,
         KeyCommand::List => list(core, out).await,
@@ -30,7 +30,7 @@ async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
     blocking(core, |core| core.keys.live()).await
 }
 
-async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: bool) -> Outcome {
+async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: bool) -> CommandResult {
     let live = live(core).await?;
     if let Some(live) = &live
         && !yes
@@ -56,7 +56,7 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: 
     })
 }
 
-async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
+async fn list(core: &Arc<Core>, out: &Out) -> CommandResult {
     let keys = blocking(core, |core| core.keys.list()).await?;
     let shown: Vec<_> = keys
         .iter()
@@ -95,7 +95,7 @@ async fn list(core: &Arc<Core>, out: &Out) -> Outcome {
     })
 }
 
-async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> Outcome {
+async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> CommandResult {
     let (id, name) = if let Some(id) = id {
         (id.clone(), id.0)
     } else {
@@ -121,7 +121,7 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
 }
 
 /// Names every program that the end of this key stops.
-async fn tell_who_stops(core: &Arc<Core>, out: &Out, id: &KeyId, name: &str) -> Outcome {
+async fn tell_who_stops(core: &Arc<Core>, out: &Out, id: &KeyId, name: &str) -> CommandResult {
     let asked = id.clone();
     let callers = blocking(core, move |core| core.usage.recent_callers(&asked)).await?;
     out.tell(format_args!("Every application that uses \"{name}\" is refused from this moment."));
@@ -135,7 +135,7 @@ fn name_of(caller: &CallerView) -> &str {
     if caller.program.is_empty() { &caller.user_agent } else { &caller.program }
 }
 
-async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> Outcome {
+async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> CommandResult {
     if csv && out.is_json() {
         return Err(Failure::Use("Choose one of --csv and --json.".into()));
     }

@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::args::ServeArguments;
 use crate::log::Log;
-use crate::out::{Failure, Out, Outcome};
+use crate::out::{CommandResult, Failure, Out};
 
-pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments) -> Outcome {
-    let settling = core.clone();
+pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments) -> CommandResult {
+    let step = core.clone();
     // May wait for the keychain, and nothing waits for it.
     tokio::spawn(async move {
-        if let Err(error) = settling.settle_secrets().await {
+        if let Err(error) = step.reconcile_secrets().await {
             tracing::warn!(%error, "secrets could not be compared with the database");
         }
     });
@@ -30,9 +30,15 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
     outcome
 }
 
-async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments, service: &Service) -> Outcome {
-    let mut signals = Signals::listen()?;
-    let mut changes = core.changes().listen();
+async fn until_told(
+    core: &Arc<Core>,
+    out: &Out,
+    log: &Log,
+    wanted: &ServeArguments,
+    service: &Service,
+) -> CommandResult {
+    let mut signals = ProcessSignals::listen()?;
+    let mut changes = core.changes().subscribe();
     log.set(core.settings.current().log_level);
     if let Some(port) = wanted.metrics_port {
         // Before anybody is told that it is ready.
@@ -80,8 +86,8 @@ async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArgume
                 log.set(core.settings.current().log_level);
             },
             told = signals.next() => match told {
-                Told::End => return Ok(()),
-                Told::Reload => {
+                Instruction::End => return Ok(()),
+                Instruction::Reload => {
                     notify(&[Notice::Reloading]);
                     // A database that is busy now is no reason to end: what was read before holds.
                     match core.read_again() {
@@ -95,21 +101,21 @@ async fn until_told(core: &Arc<Core>, out: &Out, log: &Log, wanted: &ServeArgume
     }
 }
 
-enum Told {
+enum Instruction {
     End,
     #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Reload,
 }
 
 #[cfg(unix)]
-struct Signals {
+struct ProcessSignals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Signals {
+impl ProcessSignals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -119,27 +125,27 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Instruction {
         tokio::select! {
-            _ = self.terminate.recv() => Told::End,
-            _ = self.interrupt.recv() => Told::End,
-            _ = self.hang_up.recv() => Told::Reload,
+            _ = self.terminate.recv() => Instruction::End,
+            _ = self.interrupt.recv() => Instruction::End,
+            _ = self.hang_up.recv() => Instruction::Reload,
         }
     }
 }
 
 #[cfg(not(unix))]
-struct Signals;
+struct ProcessSignals;
 
 #[cfg(not(unix))]
-impl Signals {
+impl ProcessSignals {
     fn listen() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Instruction {
         let _ = tokio::signal::ctrl_c().await;
-        Told::End
+        Instruction::End
     }
 }
 

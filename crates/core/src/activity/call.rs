@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keys::KeyId;
-use crate::problem::{Check, ProblemCode};
+use crate::problem::{CallCheck, ProblemCode};
 
 /// What refused callers are called that got no name of their own.
 pub const OTHERS: &str = "(others)";
@@ -28,7 +28,7 @@ impl Caller {
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// The key was good and an answer was given, whatever its status.
     Answered,
     /// The key was good, but the agent runtime could not be reached or gave no answer.
@@ -37,12 +37,12 @@ pub enum Outcome {
     Refused(ProblemCode),
 }
 
-/// The word of [`Outcome::Answered`].
+/// The word of [`CallOutcome::Answered`].
 pub(crate) const ANSWERED: &str = "answered";
-/// The word of [`Outcome::Failed`].
+/// The word of [`CallOutcome::Failed`].
 pub(crate) const FAILED: &str = "failed";
 
-impl Outcome {
+impl CallOutcome {
     /// The word in the rows.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ pub struct Call {
     /// Who called.
     pub caller: Caller,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: CallOutcome,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -87,7 +87,7 @@ pub struct Trouble {
     /// Why.
     pub code: ProblemCode,
     /// The check that it failed.
-    pub check: Check,
+    pub check: CallCheck,
     /// What the caller was told.
     pub detail: String,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ActivityFilter, ActivityPage, ActivityRow, Chain};
 use crate::error::Error;
-use crate::export::{Format, Table};
+use crate::export::{ExportTable, Format};
 use crate::port::Store;
 
 const PAGE: usize = 200;
@@ -45,7 +45,7 @@ impl Activity {
     /// Writes the rows that pass the filter, the newest first.
     pub fn export(&self, filter: &ActivityFilter, format: Format, to: impl Write) -> Result<u64, Error> {
         let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail"];
-        let mut table = Table::begin(to, format, &names)?;
+        let mut table = ExportTable::begin(to, format, &names)?;
         self.store.export_activity(filter, &mut |row| {
             table.row(&[
                 row.id.into(),

@@ -8,10 +8,10 @@ mod report;
 mod row;
 mod usage;
 
-pub use call::{Call, Caller, OTHERS, Outcome, Trouble};
+pub use call::{Call, CallOutcome, Caller, OTHERS, Trouble};
 pub use latency::{Bucket, Latency};
 pub use listing::Activity;
-pub use record::{Actor, Came, Entry, Kind, Recorder};
+pub use record::{ActOutcome, Actor, Entry, Kind, Recorder};
 pub use report::{ProgramUsage, Span, Totals, UsageReport};
 pub use row::{ActivityFilter, ActivityPage, ActivityRow, Chain};
 pub use usage::Usage;

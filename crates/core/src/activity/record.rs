@@ -141,14 +141,14 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
-pub enum Came {
+pub enum ActOutcome {
     /// It was done.
     Done,
     /// It failed or was refused.
     Failed,
 }
 
-impl Came {
+impl ActOutcome {
     /// The word in the rows.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -169,7 +169,7 @@ pub struct Entry<'a> {
     /// The id of what it was done to.
     pub subject: &'a str,
     /// What came of it.
-    pub outcome: Came,
+    pub outcome: ActOutcome,
     /// Names and codes that help later.
     pub detail: Value,
 }
@@ -187,7 +187,7 @@ impl Recorder {
     }
 
     /// The entry of an act that is done now.
-    pub fn entry<'a>(&self, kind: Kind, subject: &'a str, outcome: Came, detail: Value) -> Entry<'a> {
+    pub fn entry<'a>(&self, kind: Kind, subject: &'a str, outcome: ActOutcome, detail: Value) -> Entry<'a> {
         let actor = match kind {
             Kind::PolicyApplied => Actor::Policy,
             kind if kind.is_the_gateways() => Actor::Gateway,

@@ -13,7 +13,7 @@ use super::call::{ANSWERED, FAILED};
 use super::{CallerView, Latency, RefusalView, Usage};
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::export::{Format, Table};
+use crate::export::{ExportTable, Format};
 use crate::port::HourRow;
 
 /// How far back a report looks.
@@ -212,7 +212,7 @@ impl Usage {
     pub fn export(&self, span: Span, format: Format, to: impl Write) -> Result<u64, Error> {
         let from = span.steps(self.clock.now()).first().copied().unwrap_or(UnixMs(0));
         let names = ["hour", "key", "program", "user_agent", "outcome", "requests", "bytes_in", "bytes_out"];
-        let mut table = Table::begin(to, format, &names)?;
+        let mut table = ExportTable::begin(to, format, &names)?;
         self.store.export_usage(from, &mut |row| {
             table.row(&[
                 row.hour.rfc3339().into(),

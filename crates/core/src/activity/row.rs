@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{Came, Kind};
+use super::{ActOutcome, Kind};
 use crate::clock::UnixMs;
 
 /// One act, as it is shown.
@@ -39,7 +39,7 @@ pub struct ActivityFilter {
     /// What it was done to.
     pub subject: Option<String>,
     /// What came of it.
-    pub outcome: Option<Came>,
+    pub outcome: Option<ActOutcome>,
     /// From this moment on.
     pub since: Option<UnixMs>,
     /// Before this moment.

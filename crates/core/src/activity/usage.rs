@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::call::{ANSWERED, OTHERS};
 use super::latency::Times;
-use super::{Call, Caller, CallerView, Came, KeyHours, Kind, LastDay, Outcome, Recorder, Trouble};
+use super::{ActOutcome, Call, CallOutcome, Caller, CallerView, KeyHours, Kind, LastDay, Recorder, Trouble};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
@@ -20,11 +20,11 @@ use crate::port::{CountedCalls, CountedTimes, KeptTrouble, Store, UsageBatch};
 use crate::problem::ProblemCode;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Slot {
+struct CountKey {
     hour: UnixMs,
     key: Option<KeyId>,
     caller: Caller,
-    outcome: Outcome,
+    outcome: CallOutcome,
 }
 
 #[derive(Debug, Clone)]
@@ -58,15 +58,15 @@ impl Count {
 #[derive(Default)]
 struct Pending {
     /// Few, and mostly one: looking through them is cheaper than hashing all that tells them apart.
-    counts: Vec<(Slot, Count)>,
-    troubled: VecDeque<TroubledCall>,
+    counts: Vec<(CountKey, Count)>,
+    troubled: VecDeque<PendingTrouble>,
     /// Apart: a flood of refused calls must not push out what an application asks about.
-    refused: VecDeque<TroubledCall>,
+    refused: VecDeque<PendingTrouble>,
     bursts: Vec<Burst>,
 }
 
 /// A call to keep, with who made it.
-struct TroubledCall {
+struct PendingTrouble {
     at: UnixMs,
     key: Option<KeyId>,
     caller: Caller,
@@ -82,7 +82,7 @@ struct Burst {
 }
 
 /// What is known of the calls of a refused program.
-enum Seen {
+enum BurstWatch {
     /// Somebody was told of them lately, or is by this burst.
     Told(Option<Burst>),
     /// Nobody was.
@@ -177,12 +177,12 @@ impl Usage {
         let now = self.clock.now();
         let hour = now.hour();
         let mut burst = None;
-        let is_refused = matches!(call.outcome, Outcome::Refused(_));
-        if let Outcome::Refused(reason) = call.outcome {
+        let is_refused = matches!(call.outcome, CallOutcome::Refused(_));
+        if let CallOutcome::Refused(reason) = call.outcome {
             burst = match self.burst(&call, reason, now) {
-                Seen::Told(burst) => burst,
+                BurstWatch::Told(burst) => burst,
                 // Those that no single program is told of are seen together.
-                Seen::Untold => self.burst_of_all(reason, now),
+                BurstWatch::Untold => self.burst_of_all(reason, now),
             };
             // Apart: whoever holds no key must not hide which application still sends an ended one.
             let names = if call.key.is_some() { &self.former } else { &self.keyless };
@@ -196,9 +196,9 @@ impl Usage {
                 kept.pop_front();
             }
             let (key, caller) = (call.key.clone(), call.caller.clone());
-            kept.push_back(TroubledCall { at: now, key, caller, trouble });
+            kept.push_back(PendingTrouble { at: now, key, caller, trouble });
         }
-        let slot = Slot { hour, key: call.key, caller: call.caller, outcome: call.outcome };
+        let slot = CountKey { hour, key: call.key, caller: call.caller, outcome: call.outcome };
         let count = pending.count(slot, now);
         count.requests += 1;
         count.bytes_in += call.bytes_in;
@@ -224,22 +224,22 @@ impl Usage {
     }
 
     /// Whether this refused call makes a burst of one program.
-    fn burst(&self, call: &Call, reason: ProblemCode, now: UnixMs) -> Seen {
+    fn burst(&self, call: &Call, reason: ProblemCode, now: UnixMs) -> BurstWatch {
         let by = call.caller.label();
         let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_WATCHED && !all.contains_key(by) {
             all.retain(|_, watched| now.0 - watched.since.0 < BURST_WINDOW);
             if all.len() >= MOST_WATCHED {
                 // Too many names to watch each.
-                return Seen::Untold;
+                return BurstWatch::Untold;
             }
         }
         let watched = all.entry(by.to_owned()).or_default();
         if watched.count(BURST, now) && self.named_bursts.take(now) {
             watched.told_at = Some(now);
-            return Seen::Told(Some(Burst { by: by.to_owned(), reason, calls: BURST, key: call.key.clone() }));
+            return BurstWatch::Told(Some(Burst { by: by.to_owned(), reason, calls: BURST, key: call.key.clone() }));
         }
-        if watched.was_told(now) { Seen::Told(None) } else { Seen::Untold }
+        if watched.was_told(now) { BurstWatch::Told(None) } else { BurstWatch::Untold }
     }
 
     /// Writes what was counted since the last time, in one transaction. Blocks on SQLite.
@@ -251,7 +251,7 @@ impl Usage {
         }
         let written = self.store.count(&pending.batch(&self.recorder));
         match written {
-            Ok(()) => self.changes.tell(Change::Usage),
+            Ok(()) => self.changes.publish(Change::Usage),
             Err(_) => self.lock().put_back(pending),
         }
         Ok(written?)
@@ -291,7 +291,7 @@ impl Usage {
 
 impl Pending {
     /// What is counted for this slot since the last batch.
-    fn count(&mut self, mut slot: Slot, now: UnixMs) -> &mut Count {
+    fn count(&mut self, mut slot: CountKey, now: UnixMs) -> &mut Count {
         let mut found = self.counts.iter().position(|(known, _)| *known == slot);
         if found.is_none() && self.counts.len() >= MOST_SLOTS {
             slot.caller.user_agent = "".into();
@@ -307,7 +307,7 @@ impl Pending {
     /// All of it as rows.
     fn batch<'a>(&'a self, recorder: &Recorder) -> UsageBatch<'a> {
         let troubled = [(&self.troubled, false), (&self.refused, true)].into_iter().flat_map(|(all, is_refused)| {
-            all.iter().map(move |TroubledCall { at, key, caller, trouble }| KeptTrouble {
+            all.iter().map(move |PendingTrouble { at, key, caller, trouble }| KeptTrouble {
                 at: *at,
                 key: key.as_ref(),
                 caller,
@@ -318,7 +318,7 @@ impl Pending {
         let entries = self.bursts.iter().map(|burst| {
             let detail = json!({ "program": burst.by, "reason": burst.reason.as_str(), "calls": burst.calls });
             let subject = burst.key.as_ref().map_or("", |key| &key.0);
-            recorder.entry(Kind::RefusalBurst, subject, Came::Failed, detail)
+            recorder.entry(Kind::RefusalBurst, subject, ActOutcome::Failed, detail)
         });
         let calls = self.counts.iter().map(|(slot, count)| CountedCalls {
             hour: slot.hour,

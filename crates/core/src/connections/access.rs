@@ -27,7 +27,7 @@ impl From<Access> for Fresh {
 
 /// What is known of a connection besides its row.
 #[derive(Default)]
-pub(super) struct Live {
+pub(super) struct LiveAccess {
     pub(super) access: Option<Access>,
     /// The sign-in that the access came of. It ends with that.
     pub(super) signed_in_at: Option<UnixMs>,

@@ -11,13 +11,13 @@ use crate::integrations::IntegrationId;
 #[derive(Debug)]
 pub struct Answer {
     pub(super) state: SecretString,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AnswerContent,
     /// Who says that it answers (RFC 9207).
     pub(super) issuer: Option<String>,
 }
 
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum AnswerContent {
     Code(SecretString),
     Error { error: String, description: Option<String> },
 }
@@ -86,8 +86,8 @@ impl Answer {
         let full = |text: Option<String>| text.filter(|text| !text.is_empty());
         let state = full(state).ok_or(AnswerProblem::Incomplete)?.into();
         let outcome = match (full(error), full(code)) {
-            (Some(error), _) => Outcome::Error { error, description: full(description) },
-            (None, Some(code)) => Outcome::Code(code.into()),
+            (Some(error), _) => AnswerContent::Error { error, description: full(description) },
+            (None, Some(code)) => AnswerContent::Code(code.into()),
             (None, None) => return Err(AnswerProblem::Incomplete),
         };
         Ok(Self { state, outcome, issuer: full(issuer) })
@@ -104,11 +104,11 @@ mod tests {
     fn an_answer_is_read_from_link_and_form() {
         let link = format!("{IDENTIFIER}://oauth/microsoft-abcdef/callback?code=c&state=s&session_state=x");
         let (answer, integration) = Answer::from_link(&link).expect("an answer").expect("not only a raise");
-        assert!(matches!(answer.outcome, Outcome::Code(_)));
+        assert!(matches!(answer.outcome, AnswerContent::Code(_)));
         assert_eq!(integration.as_str(), "microsoft-abcdef");
         assert!(matches!(Answer::from_link(&format!("{IDENTIFIER}://open")), Ok(None)));
         let refused = Answer::from_form("error=access_denied&error_description=AADSTS65004%3A+x&state=s&code=c");
-        assert!(matches!(refused.expect("an answer").outcome, Outcome::Error { .. }));
+        assert!(matches!(refused.expect("an answer").outcome, AnswerContent::Error { .. }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::finish::is_unchanged;
-use super::sign_in::{Attempt, Taken};
+use super::sign_in::{Attempt, AttemptDetails};
 use super::signed_in::SignedIn;
 use super::{Connections, SignInId, SignInRequest, SignInView};
 use crate::address::is_safe;
@@ -13,7 +13,7 @@ use crate::provider::AuthorityFailure;
 
 /// A begun sign-in: what is polled for.
 pub struct DeviceSignIn {
-    taken: Taken,
+    taken: AttemptDetails,
     code: DeviceCode,
 }
 
@@ -77,7 +77,7 @@ impl Connections {
         self.end(taken, outcome).await;
     }
 
-    async fn connect_device(&self, taken: &Taken, code: &DeviceCode) -> Result<SignedIn, AuthorityFailure> {
+    async fn connect_device(&self, taken: &AttemptDetails, code: &DeviceCode) -> Result<SignedIn, AuthorityFailure> {
         let registration =
             self.integrations.registration(&taken.request.integration).map_err(|error| super::access::view(&error))?;
         is_unchanged(taken, &registration)?;

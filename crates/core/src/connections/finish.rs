@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::access::{failure_detail, view};
-use super::answer::Outcome;
-use super::sign_in::{Flow, Taken, Unconfirmed};
+use super::answer::AnswerContent;
+use super::sign_in::{AttemptDetails, Flow, Unconfirmed};
 use super::signed_in::SignedIn;
 use super::{Answer, Connection, ConnectionId, Connections, Progress, SignInId, SignInRequest, SignInView, Standing};
-use crate::activity::{Came, Kind};
+use crate::activity::{ActOutcome, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::error::Error;
 use crate::integrations::{MOVED, Registration};
-use crate::port::{Client, Expected, Grant, Settling, SignInKept, Tokens};
+use crate::port::{Client, Expected, Grant, SecretStep, SignInKept, Tokens};
 use crate::provider::{AuthorityFailure, Discovery};
 
 impl Connections {
@@ -33,7 +33,7 @@ impl Connections {
     }
 
     /// Keeps what came of a sign-in where it is known whose it should be; else asks a person.
-    pub(super) async fn end(&self, taken: Taken, outcome: Result<SignedIn, AuthorityFailure>) -> Progress {
+    pub(super) async fn end(&self, taken: AttemptDetails, outcome: Result<SignedIn, AuthorityFailure>) -> Progress {
         let signed_in = match outcome {
             Ok(signed_in) => signed_in,
             Err(failure) => return self.tell_end(&taken, Err(failure)),
@@ -47,7 +47,7 @@ impl Connections {
                 let account = signed_in.account.label.clone();
                 self.sign_ins.ask(Unconfirmed { taken, signed_in }, self.clock.now());
                 self.ended.fetch_add(1, Ordering::Relaxed);
-                self.changes.tell(Change::SignIns);
+                self.changes.publish(Change::SignIns);
                 Progress::Confirm { account }
             }
             Err(error) => self.tell_end(&taken, Err(view(&error))),
@@ -70,30 +70,30 @@ impl Connections {
     }
 
     /// Records how a sign-in ended and tells it.
-    fn tell_end(&self, taken: &Taken, outcome: Result<Connection, AuthorityFailure>) -> Progress {
+    fn tell_end(&self, taken: &AttemptDetails, outcome: Result<Connection, AuthorityFailure>) -> Progress {
         let toolkit = taken.request.toolkit;
         let detail = match &outcome {
             Ok(row) => json!({ "toolkit": toolkit, "account": row.account.label, "granted": row.granted }),
             Err(failure) => failure_detail(failure, toolkit.as_str()),
         };
-        let came = if outcome.is_ok() { Came::Done } else { Came::Failed };
+        let came = if outcome.is_ok() { ActOutcome::Done } else { ActOutcome::Failed };
         if let Err(error) = self.record(Kind::SignIn, taken.request.integration.as_str(), came, detail) {
             tracing::warn!(%error, "a sign-in could not be recorded");
         }
         let progress = match outcome {
             Ok(row) => {
-                self.changes.tell(Change::Connections);
+                self.changes.publish(Change::Connections);
                 Progress::Done { connection: row.id, account: row.account.label }
             }
             Err(failure) => Progress::Failed { failure },
         };
         self.sign_ins.set(&taken.id, progress.clone());
         self.ended.fetch_add(1, Ordering::Relaxed);
-        self.changes.tell(Change::SignIns);
+        self.changes.publish(Change::SignIns);
         progress
     }
 
-    pub(super) async fn connect(&self, taken: &Taken, answer: Answer) -> Result<SignedIn, AuthorityFailure> {
+    pub(super) async fn connect(&self, taken: &AttemptDetails, answer: Answer) -> Result<SignedIn, AuthorityFailure> {
         let registration = self.integrations.registration(&taken.request.integration).map_err(|error| view(&error))?;
         is_unchanged(taken, &registration)?;
         let found = self.discover(&registration.authority).await?;
@@ -105,8 +105,8 @@ impl Connections {
             ));
         }
         let code = match answer.outcome {
-            Outcome::Code(code) => code,
-            Outcome::Error { error, description } => {
+            AnswerContent::Code(code) => code,
+            AnswerContent::Error { error, description } => {
                 return Err(self.identity.refusal(registration.authority.provider(), error, description));
             }
         };
@@ -124,7 +124,7 @@ impl Connections {
     /// Checks who the tokens are for.
     pub(super) fn accept(
         &self,
-        taken: &Taken,
+        taken: &AttemptDetails,
         registration: Registration,
         found: Discovery,
         tokens: Tokens,
@@ -157,7 +157,7 @@ impl Connections {
         Ok(SignedIn { registration, account, tokens, refresh, found })
     }
 
-    async fn keep(&self, taken: &Taken, signed_in: &SignedIn) -> Result<Connection, AuthorityFailure> {
+    async fn keep(&self, taken: &AttemptDetails, signed_in: &SignedIn) -> Result<Connection, AuthorityFailure> {
         let SignedIn { registration, account, tokens, refresh, found } = signed_in;
         let now = self.clock.now();
         let toolkit = taken.request.toolkit;
@@ -178,10 +178,10 @@ impl Connections {
             refreshed_at: now,
             used_at: None,
         };
-        let _turn = self.turns.wait(&row.id).await;
+        let _lock = self.refresh_locks.wait(&row.id).await;
         let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
         let recipient = registration.recipient();
-        let keep = |settling: Settling<'_>| self.store.keep_connection(&row, &recipient, settling);
+        let keep = |step: SecretStep<'_>| self.store.keep_connection(&row, &recipient, step);
         let kept = self.secrets.put(&row.id.token_entry(), &refresh, keep).await.map_err(|error| view(&error))?;
         if kept == SignInKept::Moved {
             return Err(view(&Error::NeedsSignIn(MOVED.to_owned())));
@@ -192,7 +192,7 @@ impl Connections {
 }
 
 /// Whether the integration still leads where it led when the attempt began.
-pub(super) fn is_unchanged(taken: &Taken, registration: &Registration) -> Result<(), AuthorityFailure> {
+pub(super) fn is_unchanged(taken: &AttemptDetails, registration: &Registration) -> Result<(), AuthorityFailure> {
     if taken.is_for(&registration.recipient()) {
         return Ok(());
     }

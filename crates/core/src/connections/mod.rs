@@ -2,23 +2,23 @@
 
 mod access;
 mod answer;
-mod book;
 mod device;
 mod finish;
-mod kept;
+mod persisted;
 mod put_back;
+mod refresh_lock;
+mod registry;
 mod renewal;
 mod request;
 mod return_page;
 mod sign_in;
 mod signed_in;
-mod turn;
 
 pub use access::Fresh;
 pub use answer::{Answer, AnswerProblem};
-pub use book::{Connections, GraphCall};
 pub use device::DeviceSignIn;
-pub use request::{KeptSignIn, ReturnPath, SignInId, SignInRequest};
+pub use registry::{Connections, GraphCall};
+pub use request::{PersistedSignIn, ReturnPath, SignInId, SignInRequest};
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
 pub use sign_in::{DeviceView, Progress, SignInView};
 

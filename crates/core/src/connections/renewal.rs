@@ -7,12 +7,12 @@ use serde_json::json;
 
 use super::access::{Access, Fresh, GONE, failure_detail};
 use super::{Account, Connection, ConnectionId, Connections, Standing};
-use crate::activity::{Came, Kind};
+use crate::activity::{ActOutcome, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::port::{Client, Grant, Meaning, Refreshed, Settling, TokenFailure};
+use crate::port::{Client, Grant, Meaning, Refreshed, SecretStep, TokenFailure};
 use crate::provider::{Authority, AuthorityFailure, Discovery};
 
 /// Access tokens with less than this left are renewed first.
@@ -31,7 +31,7 @@ impl Connections {
         if let Some(access) = self.at_hand(id, now.plus(EARLY)) {
             return Ok(access.into());
         }
-        let _turn = self.turns.wait(id).await;
+        let _lock = self.refresh_locks.wait(id).await;
         if let Some(access) = self.at_hand(id, self.clock.now().plus(EARLY)) {
             return Ok(access.into());
         }
@@ -75,9 +75,9 @@ impl Connections {
         Ok(())
     }
 
-    /// One refresh. The caller has the turn.
+    /// One refresh. The caller has the refresh lock.
     async fn refresh(&self, id: &ConnectionId) -> Result<Access, Error> {
-        // Read inside the turn: another process may have signed in or out meanwhile.
+        // Read inside the refresh lock: another process may have signed in or out meanwhile.
         let row = self.row(id)?;
         if let Standing::NeedsSignIn(why) = row.standing {
             return Err(Error::NeedsSignIn(why));
@@ -108,9 +108,9 @@ impl Connections {
         match self.identity.tokens(client, grant, &row.asked, challenge.as_deref()).await {
             Ok(tokens) => {
                 let (granted, confidential) = (tokens.granted.clone(), tokens.confidential);
-                let done = self.recorder.entry(Kind::Refresh, id.as_str(), Came::Done, json!({}));
-                let write = |settling: Settling<'_>| {
-                    self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, settling, &done)
+                let done = self.recorder.entry(Kind::Refresh, id.as_str(), ActOutcome::Done, json!({}));
+                let write = |step: SecretStep<'_>| {
+                    self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, step, &done)
                 };
                 // The new refresh token is kept before the new access is used.
                 let written = match &tokens.refresh {
@@ -118,7 +118,7 @@ impl Connections {
                         let rotated = Bound::new(recipient, rotated.clone()).of_account(owner);
                         Some(self.secrets.put(&entry, &rotated, write).await?)
                     }
-                    None => write(Settling::Nothing)?,
+                    None => write(SecretStep::Nothing)?,
                 };
                 match written {
                     Some(Refreshed::Kept) | None => {}
@@ -126,7 +126,7 @@ impl Connections {
                     Some(Refreshed::Gone) => return Err(Error::ConnectionNotFound),
                 }
                 let access = self.take_over(&row, &tokens, &found, granted.as_ref().unwrap_or(&row.granted));
-                self.changes.tell(Change::Connections);
+                self.changes.publish(Change::Connections);
                 Ok(access)
             }
             Err(failed) => Err(self.refused(&row, failed).await?),
@@ -137,7 +137,12 @@ impl Connections {
     async fn refused(&self, row: &Connection, failed: TokenFailure) -> Result<Error, Error> {
         let TokenFailure { failure, meaning } = failed;
         let text = format!("{failure}. {}", failure.fix);
-        self.record(Kind::Refresh, row.id.as_str(), Came::Failed, failure_detail(&failure, row.toolkit.as_str()))?;
+        self.record(
+            Kind::Refresh,
+            row.id.as_str(),
+            ActOutcome::Failed,
+            failure_detail(&failure, row.toolkit.as_str()),
+        )?;
         match meaning {
             Meaning::Wait(pause) => Ok(self.wait(&row.id, pause.unwrap_or(PAUSE), &failure)),
             Meaning::SignIn { forget } => {
@@ -184,7 +189,7 @@ impl Connections {
     fn wait(&self, id: &ConnectionId, pause: Duration, failure: &AuthorityFailure) -> Error {
         let text = format!("{failure}. {}", failure.fix);
         self.pause(id, pause, &text);
-        self.changes.tell(Change::Connections);
+        self.changes.publish(Change::Connections);
         Error::Waiting(text)
     }
 

@@ -53,7 +53,7 @@ pub enum ReturnPath {
 
 /// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
 #[derive(Debug, Clone)]
-pub struct KeptSignIn {
+pub struct PersistedSignIn {
     /// Its name.
     pub id: SignInId,
     /// What is asked for.

@@ -10,7 +10,7 @@ use ts_rs::TS;
 use url::Url;
 
 use super::signed_in::SignedIn;
-use super::{Account, Connection, ConnectionId, KeptSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
+use super::{Account, Connection, ConnectionId, PersistedSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
 use crate::bound::{Bound, Recipient};
 use crate::clock::UnixMs;
 use crate::integrations::{Registration, WayBack};
@@ -83,7 +83,7 @@ pub struct SignInView {
 pub(super) struct Attempt {
     /// What is waited for; `None`: an answer has used it, or none comes by itself.
     awaited: Option<Awaited>,
-    pub(super) taken: Taken,
+    pub(super) taken: AttemptDetails,
     link: Url,
     started_at: UnixMs,
     ends_at: UnixMs,
@@ -95,7 +95,7 @@ pub(super) struct Attempt {
 
 /// Tokens that nobody has confirmed yet, and the attempt that they came of. They are in memory only.
 pub(super) struct Unconfirmed {
-    pub(super) taken: Taken,
+    pub(super) taken: AttemptDetails,
     pub(super) signed_in: SignedIn,
 }
 
@@ -122,7 +122,7 @@ pub(super) enum Flow {
 
 /// An attempt, for whoever goes on with it.
 #[derive(Clone)]
-pub(super) struct Taken {
+pub(super) struct AttemptDetails {
     pub(super) id: SignInId,
     pub(super) flow: Flow,
     pub(super) request: SignInRequest,
@@ -130,7 +130,7 @@ pub(super) struct Taken {
     pub(super) pinned: Option<Account>,
 }
 
-impl Taken {
+impl AttemptDetails {
     /// Whether it was begun for this recipient.
     pub(super) fn is_for(&self, recipient: &Recipient) -> bool {
         match &self.flow {
@@ -186,7 +186,7 @@ impl Attempt {
         let flow = Flow::Page { verifier, nonce: page.nonce, redirect_uri };
         Ok(Self {
             awaited: Some(Awaited { state: page.state, path }),
-            taken: Taken { id: SignInId::generate(), flow, request, scopes, pinned },
+            taken: AttemptDetails { id: SignInId::generate(), flow, request, scopes, pinned },
             link: page.link,
             started_at: now,
             ends_at: now.plus(LIFE),
@@ -210,7 +210,7 @@ impl Attempt {
         let flow = Flow::Device { recipient: registration.recipient() };
         Self {
             awaited: None,
-            taken: Taken { id: SignInId::generate(), flow, request, scopes, pinned },
+            taken: AttemptDetails { id: SignInId::generate(), flow, request, scopes, pinned },
             link: code.page.clone(),
             started_at: now,
             ends_at: now.plus(lives),
@@ -222,10 +222,10 @@ impl Attempt {
 
     /// The state, what another start needs to take its answer, and the secret part of that. `None`: the answer
     /// can only come to this process.
-    pub(super) fn to_keep(&self) -> Option<(SecretString, KeptSignIn, Bound)> {
+    pub(super) fn to_keep(&self) -> Option<(SecretString, PersistedSignIn, Bound)> {
         let Awaited { state, path: ReturnPath::Link(_) } = self.awaited.as_ref()? else { return None };
         let Flow::Page { verifier, nonce, redirect_uri } = &self.taken.flow else { return None };
-        let kept = KeptSignIn {
+        let kept = PersistedSignIn {
             id: self.taken.id.clone(),
             request: self.taken.request.clone(),
             redirect_uri: redirect_uri.clone(),
@@ -296,7 +296,7 @@ impl SignIns {
 
     /// Finds the attempt that this state belongs to and uses it up. Every live one is
     /// compared, in constant time.
-    pub(super) fn take(&self, state: &SecretString, path: &ReturnPath, now: UnixMs) -> Option<Taken> {
+    pub(super) fn take(&self, state: &SecretString, path: &ReturnPath, now: UnixMs) -> Option<AttemptDetails> {
         self.end_old(now);
         let mut all = self.lock();
         let presented = state.expose_secret().as_bytes();

@@ -5,6 +5,7 @@ mod built_in;
 mod draft;
 mod field;
 mod id;
+mod put_back;
 mod registration;
 mod registry;
 mod step;
@@ -16,7 +17,7 @@ pub use field::{Field, FieldProblem};
 pub use id::IntegrationId;
 pub(crate) use registration::Registration;
 pub use registry::Integrations;
-pub(crate) use registry::{MOVED, Shared};
+pub(crate) use registry::{MOVED, ProfileParts};
 pub use step::{Step, StepReport, StepState};
 pub use way_back::{Platform, WayBack, deep_link};
 

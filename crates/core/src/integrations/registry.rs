@@ -10,19 +10,16 @@ use serde_json::json;
 use super::built_in::BuiltIn;
 use super::draft::{InVault, SecretInForm};
 use super::{
-    AuthorityDraft, Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView,
-    WayBack, WayBackDraft,
+    Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView, WayBack, WayBackDraft,
 };
 use super::{Registration, StepReport, StoredSecret};
-use crate::activity::{Came, Kind, Recorder};
+use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::bound::{Bound, Recipient};
 use crate::change::{Change, Changes};
-use crate::clock::{Clock, UnixMs};
+use crate::clock::Clock;
 use crate::error::{Error, StoreError};
 use crate::policy::Policy;
-use crate::port::backup::RawIntegration;
-use crate::port::{Identity, IntegrationSaved, Settling, Store};
-use crate::provider::Authority;
+use crate::port::{Identity, IntegrationSaved, SecretStep, Store};
 use crate::secrets::Secrets;
 use crate::vault::SecretChange;
 
@@ -30,7 +27,7 @@ use crate::vault::SecretChange;
 pub struct Integrations {
     store: Arc<dyn Store>,
     secrets: Secrets,
-    identity: Arc<dyn Identity>,
+    pub(super) identity: Arc<dyn Identity>,
     recorder: Recorder,
     clock: Clock,
     changes: Changes,
@@ -50,7 +47,7 @@ fn leads_elsewhere(draft: &Draft, before: &Integration, identity: &dyn Identity)
 }
 
 /// What another integration has already.
-fn taken(all: &[Integration], draft: &Draft) -> Option<FieldProblem> {
+pub(super) fn taken(all: &[Integration], draft: &Draft) -> Option<FieldProblem> {
     let others = || all.iter().filter(|row| row.id != draft.id);
     let name = draft.name.trim().to_lowercase();
     if others().any(|row| row.name.to_lowercase() == name) {
@@ -96,7 +93,7 @@ struct Preflighted {
 
 /// What the parts of a profile share.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct ProfileParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Secrets,
     pub(crate) identity: Arc<dyn Identity>,
@@ -106,8 +103,8 @@ pub(crate) struct Shared {
 }
 
 impl Integrations {
-    pub(crate) fn new(shared: Shared, policy: &Policy) -> Self {
-        let Shared { store, secrets, identity, recorder, clock, changes } = shared;
+    pub(crate) fn new(shared: ProfileParts, policy: &Policy) -> Self {
+        let ProfileParts { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
             store,
             secrets,
@@ -183,7 +180,7 @@ impl Integrations {
 
         let problem = failure.as_ref().map(|failure| format!("{failure}. {}", failure.fix));
         let check = Check { at: self.clock.now(), problem };
-        let outcome = if failure.is_none() { Came::Done } else { Came::Failed };
+        let outcome = if failure.is_none() { ActOutcome::Done } else { ActOutcome::Failed };
         let detail = json!({
             "name": subject.name,
             "authority": subject.authority.label(),
@@ -195,7 +192,7 @@ impl Integrations {
         let entry = self.recorder.entry(Kind::Preflight, draft.id.as_str(), outcome, detail);
         self.store.record_preflight(as_saved.then_some((&draft.id, &check)), &entry)?;
         if as_saved {
-            self.changes.tell(Change::Integrations);
+            self.changes.publish(Change::Integrations);
         }
         let passed = check.problem.is_none();
         let secret = self.fingerprint(&secret);
@@ -221,12 +218,12 @@ impl Integrations {
         let entry = row.id.secret_entry();
         match &secret {
             SecretChange::Keep => {
-                self.write_row(&row, before.as_ref(), "kept", Settling::Nothing)?;
+                self.write_row(&row, before.as_ref(), "kept", SecretStep::Nothing)?;
             }
             SecretChange::Remove => {
                 row.secret = StoredSecret::None;
                 row.secret_expires_at = None;
-                let write = |settling: Settling<'_>| self.write_row(&row, before.as_ref(), "removed", settling);
+                let write = |step: SecretStep<'_>| self.write_row(&row, before.as_ref(), "removed", step);
                 self.secrets.remove(&entry, write).await?;
             }
             SecretChange::Replace(typed) => {
@@ -238,12 +235,12 @@ impl Integrations {
                 }
                 row.secret = StoredSecret::Stored;
                 let checked = Bound::new(row.recipient(), checked);
-                let write = |settling: Settling<'_>| self.try_row(&row, before.as_ref(), "replaced", settling);
+                let write = |step: SecretStep<'_>| self.try_row(&row, before.as_ref(), "replaced", step);
                 refused(self.secrets.put(&entry, &checked, write).await?)?;
             }
         }
         self.preflights().remove(&draft.id);
-        self.changes.tell(Change::Integrations);
+        self.changes.publish(Change::Integrations);
         let (_, default) = self.store.integrations()?;
         let moved = before.is_some_and(|before| before.recipient() != row.recipient());
         Ok((row.view(self.clock.now(), default.as_ref()), moved))
@@ -256,17 +253,13 @@ impl Integrations {
         }
         let row = self.row(id)?;
         let detail = json!({ "name": row.name });
-        let entry = self.recorder.entry(Kind::IntegrationRemoved, id.as_str(), Came::Done, detail);
+        let entry = self.recorder.entry(Kind::IntegrationRemoved, id.as_str(), ActOutcome::Done, detail);
         self.secrets
-            .remove(&id.secret_entry(), |settling| {
-                if self.store.delete_integration(id, settling, &entry)? {
-                    Ok(())
-                } else {
-                    Err(Error::IntegrationNotFound)
-                }
+            .remove(&id.secret_entry(), |step| {
+                if self.store.delete_integration(id, step, &entry)? { Ok(()) } else { Err(Error::IntegrationNotFound) }
             })
             .await?;
-        self.changes.tell(Change::Integrations);
+        self.changes.publish(Change::Integrations);
         Ok(())
     }
 
@@ -278,49 +271,10 @@ impl Integrations {
             None => self.built_in_with_id()?,
         };
         let detail = json!({ "name": name });
-        self.store.set_default(custom, &self.recorder.entry(Kind::DefaultChanged, id.as_str(), Came::Done, detail))?;
-        self.changes.tell(Change::Integrations);
+        self.store
+            .set_default(custom, &self.recorder.entry(Kind::DefaultChanged, id.as_str(), ActOutcome::Done, detail))?;
+        self.changes.publish(Change::Integrations);
         Ok(())
-    }
-
-    /// An integration of a backup, checked like a form that was typed: the row to add, `None` where it is here
-    /// already, or why it can't be taken.
-    pub(crate) fn read_back(
-        &self,
-        all: &[Integration],
-        raw: &RawIntegration,
-        now: UnixMs,
-    ) -> Result<Option<Integration>, String> {
-        const UNREADABLE: &str = "it can't be read";
-        let parts = (
-            IntegrationId::try_from(raw.id.clone()).ok().filter(|id| !id.is_built_in()),
-            serde_json::from_str::<Authority>(&raw.authority).ok(),
-            serde_json::from_str::<WayBack>(&raw.way_back).ok(),
-        );
-        let (Some(id), Some(authority), Some(way_back)) = parts else { return Err(UNREADABLE.into()) };
-        let draft = Draft {
-            id,
-            name: raw.name.clone(),
-            client_id: raw.client_id.clone(),
-            authority: AuthorityDraft::of(&authority),
-            secret_expires_at: raw.secret_expires_at.map(UnixMs),
-            scopes: raw.scopes.split_whitespace().map(str::to_owned).collect(),
-            way_back: WayBackDraft::of(&way_back),
-        };
-        if let Some(here) = all.iter().find(|row| row.id == draft.id) {
-            let same = draft.recipient(self.identity.as_ref()).is_some_and(|recipient| recipient == here.recipient());
-            let why = || format!("it leads elsewhere than \u{201c}{}\u{201d}, which is here", here.name);
-            return if same { Ok(None) } else { Err(why()) };
-        }
-        let secret = if raw.has_secret { SecretInForm::Stored } else { SecretInForm::None };
-        if let Some(problem) = taken(all, &draft) {
-            return Err(problem.problem);
-        }
-        let checked = draft.check(secret, self.identity.as_ref()).row(&draft, None, now);
-        checked.map_err(|wrong| wrong.problem).map(|row| {
-            let secret = if raw.has_secret { StoredSecret::Missing } else { StoredSecret::None };
-            Some(Integration { secret, ..row })
-        })
     }
 
     /// The vault holds its secret after all.
@@ -407,9 +361,9 @@ impl Integrations {
 
     fn mark_missing(&self, row: &Integration) -> Result<(), Error> {
         let detail = json!({ "name": row.name });
-        let entry = self.recorder.entry(Kind::SecretMissing, row.id.as_str(), Came::Failed, detail);
+        let entry = self.recorder.entry(Kind::SecretMissing, row.id.as_str(), ActOutcome::Failed, detail);
         self.store.set_secret(&row.id, StoredSecret::Missing, Some(&entry))?;
-        self.changes.tell(Change::Integrations);
+        self.changes.publish(Change::Integrations);
         Ok(())
     }
 
@@ -418,10 +372,10 @@ impl Integrations {
         row: &Integration,
         before: Option<&Integration>,
         secret: &str,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
     ) -> Result<(), Error> {
         // Nothing was written that could be swept.
-        self.try_row(row, before, secret, settling)?.map_or(Ok(()), refused)
+        self.try_row(row, before, secret, step)?.map_or(Ok(()), refused)
     }
 
     /// Writes the row and its record. `None`: its secret was swept meanwhile.
@@ -430,7 +384,7 @@ impl Integrations {
         row: &Integration,
         before: Option<&Integration>,
         secret: &str,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
     ) -> Result<Option<IntegrationSaved>, StoreError> {
         // Where nothing else can be the default, the first one is.
         let default_if_first = before.is_none() && self.built_in_with_id().is_err();
@@ -443,8 +397,8 @@ impl Integrations {
             "scopes": row.scopes,
             "secret": secret,
         });
-        let entry = self.recorder.entry(kind, row.id.as_str(), Came::Done, detail);
-        self.store.save_integration(row, default_if_first, has_moved.then_some(MOVED), settling, &entry)
+        let entry = self.recorder.entry(kind, row.id.as_str(), ActOutcome::Done, detail);
+        self.store.save_integration(row, default_if_first, has_moved.then_some(MOVED), step, &entry)
     }
 
     /// The answer that the authority gave for this very form.

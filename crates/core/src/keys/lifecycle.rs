@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::names::checked_name;
 use crate::port::{KeyCreation, KeyRevocation, Store};
-use crate::problem::{Check, ProblemCode};
+use crate::problem::{CallCheck, ProblemCode};
 
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
@@ -78,7 +78,7 @@ impl Keys {
         }
         self.reload()?;
         self.verifier.confirm_created(&text);
-        self.changes.tell(Change::Keys);
+        self.changes.publish(Change::Keys);
         Ok((record.view(now), text))
     }
 
@@ -91,7 +91,7 @@ impl Keys {
             KeyRevocation::NotFound => return Err(Error::KeyNotFound),
         };
         self.reload()?;
-        self.changes.tell(Change::Keys);
+        self.changes.publish(Change::Keys);
         Ok(record.view(now))
     }
 
@@ -105,12 +105,12 @@ impl Keys {
 
     /// What a presented text is worth at this moment.
     pub async fn verify(&self, presented: &str) -> Verdict {
-        self.settle_expiry().await;
+        self.persist_expiry().await;
         self.verifier.verify(presented, &self.clock).await
     }
 
     /// Makes an expiry that was seen lasting, so that a clock set back revives nothing.
-    async fn settle_expiry(&self) {
+    async fn persist_expiry(&self) {
         let now = self.clock.now();
         if self.verifier.expire(now).is_none() {
             return;
@@ -123,19 +123,19 @@ impl Keys {
             Ok(Err(error)) => tracing::warn!(%error, "an expired key could not be marked as ended"),
             Err(error) => tracing::warn!(%error, "marking an expired key as ended broke"),
         }
-        self.changes.tell(Change::Keys);
+        self.changes.publish(Change::Keys);
     }
 }
 
 impl Refusal {
     /// Why such a call is refused, and the check that it fails.
-    pub fn problem(self) -> (ProblemCode, Check) {
+    pub fn problem(self) -> (ProblemCode, CallCheck) {
         match self {
-            Self::Malformed(_) => (ProblemCode::InvalidKey, Check::Form),
-            Self::Unknown => (ProblemCode::InvalidKey, Check::MadeHere),
-            Self::Ended(Ending::Expired) => (ProblemCode::ExpiredKey, Check::Live),
-            Self::Ended(Ending::Replaced) => (ProblemCode::ReplacedKey, Check::Live),
-            Self::Ended(Ending::Revoked) => (ProblemCode::RevokedKey, Check::Live),
+            Self::Malformed(_) => (ProblemCode::InvalidKey, CallCheck::Form),
+            Self::Unknown => (ProblemCode::InvalidKey, CallCheck::MadeHere),
+            Self::Ended(Ending::Expired) => (ProblemCode::ExpiredKey, CallCheck::Live),
+            Self::Ended(Ending::Replaced) => (ProblemCode::ReplacedKey, CallCheck::Live),
+            Self::Ended(Ending::Revoked) => (ProblemCode::RevokedKey, CallCheck::Live),
         }
     }
 }

@@ -59,7 +59,7 @@ struct Ended {
 }
 
 #[derive(Default)]
-struct Table {
+struct KeyTable {
     live: Option<Live>,
     ended: HashMap<KeyId, Ended>,
 }
@@ -67,20 +67,20 @@ struct Table {
 /// Who may run argon2 next: 19 MiB and a core for tens of milliseconds, so one at a time. Of ended keys
 /// only one waits for its run, the others for that one: the live key never has more than two before it.
 #[derive(Clone)]
-struct Turns {
+struct HashQueue {
     run: Arc<Semaphore>,
     ended: Arc<Semaphore>,
 }
 
-type Turn = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+type HashPermit = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
 
-impl Turns {
+impl HashQueue {
     fn new() -> Self {
         Self { run: Arc::new(Semaphore::new(1)), ended: Arc::new(Semaphore::new(1)) }
     }
 
     /// First come, first served. `None`: never, since nobody closes these.
-    async fn wait(&self, is_live: bool) -> Option<Turn> {
+    async fn wait(&self, is_live: bool) -> Option<HashPermit> {
         let among_ended = if is_live { None } else { Some(self.ended.clone().acquire_owned().await.ok()?) };
         Some((among_ended, self.run.clone().acquire_owned().await.ok()?))
     }
@@ -92,8 +92,8 @@ type InFlight = Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>;
 pub(super) struct Verifier {
     mac_key: [u8; 16],
     profile: ProfileSecret,
-    table: Arc<RwLock<Table>>,
-    turns: Turns,
+    table: Arc<RwLock<KeyTable>>,
+    queue: HashQueue,
     in_flight: InFlight,
 }
 
@@ -103,7 +103,7 @@ impl Verifier {
         SysRng
             .try_fill_bytes(&mut mac_key)
             .map_err(|error| Error::Internal(format!("no random numbers from the system: {error}")))?;
-        Ok(Self { mac_key, profile, table: Arc::default(), turns: Turns::new(), in_flight: Mutex::default() })
+        Ok(Self { mac_key, profile, table: Arc::default(), queue: HashQueue::new(), in_flight: Mutex::default() })
     }
 
     /// Takes over the rows of the store. When this returns, a key that has ended in them
@@ -211,13 +211,13 @@ impl Verifier {
         let asked = Asked { in_flight: &self.in_flight, digest };
         let run = asked.run();
         let matches = run.get_or_init(|| async {
-            let Some(turn) = self.turns.wait(is_live).await else { return false };
+            let Some(permit) = self.queue.wait(is_live).await else { return false };
             let (presented, id, table) = (secrecy::SecretString::from(presented), id.clone(), self.table.clone());
             let hashing = tokio::task::spawn_blocking(move || {
                 use secrecy::ExposeSecret;
-                // The turn travels with the work, and so does what comes of it: a caller that hangs up
+                // The permit travels with the work, and so does what comes of it: a caller that hangs up
                 // frees no core and loses no confirmation.
-                let _turn = turn;
+                let _permit = permit;
                 let matches = hash::matches(presented.expose_secret(), &phc);
                 if matches {
                     confirm(&table, digest, &id);
@@ -230,17 +230,17 @@ impl Verifier {
         *matches.await
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
+    fn read(&self) -> RwLockReadGuard<'_, KeyTable> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn write(table: &RwLock<Table>) -> RwLockWriteGuard<'_, Table> {
+fn write(table: &RwLock<KeyTable>) -> RwLockWriteGuard<'_, KeyTable> {
     table.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The text with this digest is that of the key of this id.
-fn confirm(table: &RwLock<Table>, digest: Digest, id: &KeyId) {
+fn confirm(table: &RwLock<KeyTable>, digest: Digest, id: &KeyId) {
     let mut table = write(table);
     if let Some(live) = table.live.as_mut().filter(|live| live.id == *id) {
         live.confirmed = Some(digest);
@@ -316,7 +316,7 @@ mod tests {
         }
         assert!(verifier.in_flight.lock().expect("not poisoned").is_empty());
         // The run that had begun went on without its caller: the live key waits for it, then is known.
-        let _turn = verifier.turns.wait(true).await;
+        let _permit = verifier.queue.wait(true).await;
         assert_eq!(verifier.opens(&verifier.digest(live.expose())), Some(live.id()));
     }
 
@@ -330,13 +330,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_live_key_goes_before_any_number_of_ended_ones() {
-        let turns = Turns::new();
-        let running = turns.wait(false).await;
-        let mut ended: Vec<_> = (0..50).map(|_| Box::pin(turns.wait(false))).collect();
+        let queue = HashQueue::new();
+        let running = queue.wait(false).await;
+        let mut ended: Vec<_> = (0..50).map(|_| Box::pin(queue.wait(false))).collect();
         for waiting in &mut ended {
             assert!(futures_poll(waiting.as_mut()).is_none());
         }
-        let mut live = Box::pin(turns.wait(true));
+        let mut live = Box::pin(queue.wait(true));
         assert!(futures_poll(live.as_mut()).is_none());
         drop(running);
         assert!(futures_poll(live.as_mut()).is_some(), "the run was free, and an ended key was let in first");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use url::Url;
 
-use crate::activity::{ActivityFilter, Came};
+use crate::activity::{ActOutcome, ActivityFilter};
 use crate::error::Error;
 use crate::use_cases::Core;
 
@@ -42,7 +42,7 @@ impl Core {
         }
         line("keychain", &self.vault.trouble().unwrap_or_else(|| "no trouble seen".into()));
         line("runtime trouble", &self.signals.runtime_trouble().map_or("none seen".into(), |(_, reason)| reason));
-        let failed = ActivityFilter { outcome: Some(Came::Failed), ..ActivityFilter::default() };
+        let failed = ActivityFilter { outcome: Some(ActOutcome::Failed), ..ActivityFilter::default() };
         for row in self.activity.page(&failed, None)?.rows.into_iter().take(FAILURES) {
             // The details may hold names and addresses; numbers and codes help without them.
             let codes = ["aadsts", "correlation_id", "reason", "status", "error"]

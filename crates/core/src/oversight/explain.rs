@@ -8,7 +8,7 @@ use ts_rs::TS;
 use super::TroubledCall;
 use crate::error::Error;
 use crate::keys::{KeyState, KeyView};
-use crate::problem::{Check, ProblemCode};
+use crate::problem::{CallCheck, ProblemCode};
 use crate::use_cases::Core;
 
 /// How far the call came.
@@ -59,16 +59,16 @@ impl Core {
         let call = self.store.troubled_call(request_id.trim())?;
         let call = call.ok_or(Error::UnknownRequest)?;
         let problem = ProblemCode::known(&call.code);
-        let failed = call.check.or(problem.map(ProblemCode::check)).unwrap_or(Check::Answer);
+        let failed = call.check.or(problem.map(ProblemCode::check)).unwrap_or(CallCheck::Answer);
         let key = match &call.key_id {
             Some(id) => self.store.key(id)?,
             None => None,
         };
         let key = key.map(|key| key.view(self.clock.now()));
-        let rungs = Check::ALL.into_iter().map(|check| {
+        let rungs = CallCheck::ALL.into_iter().map(|check| {
             let state = match check.cmp(&failed) {
                 // What asks for no key (an unknown path, say) came by these.
-                Ordering::Less if failed == Check::Answer && key.is_none() && check.is_of_the_key() => {
+                Ordering::Less if failed == CallCheck::Answer && key.is_none() && check.is_of_the_key() => {
                     RungState::NotReached
                 }
                 Ordering::Less => RungState::Passed,
@@ -76,8 +76,8 @@ impl Core {
                 Ordering::Greater => RungState::NotReached,
             };
             let found = match (check, &key) {
-                (Check::MadeHere, Some(key)) if failed > check => Some(format!("It is {:?}.", key.name)),
-                (Check::Live, Some(key)) if failed == check => ended(key),
+                (CallCheck::MadeHere, Some(key)) if failed > check => Some(format!("It is {:?}.", key.name)),
+                (CallCheck::Live, Some(key)) if failed == check => ended(key),
                 _ => None,
             };
             let found = found.or_else(|| (check == failed).then(|| call.detail.clone()));

@@ -5,8 +5,8 @@ mod attention;
 mod desktop;
 mod diagnostics;
 mod explain;
+mod port_owner;
 mod self_check;
-mod served;
 mod signals;
 mod trouble;
 
@@ -14,7 +14,7 @@ pub use attention::{About, Attention, Fix, Weight};
 pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState};
+pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, PortOwner};
 pub use self_check::{Finding, FindingState};
-pub use served::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, Served};
 pub use signals::Signals;
 pub use trouble::TroubledCall;

@@ -26,7 +26,7 @@ impl Signals {
             return;
         }
         *runtime = seen.err().map(|reason| (self.clock.now(), reason));
-        self.changes.tell(Change::Attention);
+        self.changes.publish(Change::Attention);
     }
 
     /// Who has the gateway's port and could not prove to be one on this data; `None`: nobody.
@@ -36,7 +36,7 @@ impl Signals {
             return;
         }
         *stranger = seen;
-        self.changes.tell(Change::Attention);
+        self.changes.publish(Change::Attention);
     }
 
     /// The gateway's port and the stranger who has it.

@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 use crate::clock::UnixMs;
 use crate::keys::KeyId;
-use crate::problem::Check;
+use crate::problem::CallCheck;
 
 /// A call that was refused or failed, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -24,7 +24,7 @@ pub struct TroubledCall {
     /// The check that it failed; `None`: an earlier version kept none, or another one kept another.
     #[serde(skip)]
     #[ts(skip)]
-    pub check: Option<Check>,
+    pub check: Option<CallCheck>,
     /// What the caller was told.
     pub detail: String,
     /// The key, where the caller proved to hold it.

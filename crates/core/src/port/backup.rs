@@ -54,7 +54,7 @@ pub struct RawCounter {
 /// What a backup holds that can be put back. Everything else in it (keys, the record, pending deletions,
 /// sign-ins under way) is not even read.
 #[derive(Default)]
-pub struct Contents {
+pub struct BackupContents {
     /// Names and values.
     pub settings: Vec<(String, String)>,
     /// Custom integrations.
@@ -107,7 +107,7 @@ pub trait Backup {
     /// Keeps everything as it is now beside itself.
     fn set_aside(&self) -> Result<(), Error>;
     /// Reads what a backup holds. The backup itself stays as it is.
-    fn read_backup(&self, file: &Path) -> Result<Contents, Error>;
+    fn read_backup(&self, file: &Path) -> Result<BackupContents, Error>;
     /// What is here.
     fn present(&self) -> Result<Present, StoreError>;
     /// Adds these rows; `false`: something else was changed since `seen`, and nothing was added.

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use super::backup::Backup;
 use crate::activity::{
-    ActivityFilter, ActivityRow, Bucket, Caller, CallerView, Chain, Entry, Kind, Outcome, Recorder, RefusalView,
+    ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
     Trouble,
 };
 use crate::bound::Recipient;
 use crate::change::Change;
 use crate::clock::UnixMs;
-use crate::connections::{Account, Connection, ConnectionId, KeptSignIn, SignInId, Standing, Toolkit};
+use crate::connections::{Account, Connection, ConnectionId, PersistedSignIn, SignInId, Standing, Toolkit};
 use crate::error::StoreError;
 use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
 use crate::keys::{KeyId, KeyRecord, RevokeReason};
@@ -23,7 +23,7 @@ use crate::profile_secret::ProfileSecret;
 /// Where a secret stands that belongs to a unit of work: secret, then row; on removal row, then secret. An
 /// entry between the two is written down, so that a start after a crash finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settling<'a> {
+pub enum SecretStep<'a> {
     /// No secret belongs to it.
     Nothing,
     /// The secret under this entry was written; with the row it is settled. Where another process has swept
@@ -89,7 +89,7 @@ pub struct CountedCalls<'a> {
     /// Who called.
     pub caller: &'a Caller,
     /// What came of them.
-    pub outcome: Outcome,
+    pub outcome: CallOutcome,
     /// How many.
     pub requests: u64,
     /// Bytes of requests.
@@ -278,7 +278,7 @@ pub trait IntegrationRows {
         row: &Integration,
         default_if_first: bool,
         ends: Option<&str>,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<Option<IntegrationSaved>, StoreError>;
     /// Writes down how a preflight ended, recorded; on the row where it was about the very form that is saved.
@@ -290,7 +290,7 @@ pub trait IntegrationRows {
     fn delete_integration(
         &self,
         id: &IntegrationId,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError>;
     /// Pre-selects this one, recorded; `None`: the built-in one.
@@ -338,7 +338,7 @@ pub trait ConnectionRows {
         &self,
         row: &Connection,
         to: &Recipient,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
     ) -> Result<Option<SignInKept>, StoreError>;
     /// Writes down whether it works, and why not.
     fn set_standing(&self, id: &ConnectionId, standing: &Standing) -> Result<(), StoreError>;
@@ -350,34 +350,30 @@ pub trait ConnectionRows {
         at: UnixMs,
         granted: Option<&[String]>,
         confidential: bool,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<Option<Refreshed>, StoreError>;
     /// Somebody had access through it, recorded.
     fn used(&self, id: &ConnectionId, at: UnixMs, entry: &Entry<'_>) -> Result<(), StoreError>;
     /// Deletes the row, recorded. Whether there was one.
-    fn delete_connection(
-        &self,
-        id: &ConnectionId,
-        settling: Settling<'_>,
-        entry: &Entry<'_>,
-    ) -> Result<bool, StoreError>;
+    fn delete_connection(&self, id: &ConnectionId, step: SecretStep<'_>, entry: &Entry<'_>)
+    -> Result<bool, StoreError>;
 
     /// Keeps an attempt under the hash of its state. `false`: its secret was swept meanwhile.
     fn keep_sign_in(
         &self,
         state_hash: &[u8; 32],
-        kept: &KeptSignIn,
-        settling: Settling<'_>,
+        kept: &PersistedSignIn,
+        step: SecretStep<'_>,
     ) -> Result<bool, StoreError>;
     /// Takes the attempt that this state belongs to: the second who asks finds nothing.
     fn take_sign_in(
         &self,
         state_hash: &[u8; 32],
         integration: &IntegrationId,
-    ) -> Result<Option<KeptSignIn>, StoreError>;
+    ) -> Result<Option<PersistedSignIn>, StoreError>;
     /// Forgets an attempt.
-    fn delete_sign_in(&self, id: &SignInId, settling: Settling<'_>) -> Result<(), StoreError>;
+    fn delete_sign_in(&self, id: &SignInId, step: SecretStep<'_>) -> Result<(), StoreError>;
     /// Those attempts that were started before then.
     fn sign_ins_before(&self, then: UnixMs) -> Result<Vec<SignInId>, StoreError>;
 }
@@ -387,7 +383,7 @@ pub trait SecretRows {
     /// Writes down that a secret is about to be written under this entry.
     fn unsettle(&self, entry: &str) -> Result<(), StoreError>;
     /// Settles an entry that no row belongs to.
-    fn settle(&self, settling: Settling<'_>) -> Result<(), StoreError>;
+    fn settle(&self, step: SecretStep<'_>) -> Result<(), StoreError>;
     /// The last step is done.
     fn settled(&self, entry: &str) -> Result<(), StoreError>;
     /// Every entry that a crash may have left, claimed for sweeping.

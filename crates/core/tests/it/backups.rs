@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use atthene_store::DATABASE_FILE;
-use atthene_test_support::authority::Authority;
+use atthene_test_support::authority::ScriptedAuthority;
 use atthene_test_support::machine::{Machine, live, new_key};
 use atthene_test_support::vaults::SharedVault;
 use atthene_test_support::world::{World, open, parameter, tokens};
@@ -25,7 +25,7 @@ const SECRET: &str = "planted~client.secret";
 /// A profile with everything in it, a backup of it, and an authority of the one who tampers with that.
 struct Target {
     world: World,
-    evil: Authority,
+    evil: ScriptedAuthority,
     revoked: KeyText,
     live: KeyText,
     backup: PathBuf,
@@ -36,7 +36,7 @@ impl Target {
         let world = World::new(SecretChange::Replace(SECRET.into())).await;
         world.connect("ada").await;
         world.authority.says(|_| tokens("access", "rotated"));
-        let evil = Authority::start(|_| tokens("evil-access", "evil-refresh")).await;
+        let evil = ScriptedAuthority::start(|_| tokens("evil-access", "evil-refresh")).await;
         let core = &world.core;
         let settings = Settings {
             runtime_url: Some("https://agents.example".into()),
@@ -72,9 +72,9 @@ impl Target {
             Ok(_) => assert_eq!(core.activity.newest().expect("reads"), acts + 1, "{how}: the record goes on"),
             Err(error) => assert!(matches!(error.code(), Code::BackupFailed | Code::DatabaseFailed), "{how}: {error}"),
         }
-        core.settle_secrets().await.expect("settles");
+        core.reconcile_secrets().await.expect("settles");
         let again = open(&self.world.machine, &self.world.vault);
-        again.settle_secrets().await.expect("settles");
+        again.reconcile_secrets().await.expect("settles");
         for core in [core, &again] {
             assert_eq!(live(core), Some(self.live.id()), "{how}");
             assert!(matches!(core.keys.verify(self.live.expose()).await, Verdict::Valid(_)), "{how}");

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
 use atthene_store::DATABASE_FILE;
-use atthene_test_support::authority::{Authority, CLIENT_ID, TENANT, id_token, ok};
+use atthene_test_support::authority::{CLIENT_ID, ScriptedAuthority, TENANT, id_token, ok};
 use atthene_test_support::machine::{Machine, START};
 use atthene_test_support::vaults::SharedVault;
 use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter, tokens};
@@ -22,7 +22,7 @@ use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter, to
 const SECRET: &str = "planted~client.secret";
 const OTHER_CLIENT: &str = "66666666-2222-3333-4444-555555555555";
 
-fn forms(authority: &Authority) -> String {
+fn forms(authority: &ScriptedAuthority) -> String {
     format!("{:?}", authority.calls())
 }
 
@@ -30,7 +30,7 @@ fn forms(authority: &Authority) -> String {
 async fn s1_an_edited_authority_gets_neither_the_secret_nor_the_sign_in_of_the_one_before() {
     let world = World::new(SecretChange::Replace(SECRET.into())).await;
     let id = world.connect("ada").await;
-    let second = Authority::start(|_| tokens("access-2", "rotated-2")).await;
+    let second = ScriptedAuthority::start(|_| tokens("access-2", "rotated-2")).await;
     let elsewhere = |draft: &Draft| Draft {
         authority: AuthorityDraft::Custom { issuer: second.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() },
         ..draft.clone()
@@ -109,7 +109,7 @@ async fn s1_what_another_process_ends_is_ended_here() {
     let id = world.connect("ada").await;
     world.core.connections.fresh(&id).await.expect("at hand");
     let other = open(&world.machine, &world.vault);
-    let mut heard = world.core.changes().listen();
+    let mut heard = world.core.changes().subscribe();
     let mut draft = other.integrations.draft(&world.integration).expect("a form");
     draft.client_id = OTHER_CLIENT.to_owned();
     other.save_integration(draft, SecretChange::Keep).await.expect("saves");
@@ -120,7 +120,7 @@ async fn s1_what_another_process_ends_is_ended_here() {
     let id = world.connect("ada").await;
     world.core.connections.fresh(&id).await.expect("at hand");
     let other = open(&world.machine, &world.vault);
-    let mut heard = world.core.changes().listen();
+    let mut heard = world.core.changes().subscribe();
     other.connections.disconnect(&id).await.expect("signs out");
     let gone = heard_to_end(&world.core, &id, &mut heard).await;
     assert_eq!(gone.code(), Code::ConnectionNotFound);
@@ -143,7 +143,7 @@ async fn heard_to_end(core: &Core, id: &ConnectionId, heard: &mut Receiver<Chang
 async fn s1_a_sign_in_under_way_is_not_finished_at_another_authority() {
     let world = World::new(SecretChange::Keep).await;
     let begun = world.begin(world.request()).await;
-    let second = Authority::start(|_| tokens("access-2", "rotated-2")).await;
+    let second = ScriptedAuthority::start(|_| tokens("access-2", "rotated-2")).await;
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
     draft.authority = AuthorityDraft::Custom { issuer: second.issuer.clone(), graph: String::new() };
     world.core.save_integration(draft, SecretChange::Keep).await.expect("saves");
@@ -253,7 +253,7 @@ struct Two {
     machine: Machine,
     vault: SharedVault,
     core: Arc<Core>,
-    authorities: [Authority; 2],
+    authorities: [ScriptedAuthority; 2],
     integration: IntegrationId,
     typed: AtomicU32,
 }
@@ -263,7 +263,7 @@ impl Two {
         let (machine, vault) = (Machine::new(), SharedVault::default());
         let start = async |which: usize| {
             let issued = AtomicU32::new(0);
-            let authority = Authority::start(move |form| {
+            let authority = ScriptedAuthority::start(move |form| {
                 let n = issued.fetch_add(1, Ordering::Relaxed);
                 if form["grant_type"] == "refresh_token" {
                     return tokens("access", &format!("refresh-of-{which}-{n}"));
@@ -297,7 +297,7 @@ impl Two {
         Self { machine, vault, core, authorities, integration, typed: AtomicU32::new(0) }
     }
 
-    fn authority(authority: &Authority) -> AuthorityDraft {
+    fn authority(authority: &ScriptedAuthority) -> AuthorityDraft {
         AuthorityDraft::Custom { issuer: authority.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() }
     }
 
@@ -363,7 +363,7 @@ impl Two {
             }
             Act::Restart => {
                 self.core = open(&self.machine, &self.vault);
-                let _ = self.core.settle_secrets().await;
+                let _ = self.core.reconcile_secrets().await;
             }
         }
     }
@@ -396,8 +396,9 @@ async fn s1_in_a_thousand_sequences_no_secret_reaches_another_authority() {
         }
         acts = sequence;
     }
-    let refreshed =
-        |authority: &Authority| authority.calls().iter().filter(|form| form.contains_key("refresh_token")).count();
+    let refreshed = |authority: &ScriptedAuthority| {
+        authority.calls().iter().filter(|form| form.contains_key("refresh_token")).count()
+    };
     let counts = [0, 1].map(|which| (sent[which], refreshed(&two.authorities[which])));
     println!("calls and refreshes at the two authorities: {counts:?}");
     assert!(

@@ -10,7 +10,7 @@ use atthene_core::provider::Cloud;
 use atthene_core::{Change, Code, Core, Error, MicrosoftPolicy, Policy, SecretChange, UnixMs};
 use proptest::prelude::*;
 
-use atthene_test_support::authority::Authority;
+use atthene_test_support::authority::ScriptedAuthority;
 use atthene_test_support::machine::{Machine, START};
 use atthene_test_support::vaults::SharedVault;
 
@@ -52,7 +52,7 @@ fn field(error: &Error) -> Option<Field> {
 async fn an_integration_is_added_edited_and_deleted_with_its_secret() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
-    let mut changes = core.changes().listen();
+    let mut changes = core.changes().subscribe();
     let form = draft(&core, " Contoso ");
     let added = core.save_integration(form.clone(), secret(&format!(" {PLANTED}\n"))).await.expect("saves");
     assert_eq!((added.name.as_str(), added.secret, added.platform), ("Contoso", StoredSecret::Stored, Platform::Web));
@@ -208,7 +208,7 @@ async fn a_secret_without_a_row_is_swept_at_the_next_start() {
 
     let core = open(&machine, &vault);
     assert!(custom(&core).is_empty(), "something half-made is shown");
-    core.settle_secrets().await.expect("sweeps");
+    core.reconcile_secrets().await.expect("sweeps");
     assert!(vault.names().is_empty(), "an orphan stays");
 }
 
@@ -234,7 +234,7 @@ async fn a_row_that_is_gone_takes_its_secret_along_at_the_next_start() {
 
     let core = open(&machine, &after);
     assert!(custom(&core).is_empty());
-    core.settle_secrets().await.expect("sweeps");
+    core.reconcile_secrets().await.expect("sweeps");
     assert!(after.names().is_empty(), "an orphan stays");
 }
 
@@ -243,10 +243,10 @@ async fn a_row_whose_secret_is_gone_says_so() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
     let id = core.save_integration(draft(&core, "Contoso"), secret(PLANTED)).await.expect("saves").id;
-    core.settle_secrets().await.expect("settles");
+    core.reconcile_secrets().await.expect("settles");
     assert_eq!(custom(&core)[0].secret, StoredSecret::Stored);
     vault.entries.lock().expect("not poisoned").clear();
-    core.settle_secrets().await.expect("settles");
+    core.reconcile_secrets().await.expect("settles");
     assert_eq!((custom(&core)[0].secret, custom(&core)[0].health), (StoredSecret::Missing, Health::SecretMissing));
     let form = core.integrations.draft(&id).expect("a form");
     let restored = core.save_integration(form, secret(PLANTED)).await.expect("saves");
@@ -271,7 +271,7 @@ async fn a_secret_warns_before_its_day_and_after_it() {
 async fn what_another_process_adds_is_heard() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let (one, other) = (open(&machine, &vault), open(&machine, &vault));
-    let mut changes = other.changes().listen();
+    let mut changes = other.changes().subscribe();
     one.save_integration(draft(&one, "Contoso"), SecretChange::Keep).await.expect("saves");
     assert_eq!(changes.recv().await, Ok(Change::Integrations));
     assert_eq!(custom(&other).len(), 1);
@@ -320,7 +320,7 @@ async fn a_preflight_names_the_step_that_fails() {
         ("<html>a login page</html>", 200, ["skipped", "failed None"]),
     ];
     for (token, status, [client, answer]) in cases {
-        let issuer = Authority::start(move |_| (status, "", token.to_owned())).await.issuer;
+        let issuer = ScriptedAuthority::start(move |_| (status, "", token.to_owned())).await.issuer;
         let form = Draft {
             authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
             ..draft(&core, "Contoso")
@@ -371,7 +371,7 @@ async fn what_was_changed_after_a_preflight_counts_as_unchecked() {
     let (machine, vault) = (Machine::new(), SharedVault::default());
     let core = open(&machine, &vault);
     let token = r#"{"token_type":"Bearer","access_token":"opaque"}"#;
-    let issuer = Authority::start(move |_| (200, "", token.to_owned())).await.issuer;
+    let issuer = ScriptedAuthority::start(move |_| (200, "", token.to_owned())).await.issuer;
     let form = Draft {
         authority: AuthorityDraft::Custom { issuer, graph: "http://127.0.0.1:1".to_owned() },
         ..draft(&core, "Contoso")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atthene_core::activity::{ActivityFilter, Call, Caller, Came, Chain, Kind, Outcome, Trouble};
+use atthene_core::activity::{ActOutcome, ActivityFilter, Call, CallOutcome, Caller, Chain, Kind, Trouble};
 use atthene_core::keys::{KeyId, RevokeReason};
 use atthene_core::oversight::{Fix, RungState};
 use atthene_core::problem::ProblemCode;
@@ -16,7 +16,7 @@ fn refused(key: Option<&KeyId>, request_id: &str, code: ProblemCode, detail: &st
     Call {
         key: key.cloned(),
         caller: Caller { program: "".into(), user_agent: "curl/8.5.0".into() },
-        outcome: Outcome::Refused(code),
+        outcome: CallOutcome::Refused(code),
         bytes_in: 0,
         bytes_out: 0,
         gateway_time: Some(Duration::from_micros(50)),
@@ -56,7 +56,7 @@ fn every_act_on_keys_and_settings_is_recorded_and_can_be_found() {
     assert_eq!(of(ActivityFilter { subject: Some(second.id.0.to_string()), ..all.clone() }), 2);
     assert_eq!(of(ActivityFilter { search: Some("LEAKED".into()), ..all.clone() }), 1);
     assert_eq!(of(ActivityFilter { search: Some("%".into()), ..all.clone() }), 0, "no wildcard");
-    assert_eq!(of(ActivityFilter { outcome: Some(Came::Failed), ..all.clone() }), 0);
+    assert_eq!(of(ActivityFilter { outcome: Some(ActOutcome::Failed), ..all.clone() }), 0);
     assert_eq!(of(ActivityFilter { since: Some(UnixMs(atthene_test_support::machine::START + 1)), ..all.clone() }), 0);
     let mut csv = Vec::new();
     assert_eq!(core.activity.export(&all, Format::Csv, &mut csv).expect("exports"), 4);

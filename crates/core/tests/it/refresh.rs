@@ -9,7 +9,7 @@ use atthene_core::{Clock, Code, Core, SecretChange, UnixMs};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use atthene_test_support::authority::{Authority, CLIENT_ID, Form, Reply, TENANT, id_token, ok, refused};
+use atthene_test_support::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use atthene_test_support::machine::START;
 use atthene_test_support::vaults::FolderVault;
 use atthene_test_support::world::{PLANTED, World, open, parameter, tokens};
@@ -195,7 +195,7 @@ async fn a_refresh_that_dies_leaves_a_connection_that_works() {
     let World { machine, vault, authority, core, .. } = world;
     drop(core);
     let core = open(&machine, &vault);
-    core.settle_secrets().await.expect("settles");
+    core.reconcile_secrets().await.expect("settles");
     authority.says(|form| {
         assert_eq!(form["refresh_token"], "rotated", "the older one may be spent");
         tokens("access-3", "rotated-again")
@@ -233,7 +233,7 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
     std::fs::create_dir(folder.path().join("vault")).expect("made");
     // As at Entra, an older refresh token stays good.
     let count = AtomicU32::new(0);
-    let authority = Authority::start(|_| (500, "", String::new())).await;
+    let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
     let core = open_in(folder.path());
     let draft = Draft {
         name: "Contoso".to_owned(),
@@ -283,7 +283,7 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
         child.kill().expect("kills");
         child.wait().expect("ends");
         let core = open_in(folder.path());
-        core.settle_secrets().await.expect("settles");
+        core.reconcile_secrets().await.expect("settles");
         let id = ConnectionId::try_from(id).expect("an id");
         assert!(core.connections.fresh(&id).await.is_ok(), "round {round}");
         assert_eq!(core.connections.list().expect("lists")[0].state, ConnectionState::Connected, "round {round}");
@@ -321,7 +321,7 @@ async fn a_sign_in_that_is_gone_from_the_keychain_is_asked_for_again() {
     let world = World::new(SecretChange::Keep).await;
     let id = world.connect("ada").await;
     world.vault.clear();
-    world.core.settle_secrets().await.expect("settles");
+    world.core.reconcile_secrets().await.expect("settles");
     assert_eq!(world.only().state, ConnectionState::NeedsSignIn);
     world.machine.step(2 * UnixMs::HOUR);
     assert_eq!(world.core.connections.fresh(&id).await.map(drop).expect_err("gone").code(), Code::NeedsSignIn);

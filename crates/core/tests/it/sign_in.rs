@@ -102,7 +102,7 @@ async fn a_link_that_starts_the_app_anew_finds_its_sign_in() {
 
     // Another process, on the same data: it began none of these.
     let other = open(&world.machine, &world.vault);
-    other.settle_secrets().await.expect("settles");
+    other.reconcile_secrets().await.expect("settles");
     let answer = |link: &str| Answer::from_form(&format!("code=c&state={}", parameter(link, "state"))).expect("one");
     let progress = other
         .connections

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use atthene_core::Format;
 use atthene_core::UnixMs;
-use atthene_core::activity::{Call, Caller, Outcome, Span};
+use atthene_core::activity::{Call, CallOutcome, Caller, Span};
 use atthene_core::keys::KeyId;
 use atthene_core::problem::ProblemCode;
 use atthene_test_support::machine::{Machine, new_key};
 
-fn call(key: &KeyId, program: &str, user_agent: &str, outcome: Outcome) -> Call {
+fn call(key: &KeyId, program: &str, user_agent: &str, outcome: CallOutcome) -> Call {
     Call {
         key: Some(key.clone()),
         caller: Caller { program: program.into(), user_agent: user_agent.into() },
@@ -28,13 +28,13 @@ fn calls_are_counted_per_key_hour_and_program() {
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     for _ in 0..3 {
-        core.usage.record(call(&key.id, "node server.js", "undici", Outcome::Answered));
+        core.usage.record(call(&key.id, "node server.js", "undici", CallOutcome::Answered));
     }
-    core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Answered));
-    core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Refused(ProblemCode::RevokedKey)));
+    core.usage.record(call(&key.id, "", "curl/8.5.0", CallOutcome::Answered));
+    core.usage.record(call(&key.id, "", "curl/8.5.0", CallOutcome::Refused(ProblemCode::RevokedKey)));
     core.usage.flush().expect("flushes");
     machine.step(2 * UnixMs::HOUR);
-    core.usage.record(call(&key.id, "node server.js", "undici", Outcome::Answered));
+    core.usage.record(call(&key.id, "node server.js", "undici", CallOutcome::Answered));
     core.usage.flush().expect("flushes");
 
     let shown = core.keys.list().expect("lists").remove(0);
@@ -56,10 +56,10 @@ fn the_first_call_is_named_once_and_stays() {
     let machine = Machine::new();
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
-    core.usage.record(call(&key.id, "", "curl/8.5.0", Outcome::Answered));
+    core.usage.record(call(&key.id, "", "curl/8.5.0", CallOutcome::Answered));
     core.usage.flush().expect("flushes");
     machine.step(1000);
-    core.usage.record(call(&key.id, "node", "", Outcome::Answered));
+    core.usage.record(call(&key.id, "node", "", CallOutcome::Answered));
     core.usage.flush().expect("flushes");
     let first = core.keys.list().expect("lists").remove(0).first_used.expect("used");
     assert_eq!((first.by.as_str(), first.at.0), ("curl/8.5.0", atthene_test_support::machine::START));
@@ -72,9 +72,9 @@ fn what_can_not_be_written_is_kept_for_the_next_time() {
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     let other = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
-    core.usage.record(call(&key.id, "a", "", Outcome::Answered));
+    core.usage.record(call(&key.id, "a", "", CallOutcome::Answered));
     core.usage.flush().expect_err("locked");
-    core.usage.record(call(&key.id, "a", "", Outcome::Answered));
+    core.usage.record(call(&key.id, "a", "", CallOutcome::Answered));
     other.execute_batch("ROLLBACK").expect("unlocks");
     core.usage.flush().expect("flushes");
     assert_eq!(core.keys.list().expect("lists")[0].requests, 2);
@@ -86,7 +86,7 @@ fn a_caller_that_changes_its_name_at_every_call_fills_nothing() {
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     for n in 0..5_000 {
-        core.usage.record(call(&key.id, "", &format!("agent/{n}"), Outcome::Answered));
+        core.usage.record(call(&key.id, "", &format!("agent/{n}"), CallOutcome::Answered));
     }
     core.usage.flush().expect("flushes");
     assert_eq!(core.keys.list().expect("lists")[0].requests, 5_000);
@@ -100,8 +100,8 @@ fn a_report_counts_every_call_once_and_its_export_holds_the_same() {
     let (key, _) = core.keys.create(new_key("k", 365, None)).expect("creates");
     // Two a day for 100 days, the last of them now.
     for day in (0..100).rev() {
-        core.usage.record(call(&key.id, "node", "", Outcome::Answered));
-        core.usage.record(call(&key.id, "", "curl/8", Outcome::Refused(ProblemCode::ReplacedKey)));
+        core.usage.record(call(&key.id, "node", "", CallOutcome::Answered));
+        core.usage.record(call(&key.id, "", "curl/8", CallOutcome::Refused(ProblemCode::ReplacedKey)));
         core.usage.flush().expect("flushes");
         if day > 0 {
             machine.step(UnixMs::DAY);
@@ -135,7 +135,7 @@ fn hours_become_days_and_days_go_after_two_years() {
         db.query_row(sql, [], |row| row.get(0)).expect("counts")
     };
     for _ in 0..3 {
-        core.usage.record(call(&key.id, "node", "", Outcome::Answered));
+        core.usage.record(call(&key.id, "node", "", CallOutcome::Answered));
         core.usage.flush().expect("flushes");
         machine.step(UnixMs::HOUR);
     }
@@ -163,11 +163,11 @@ fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
         for at in 0..200 {
             let keyless = Call {
                 key: None,
-                ..call(&key.id, "", &format!("agent-{hour}-{at}"), Outcome::Refused(ProblemCode::MissingKey))
+                ..call(&key.id, "", &format!("agent-{hour}-{at}"), CallOutcome::Refused(ProblemCode::MissingKey))
             };
             core.usage.record(keyless);
         }
-        core.usage.record(call(&key.id, "node server.js", &format!("app-{hour}"), Outcome::Answered));
+        core.usage.record(call(&key.id, "node server.js", &format!("app-{hour}"), CallOutcome::Answered));
         core.usage.flush().expect("flushes");
         machine.step(UnixMs::HOUR);
     }
@@ -194,11 +194,18 @@ fn s7_whoever_holds_no_key_does_not_hide_who_still_sends_an_ended_one() {
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
     for at in 0..100 {
-        let keyless =
-            Call { key: None, ..call(&key.id, "", &format!("agent-{at}"), Outcome::Refused(ProblemCode::MissingKey)) };
+        let keyless = Call {
+            key: None,
+            ..call(&key.id, "", &format!("agent-{at}"), CallOutcome::Refused(ProblemCode::MissingKey))
+        };
         core.usage.record(keyless);
     }
-    core.usage.record(call(&key.id, "python3 old_job.py", "requests/2.32", Outcome::Refused(ProblemCode::ReplacedKey)));
+    core.usage.record(call(
+        &key.id,
+        "python3 old_job.py",
+        "requests/2.32",
+        CallOutcome::Refused(ProblemCode::ReplacedKey),
+    ));
     core.usage.flush().expect("flushes");
     let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     let named = "SELECT count(*) FROM usage_hours JOIN callers ON id = caller_id WHERE program = 'python3 old_job.py'";
@@ -214,7 +221,7 @@ fn s7_bursts_on_record_are_bounded_whatever_callers_say_of_themselves() {
         for _ in 0..25 {
             let keyless = Call {
                 key: None,
-                ..call(&key.id, "", &format!("agent-{at}/1"), Outcome::Refused(ProblemCode::InvalidKey))
+                ..call(&key.id, "", &format!("agent-{at}/1"), CallOutcome::Refused(ProblemCode::InvalidKey))
             };
             core.usage.record(keyless);
         }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 
 use crate::api::problem::Problem;
-use crate::call::Meter;
+use crate::call::CallContext;
 use crate::shared::Shared;
 
 /// Proof that the caller sent the live key.
@@ -19,25 +19,25 @@ impl FromRequestParts<Arc<Shared>> for LiveKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let meter = parts.extensions.get::<Meter>().ok_or(Problem::Internal)?;
-        check(&parts.headers, shared, meter).await
+        let call = parts.extensions.get::<CallContext>().ok_or(Problem::Internal)?;
+        check(&parts.headers, shared, call).await
     }
 }
 
-/// Lets the call in if it carries the live key; the meter learns whose it is, live or ended.
-pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, meter: &Meter) -> Result<LiveKey, Problem> {
+/// Lets the call in if it carries the live key; the call learns whose it is, live or ended.
+pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, call: &CallContext) -> Result<LiveKey, Problem> {
     match shared.core.keys.verify(bearer(headers)?).await {
         Verdict::Valid(id) if shared.is_stopped() => {
-            meter.set_key(id, None);
+            call.set_key(id, None);
             Err(Problem::Stopped)
         }
         Verdict::Valid(id) => {
-            meter.set_key(id.clone(), Some(shared.open_call()));
+            call.set_key(id.clone(), Some(shared.open_call()));
             Ok(LiveKey(id))
         }
         Verdict::Refused(refusal, holder) => {
             if let Some(holder) = holder {
-                meter.set_key(holder, None);
+                call.set_key(holder, None);
             }
             Err(Problem::Key(refusal))
         }

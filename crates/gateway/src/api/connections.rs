@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::api::auth::LiveKey;
 use crate::api::path;
 use crate::api::problem::{Problem, ProblemBody};
-use crate::call::Meter;
+use crate::call::CallContext;
 use crate::shared::Shared;
 use crate::transport::forward::Runtime;
 
@@ -107,12 +107,12 @@ pub(crate) async fn list(
 pub(crate) async fn token(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
-    Extension(meter): Extension<Meter>,
+    Extension(call): Extension<CallContext>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    meter.leave_times_out();
+    call.leave_times_out();
     let id = known(&id)?;
-    let fresh = hand_out(&shared.core, &id, meter.program()).await?;
+    let fresh = hand_out(&shared.core, &id, call.program()).await?;
     let answer = TokenAnswer {
         access_token: fresh.token.expose_secret().to_owned(),
         expires_at: fresh.expires_at.rfc3339(),
@@ -143,11 +143,11 @@ pub(crate) async fn token(
 pub(crate) async fn graph(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
-    Extension(meter): Extension<Meter>,
+    Extension(call): Extension<CallContext>,
     Path((id, _)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
-    meter.leave_times_out();
+    call.leave_times_out();
     let id = known(&id)?;
     let (mut head, body) = request.into_parts();
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
@@ -159,9 +159,9 @@ pub(crate) async fn graph(
     let mut body = Some(body);
     let send = |fresh: Fresh| {
         let (head, body) = (head.clone(), body.take().unwrap_or_else(Body::empty));
-        send(&shared, fresh, head, body, &meter)
+        send(&shared, fresh, head, body, &call)
     };
-    let answer = call_graph(&shared.core, &id, asked, meter.program(), send).await?;
+    let answer = call_graph(&shared.core, &id, asked, call.program(), send).await?;
     Ok(answer.map(Body::new))
 }
 
@@ -170,11 +170,11 @@ async fn send(
     fresh: Fresh,
     mut head: Parts,
     body: Body,
-    meter: &Meter,
+    call: &CallContext,
 ) -> Result<http::Response<Incoming>, Problem> {
     let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, meter).await;
+    let sent = shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, call).await;
     sent.map_err(|problem| match problem {
         Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
         Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),

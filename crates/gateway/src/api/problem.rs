@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use atthene_core::keys::{Ending, Malformed, Refusal};
-use atthene_core::problem::{Check, ProblemCode};
+use atthene_core::problem::{CallCheck, ProblemCode};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -82,9 +82,9 @@ pub(crate) struct ProblemBody {
 
 /// Left on a response for the counters.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct ProblemTag {
     pub(crate) code: ProblemCode,
-    pub(crate) check: Check,
+    pub(crate) check: CallCheck,
     pub(crate) detail: Arc<str>,
 }
 
@@ -124,7 +124,7 @@ impl Problem {
     }
 
     /// The check that the call failed.
-    pub(crate) fn check(&self) -> Check {
+    pub(crate) fn check(&self) -> CallCheck {
         match self {
             Self::Key(refusal) => refusal.problem().1,
             other => other.code().check(),
@@ -148,7 +148,7 @@ impl Problem {
                 "The key was mistyped, or made by another machine or an earlier version. Copy the live key of this machine again, whole.".into()
             }
             Self::Key(Refusal::Unknown) => {
-                "No such key here. Check that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
+                "No such key here. CallCheck that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
             }
             Self::Key(Refusal::Ended(Ending::Expired)) => {
                 "This key has expired. Create a new one in ATTHENE Settings, API Keys, and put it into this application.".into()
@@ -185,7 +185,7 @@ impl Problem {
                 format!("{reason} The credential of the agent runtime lies there. Unlock the keychain, then try again.")
             }
             Self::RuntimeUnreachable(reason) => {
-                format!("The agent runtime could not be reached: {reason}. Check that it runs and that its URL is right in ATTHENE Settings, Preferences.")
+                format!("The agent runtime could not be reached: {reason}. CallCheck that it runs and that its URL is right in ATTHENE Settings, Preferences.")
             }
             Self::RuntimeTimeout => "The agent runtime did not begin to answer in time.".into(),
             Self::ConnectionNotFound => "Connections are listed at /api/amas/connections.".into(),
@@ -256,7 +256,7 @@ impl Problem {
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
-        response.extensions_mut().insert(Told { code: self.code(), check: self.check(), detail });
+        response.extensions_mut().insert(ProblemTag { code: self.code(), check: self.check(), detail });
         response
     }
 }
@@ -265,11 +265,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
-        response.extensions_mut().insert(Untold(self));
+        response.extensions_mut().insert(PendingProblem(self));
         response
     }
 }
 
 /// A problem that has no request id yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Untold(pub(crate) Problem);
+pub(crate) struct PendingProblem(pub(crate) Problem);

@@ -23,7 +23,7 @@ use crate::api::auth::{self, LiveKey};
 use crate::api::connections;
 use crate::api::path;
 use crate::api::problem::{Problem, ProblemBody};
-use crate::call::{Meter, Outbound};
+use crate::call::{CallContext, Outbound};
 use crate::shared::Shared;
 use crate::transport::body::{Inbound, Limited};
 
@@ -101,15 +101,15 @@ fn describe(api: &utoipa::openapi::OpenApi) -> String {
 async fn execute(
     shared: &Arc<Shared>,
     key: LiveKey,
-    meter: &Meter,
+    call: &CallContext,
     largest_body: u64,
     body: Inbound,
 ) -> Result<Response, Problem> {
-    let body = Limited::new(body, largest_body, shared.limits.body_pause, meter.clone());
+    let body = Limited::new(body, largest_body, shared.limits.body_pause, call.clone());
     let body = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
-    let (shared, meter) = (shared.clone(), meter.clone());
+    let (shared, call) = (shared.clone(), call.clone());
     let answered =
-        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0.0, &body, meter.request_id().as_str()));
+        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0.0, &body, call.request_id().as_str()));
     Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn is_for_agents(path: &str) -> bool {
 /// A call of the agent API. All but the gateway's own routes belong to the agent runtime.
 pub(crate) async fn agents(
     shared: &Arc<Shared>,
-    meter: &Meter,
+    call: &CallContext,
     head: &mut Parts,
     body: Inbound,
 ) -> Result<http::Response<Outbound>, Problem> {
@@ -134,19 +134,19 @@ pub(crate) async fn agents(
     if execute_asked && head.method != Method::POST {
         return Err(Problem::MethodNotAllowed);
     }
-    let key = auth::check(&head.headers, shared, meter).await?;
+    let key = auth::check(&head.headers, shared, call).await?;
     if !head.uri.path().strip_prefix(AGENTS).is_some_and(path::stays) {
         return Err(Problem::PathNotAllowed);
     }
     let config = shared.config();
     match &config.runtime {
         Some(Ok(runtime)) => {
-            Ok(shared.forward(runtime, head, body, config.largest_body, meter).await?.map(Either::Left))
+            Ok(shared.forward(runtime, head, body, config.largest_body, call).await?.map(Either::Left))
         }
         Some(Err(problem)) => Err(problem.clone()),
         None if execute_asked => {
             // Apart from calls to the runtime, which are moved about while they are small.
-            let answered = Box::pin(execute(shared, key, meter, config.largest_body, body));
+            let answered = Box::pin(execute(shared, key, call, config.largest_body, body));
             Ok(answered.await?.map(Either::Right))
         }
         None => Err(Problem::NoAgentRuntime),
@@ -156,11 +156,11 @@ pub(crate) async fn agents(
 /// The same for a path beside those of connections.
 async fn through_router(
     State(shared): State<Arc<Shared>>,
-    Extension(meter): Extension<Meter>,
+    Extension(call): Extension<CallContext>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut head, body) = request.into_parts();
-    Ok(agents(&shared, &meter, &mut head, Either::Right(body)).await?.map(Body::new))
+    Ok(agents(&shared, &call, &mut head, Either::Right(body)).await?.map(Body::new))
 }
 
 /// Check a key for a proxy.
@@ -188,14 +188,14 @@ async fn verify_get(_key: LiveKey) -> StatusCode {
 )]
 async fn healthz(
     State(shared): State<Arc<Shared>>,
-    Extension(meter): Extension<Meter>,
+    Extension(call): Extension<CallContext>,
     headers: HeaderMap,
 ) -> Response {
-    meter.leave_out();
+    call.leave_out();
     let challenge = headers.get(CHALLENGE_HEADER).map(HeaderValue::as_bytes);
     let mut response = ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response();
     if let Some(challenge) = challenge.filter(|challenge| challenge.len() <= LONGEST_CHALLENGE) {
-        let proof = shared.core.profile_secret().proof(meter.connection().local_port(), challenge);
+        let proof = shared.core.profile_secret().proof(call.connection().local_port(), challenge);
         if let Ok(proof) = HeaderValue::try_from(hex(&proof)) {
             response.headers_mut().insert(PROOF_HEADER, proof);
         }
@@ -205,7 +205,7 @@ async fn healthz(
 
 /// This description.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
-async fn openapi(State(shared): State<Arc<Shared>>, Extension(meter): Extension<Meter>) -> Response {
-    meter.leave_out();
+async fn openapi(State(shared): State<Arc<Shared>>, Extension(call): Extension<CallContext>) -> Response {
+    call.leave_out();
     ([(header::CONTENT_TYPE, "application/json")], Body::from(shared.description().to_owned())).into_response()
 }

@@ -13,15 +13,15 @@ use tokio::sync::Notify;
 
 use super::platform;
 use super::program::Ends;
-use crate::transport::open::Link;
-use crate::transport::patience::Patience;
+use crate::transport::connections::SlotState;
+use crate::transport::head_deadline::HeadDeadline;
 
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
 
 /// One accepted connection: who is at its other end, and how its calls go.
-pub(crate) struct Connection {
+pub(crate) struct CallerConnection {
     ends: Ends,
     /// Counts its calls.
     pub(crate) core: Arc<Core>,
@@ -30,23 +30,23 @@ pub(crate) struct Connection {
     /// Its name once it was looked up; empty where that could not be told.
     program: OnceLock<Arc<str>>,
     looked_up: Notify,
-    pub(crate) link: Arc<Link>,
-    pub(crate) patience: Patience,
+    pub(crate) slot: Arc<SlotState>,
+    pub(crate) head_deadline: HeadDeadline,
     /// What the latest call said of itself: the calls of a connection say the same.
     user_agent: Mutex<(Option<HeaderValue>, Arc<str>)>,
 }
 
-impl Connection {
-    pub(crate) fn new(ends: Ends, link: Arc<Link>, core: Arc<Core>, look_ups: LookUps) -> Self {
+impl CallerConnection {
+    pub(crate) fn new(ends: Ends, slot: Arc<SlotState>, core: Arc<Core>, look_ups: LookUps) -> Self {
         Self {
             ends,
-            link,
+            slot,
             core,
             look_ups,
             asked: AtomicBool::new(false),
             program: OnceLock::new(),
             looked_up: Notify::new(),
-            patience: Patience::default(),
+            head_deadline: HeadDeadline::default(),
             user_agent: Mutex::new((None, "".into())),
         }
     }
@@ -100,7 +100,7 @@ impl Connection {
 
 /// The thread that reads the process table: once for all connections that wait.
 #[derive(Clone)]
-pub(crate) struct LookUps(SyncSender<Arc<Connection>>);
+pub(crate) struct LookUps(SyncSender<Arc<CallerConnection>>);
 
 /// Connections that may wait; beyond these, callers are counted by their user agent.
 const MOST_WAITING: usize = 256;
@@ -112,14 +112,14 @@ impl LookUps {
         Ok(Self(ask))
     }
 
-    fn ask(&self, connection: Arc<Connection>) -> bool {
+    fn ask(&self, connection: Arc<CallerConnection>) -> bool {
         self.0.try_send(connection).is_ok()
     }
 
-    fn run(asked: &Receiver<Arc<Connection>>) {
+    fn run(asked: &Receiver<Arc<CallerConnection>>) {
         let mut programs = platform::Programs::default();
         while let Ok(first) = asked.recv() {
-            let waiting: Vec<Arc<Connection>> = std::iter::once(first).chain(asked.try_iter()).collect();
+            let waiting: Vec<Arc<CallerConnection>> = std::iter::once(first).chain(asked.try_iter()).collect();
             let started = Instant::now();
             let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
             for (connection, name) in waiting.iter().zip(programs.of(&ends)) {

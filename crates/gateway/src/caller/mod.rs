@@ -13,7 +13,7 @@ use other as platform;
 #[cfg(target_os = "linux")]
 use procfs as platform;
 
-pub(crate) use connection::{Connection, LookUps};
+pub(crate) use connection::{CallerConnection, LookUps};
 
 /// Who listens on a port, where it can be told.
 pub(crate) fn listener_on(port: u16) -> Option<String> {

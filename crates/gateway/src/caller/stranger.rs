@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atthene_core::oversight::Served;
+use atthene_core::oversight::PortOwner;
 use atthene_core::{Core, Error};
 use tokio::task::JoinHandle;
 
@@ -59,10 +59,10 @@ impl Strangers {
 
 /// Who is on the port, with the name of the program where it can be told. A stranger there needs attention
 /// from then on. Waits for the answer.
-pub async fn look_at_port(core: &Core, port: u16) -> Result<(Served, Option<String>), Error> {
-    let served = core.served_on(port).await?;
+pub async fn look_at_port(core: &Core, port: u16) -> Result<(PortOwner, Option<String>), Error> {
+    let served = core.port_owner(port).await?;
     let who = match served {
-        Served::ByNone => None,
+        PortOwner::ByNone => None,
         _ => tokio::task::spawn_blocking(move || listener_on(port)).await.ok().flatten(),
     };
     core.saw_on_port(port, served, who.as_deref());

@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 use tower::BoxError;
 
 use crate::api::problem::Problem;
-use crate::call::Meter;
+use crate::call::CallContext;
 
 pub(crate) const MIB: u64 = 1024 * 1024;
 
@@ -50,12 +50,12 @@ pub(crate) struct Limited {
     pause: Duration,
     /// Set up at the first wait: most bodies arrive with their head.
     deadline: Option<Pin<Box<Sleep>>>,
-    meter: Meter,
+    call: CallContext,
 }
 
 impl Limited {
-    pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, meter: Meter) -> Self {
-        Self { body, largest, left: largest, pause, deadline: None, meter }
+    pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, call: CallContext) -> Self {
+        Self { body, largest, left: largest, pause, deadline: None, call }
     }
 }
 
@@ -83,7 +83,7 @@ impl http_body::Body for Limited {
                         return Poll::Ready(Some(Err(BodyError::TooLarge(this.largest / MIB))));
                     };
                     this.left = left;
-                    this.meter.add_bytes_in(data.len());
+                    this.call.add_bytes_in(data.len());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

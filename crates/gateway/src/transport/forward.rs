@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::body::{BodyError, Inbound, Limited, MIB};
 use super::headers;
 use crate::api::problem::Problem;
-use crate::call::Meter;
+use crate::call::CallContext;
 use crate::transport::limits::Limits;
 use crate::transport::upstream::{Origin, Upstream};
 
@@ -99,7 +99,7 @@ impl Forwarder {
         head: &mut Parts,
         body: Inbound,
         largest_body: u64,
-        meter: &Meter,
+        call: &CallContext,
     ) -> Result<Response<Incoming>, Problem> {
         if http_body::Body::size_hint(&body).lower() > largest_body {
             return Err(Problem::BodyTooLarge(largest_body / MIB));
@@ -112,14 +112,14 @@ impl Forwarder {
         if let Some(authorization) = &runtime.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        headers.insert(REQUEST_ID, meter.request_id().header());
+        headers.insert(REQUEST_ID, call.request_id().header());
         let target = runtime.target(&head.uri).map_err(|_| Problem::NotFound)?;
-        let body = Limited::new(body, largest_body, self.limits.body_pause, meter.clone());
+        let body = Limited::new(body, largest_body, self.limits.body_pause, call.clone());
 
         let asked = Instant::now();
         let sent = pin!(self.upstream.send(&runtime.origin, asked, request(head, target, body)));
-        let answered = meter.connection().patience.wait(asked, self.limits.runtime_head_time, sent).await;
-        meter.set_runtime_time(asked.elapsed());
+        let answered = call.connection().head_deadline.wait(asked, self.limits.runtime_head_time, sent).await;
+        call.set_runtime_time(asked.elapsed());
         let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
         headers::of_answer(answer.headers_mut());
         answer.extensions_mut().clear();

@@ -2,11 +2,11 @@
 //! else.
 
 pub(crate) mod body;
+pub(crate) mod connections;
 pub(crate) mod forward;
+pub(crate) mod head_deadline;
 mod headers;
 pub(crate) mod limits;
-pub(crate) mod open;
-pub(crate) mod patience;
 pub(crate) mod server;
 pub(crate) mod unserved;
 mod upstream;

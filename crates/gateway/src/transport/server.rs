@@ -23,17 +23,17 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
+use super::connections::OpenConnections;
 use super::forward::{self, REQUEST_ID};
-use super::open::Open;
 use super::unserved;
-use crate::api::problem::{Problem, Untold};
+use crate::api::problem::{PendingProblem, Problem};
 use crate::api::{guard, routes};
-use crate::call::{Measured, Meter, Outbound};
-use crate::caller::Connection;
+use crate::call::{CallContext, Measured, Outbound};
+use crate::caller::CallerConnection;
 use crate::shared::Shared;
 
 /// What the calls of every connection are served with.
-struct Serving {
+struct CallServices {
     shared: Arc<Shared>,
     router: Router,
 }
@@ -46,14 +46,14 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = shared.limits;
-    let serving = Arc::new(Serving { shared: shared.clone(), router });
-    let open = Open::new(limits.connections);
-    let mut looks = tokio::time::interval(limits.head_time / 2);
+    let services = Arc::new(CallServices { shared: shared.clone(), router });
+    let open = OpenConnections::new(limits.connections);
+    let mut sweeps = tokio::time::interval(limits.head_time / 2);
     // Looks that were missed do not follow each other at once: each stands for its time.
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut cut = shared.cut.subscribe();
     let mut builder = http1::Builder::new();
-    // Heads that never end are found by the looks.
+    // Heads that never end are found by the sweeps.
     builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
     loop {
         let (stream, peer) = tokio::select! {
@@ -64,13 +64,13 @@ pub(crate) async fn serve(
                 open.cut();
                 continue;
             }
-            _ = looks.tick() => {
-                open.look();
+            _ = sweeps.tick() => {
+                open.sweep();
                 continue;
             }
             accepted = accept(&listeners) => accepted,
         };
-        let Some(place) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
+        let Some(slot) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
             tokio::spawn(unserved::refuse(stream, shared.core.clone(), shared.next_request_id()));
             continue;
         };
@@ -78,10 +78,10 @@ pub(crate) async fn serve(
         // Answers leave at once; without this, small ones wait for the caller's ACK.
         let _ = stream.set_nodelay(true);
         let (core, look_ups) = (shared.core.clone(), shared.look_ups.clone());
-        let connection = Arc::new(Connection::new((peer, local), place.link(), core, look_ups));
-        let serving = serving.clone();
-        let service = service_fn(move |request| handle(request, connection.clone(), serving.clone()));
-        let served = place.hold(builder.serve_connection(TokioIo::new(stream), service));
+        let connection = Arc::new(CallerConnection::new((peer, local), slot.slot(), core, look_ups));
+        let services = services.clone();
+        let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
+        let served = slot.hold(builder.serve_connection(TokioIo::new(stream), service));
         let shared = shared.clone();
         tokio::spawn(async move {
             if let Err(error) = served.await {
@@ -96,7 +96,7 @@ pub(crate) async fn serve(
             tokio::select! {
                 () = finished.as_mut() => break,
                 Ok(()) = cut.changed() => open.cut(),
-                _ = looks.tick() => open.look(),
+                _ = sweeps.tick() => open.sweep(),
             }
         }
     });
@@ -120,43 +120,43 @@ async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
 
 async fn handle(
     request: Request<Incoming>,
-    connection: Arc<Connection>,
-    serving: Arc<Serving>,
+    connection: Arc<CallerConnection>,
+    services: Arc<CallServices>,
 ) -> Result<Response<Measured>, Infallible> {
-    let number = serving.shared.number_call();
+    let number = services.shared.number_call();
     // The head stays here: its method and path are told of a call that went wrong.
     let (mut head, body) = request.into_parts();
     let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
-    let meter = Meter::start(connection, user_agent, number, serving.shared.request_id(number));
+    let call = CallContext::start(connection, user_agent, number, services.shared.request_id(number));
     // A panic while one call is served must not end the others.
-    let answered = AssertUnwindSafe(answer(&mut head, body, &meter, &serving)).catch_unwind().await;
+    let answered = AssertUnwindSafe(answer(&mut head, body, &call, &services)).catch_unwind().await;
     let mut response = answered
         .unwrap_or(Err(Problem::Internal))
-        .unwrap_or_else(|problem| problem.respond(meter.request_id().as_str()).map(Either::Right));
-    response.headers_mut().insert(REQUEST_ID, meter.request_id().header());
-    meter.connection().settle().await;
-    Ok(meter.finish(&head, response))
+        .unwrap_or_else(|problem| problem.respond(call.request_id().as_str()).map(Either::Right));
+    response.headers_mut().insert(REQUEST_ID, call.request_id().header());
+    call.connection().settle().await;
+    Ok(call.finish(&head, response))
 }
 
 async fn answer(
     head: &mut Parts,
     body: Incoming,
-    meter: &Meter,
-    serving: &Serving,
+    call: &CallContext,
+    services: &CallServices,
 ) -> Result<Response<Outbound>, Problem> {
     guard::check(&head.uri, &head.headers)?;
     // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
     if routes::is_for_agents(head.uri.path()) {
-        return routes::agents(&serving.shared, meter, head, Either::Left(body)).await;
+        return routes::agents(&services.shared, call, head, Either::Left(body)).await;
     }
     let mut request = forward::request(head, head.uri.clone(), Body::new(body));
-    request.extensions_mut().insert(meter.clone());
-    let mut response = match serving.router.clone().oneshot(request).await {
+    request.extensions_mut().insert(call.clone());
+    let mut response = match services.router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    match response.extensions_mut().remove::<Untold>() {
-        Some(Untold(problem)) => Err(problem),
+    match response.extensions_mut().remove::<PendingProblem>() {
+        Some(PendingProblem(problem)) => Err(problem),
         None => Ok(response.map(Either::Right)),
     }
 }

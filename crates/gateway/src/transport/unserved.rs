@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atthene_core::Core;
-use atthene_core::activity::{Call, Caller, Outcome, Trouble};
+use atthene_core::activity::{Call, CallOutcome, Caller, Trouble};
 use atthene_core::problem::ProblemCode;
 use tokio::net::TcpStream;
 
@@ -19,10 +19,10 @@ const LONGEST_REASON: usize = 200;
 
 /// Lines of the log about unreadable requests.
 #[derive(Default)]
-pub(crate) struct Unserved(Mutex<Untold>);
+pub(crate) struct Unserved(Mutex<LogThrottle>);
 
 #[derive(Default)]
-struct Untold {
+struct LogThrottle {
     told_at: Option<Instant>,
     more: u64,
 }
@@ -34,13 +34,13 @@ impl Unserved {
             return;
         }
         core.usage.record(refused(ProblemCode::UnreadableRequest, None));
-        let mut untold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if untold.told_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
-            untold.more += 1;
+        let mut throttle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if throttle.told_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            throttle.more += 1;
             return;
         }
-        let more = std::mem::take(&mut untold.more);
-        untold.told_at = Some(Instant::now());
+        let more = std::mem::take(&mut throttle.more);
+        throttle.told_at = Some(Instant::now());
         let reason: String = error.to_string().chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect();
         tracing::info!(reason, more, "a request could not be read");
     }
@@ -77,7 +77,7 @@ fn refused(reason: ProblemCode, trouble: Option<Box<Trouble>>) -> Call {
     Call {
         key: None,
         caller: Caller::default(),
-        outcome: Outcome::Refused(reason),
+        outcome: CallOutcome::Refused(reason),
         bytes_in: 0,
         bytes_out: 0,
         gateway_time: None,

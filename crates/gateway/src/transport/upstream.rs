@@ -53,7 +53,7 @@ impl PartialEq for Origin {
 }
 
 /// One open connection. It may still be busy with the answer before.
-struct Kept {
+struct PooledConnection {
     origin: Origin,
     sender: SendRequest<Limited>,
     used_at: Instant,
@@ -66,7 +66,7 @@ const KEPT: Duration = Duration::from_secs(90);
 pub(crate) struct Upstream {
     connector: HttpsConnector<HttpConnector>,
     builder: Builder,
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<PooledConnection>>,
 }
 
 impl Upstream {
@@ -93,7 +93,7 @@ impl Upstream {
             };
             match sender.try_send_request(request).await {
                 Ok(answer) => {
-                    self.keep(Kept { origin: origin.clone(), sender, used_at: asked_at });
+                    self.keep(PooledConnection { origin: origin.clone(), sender, used_at: asked_at });
                     return Ok(answer);
                 }
                 Err(mut error) => match error.take_message() {
@@ -111,7 +111,7 @@ impl Upstream {
         Some(kept.remove(free).sender)
     }
 
-    fn keep(&self, kept: Kept) {
+    fn keep(&self, kept: PooledConnection) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 

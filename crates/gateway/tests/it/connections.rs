@@ -7,11 +7,11 @@ use atthene_core::{SecretChange, UnixMs};
 use serde_json::json;
 
 use crate::common::Running;
-use atthene_test_support::authority::{Authority, CLIENT_ID, TENANT, id_token, ok, refused};
+use atthene_test_support::authority::{CLIENT_ID, ScriptedAuthority, TENANT, id_token, ok, refused};
 
 struct World {
     running: Running,
-    authority: Authority,
+    authority: ScriptedAuthority,
     integration: IntegrationId,
     key: KeyText,
     runtime: tokio::runtime::Runtime,
@@ -27,7 +27,7 @@ impl World {
     fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one");
         let running = Running::start();
-        let authority = runtime.block_on(Authority::start(|_| (500, "", String::new())));
+        let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
         let base = authority.issuer.split("/9").next().unwrap_or_default().to_owned();
         let draft = Draft {
             name: "Contoso".to_owned(),
@@ -259,7 +259,7 @@ fn the_end_of_one_sign_in_closes_the_listener_of_no_other() {
     const STAYS: std::time::Duration = std::time::Duration::from_secs(8);
     let world = World::start();
     let core = &world.running.core;
-    let slow = world.runtime.block_on(Authority::start(|_| (500, "", String::new())));
+    let slow = world.runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
     let base = slow.issuer.split("/9").next().unwrap_or_default().to_owned();
     let draft = Draft {
         name: "Slow".to_owned(),

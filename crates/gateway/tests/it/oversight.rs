@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::activity::{Chain, Span};
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::oversight::{RungState, Served};
+use atthene_core::oversight::{PortOwner, RungState};
 use atthene_core::{Clock, Core, Settings};
 use atthene_gateway::{GatewayState, Limits};
 use atthene_service::Service;
@@ -168,8 +168,8 @@ fn killed_fifty_times_under_load_it_loses_at_most_the_last_batch() {
 #[test]
 fn a_gateway_on_another_folder_is_told_from_ones_own() {
     let (here, elsewhere) = (Running::start(), Running::start());
-    assert_eq!(block_on(here.core.served_on(here.port)).expect("asks"), Served::Here);
-    assert_eq!(block_on(here.core.served_on(elsewhere.port)).expect("asks"), Served::Elsewhere);
-    assert_eq!(block_on(here.core.served_on(free_port())).expect("asks"), Served::ByNone);
+    assert_eq!(block_on(here.core.port_owner(here.port)).expect("asks"), PortOwner::Here);
+    assert_eq!(block_on(here.core.port_owner(elsewhere.port)).expect("asks"), PortOwner::Elsewhere);
+    assert_eq!(block_on(here.core.port_owner(free_port())).expect("asks"), PortOwner::ByNone);
     assert_ne!(here.core.folder_id(), elsewhere.core.folder_id());
 }

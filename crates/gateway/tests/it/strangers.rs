@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use atthene_core::Settings;
 use atthene_core::keys::KeyText;
-use atthene_core::oversight::{CHALLENGE_HEADER, Fix, PROOF_HEADER, Served};
+use atthene_core::oversight::{CHALLENGE_HEADER, Fix, PROOF_HEADER, PortOwner};
 use atthene_gateway::look_at_port;
 
 use crate::access::with_id_of;
@@ -220,7 +220,7 @@ fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     let running = Running::start();
     running.key(None);
     let served = |port: u16| block_on(look_at_port(&running.core, port)).expect("asks").0;
-    assert_eq!(served(running.port), Served::Here);
+    assert_eq!(served(running.port), PortOwner::Here);
     assert!(running.core.attention().expect("looks").is_empty());
 
     let folder = running.core.folder_id().to_owned();
@@ -250,17 +250,17 @@ fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     });
     let silent = stranger(|_| String::new());
     for port in [repeats, relays, reflects, silent] {
-        assert_eq!(served(port), Served::ByStranger);
+        assert_eq!(served(port), PortOwner::ByStranger);
         let told = running.core.attention().expect("looks").remove(0);
         assert!(told.title.contains("has the gateway") && told.text.contains("replace the key"), "{told:?}");
         assert_eq!(told.fix, Fix::CreateKey);
     }
     let other = Running::start();
-    assert_eq!(served(other.port), Served::Elsewhere, "a gateway on other data gets the keys, too");
+    assert_eq!(served(other.port), PortOwner::Elsewhere, "a gateway on other data gets the keys, too");
     assert!(!running.core.attention().expect("looks").is_empty());
-    assert_eq!(served(running.port), Served::Here);
+    assert_eq!(served(running.port), PortOwner::Here);
     assert!(running.core.attention().expect("looks").is_empty(), "it is over");
-    assert_eq!(served(free_port()), Served::ByNone);
+    assert_eq!(served(free_port()), PortOwner::ByNone);
 }
 
 /// Many programs try `::1` first for "localhost".
@@ -271,7 +271,7 @@ fn s4_a_stranger_on_one_of_the_two_addresses_is_one() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(drop));
-    assert_eq!(block_on(look_at_port(&running.core, port)).expect("asks").0, Served::ByStranger);
+    assert_eq!(block_on(look_at_port(&running.core, port)).expect("asks").0, PortOwner::ByStranger);
     assert!(running.core.attention().expect("looks")[0].id.starts_with("stranger"));
 }
 

@@ -34,7 +34,7 @@ pub(crate) type OAuthClient<Auth = EndpointNotSet, Token = EndpointNotSet> = Cli
 >;
 
 /// A device code with what the person needs.
-pub(crate) type DeviceCode = oauth2::StandardDeviceAuthorizationResponse;
+pub(crate) type OAuthDeviceCode = oauth2::StandardDeviceAuthorizationResponse;
 
 /// A token endpoint's answer. The crate's own type refuses numbers that arrive as text.
 #[derive(Debug, Deserialize, Serialize)]
@@ -173,7 +173,7 @@ impl TokenClient<'_> {
             let secret = secret.reveal_to(&recipient)?;
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
-        let seen = Seen { http: self.http, head: Mutex::default() };
+        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
         let answer = match grant {
             TokenRequest::Code { code, verifier, redirect_uri, claims } => {
                 let verifier = verifier.reveal_to(&recipient)?;
@@ -208,24 +208,24 @@ impl TokenClient<'_> {
 impl TokenClient<'_> {
     /// A code for a browser on another machine (RFC 8628, 3.1). `None`: the authority hands
     /// out none.
-    pub(crate) async fn device_code(&self, scopes: &[String]) -> Option<Result<DeviceCode, TokenError>> {
+    pub(crate) async fn device_code(&self, scopes: &[String]) -> Option<Result<OAuthDeviceCode, TokenError>> {
         let endpoint = self.found.device_authorization_endpoint.clone()?;
         let client: OAuthClient = OAuthClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
             .set_auth_type(AuthType::RequestBody);
         let client = client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoint));
-        let seen = Seen { http: self.http, head: Mutex::default() };
+        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
         let scopes = scopes.iter().map(|scope| Scope::new(scope.clone()));
         let asked = client.exchange_device_code().add_scopes(scopes).request_async(&seen).await;
         Some(asked.map_err(|error| seen.explain(error)))
     }
 
     /// Asks until the person has entered the code, or it has lapsed (RFC 8628, 3.4).
-    pub(crate) async fn wait_for_device(&self, code: &DeviceCode) -> Result<TokenSet, TokenError> {
+    pub(crate) async fn wait_for_device(&self, code: &OAuthDeviceCode) -> Result<TokenSet, TokenError> {
         let client: OAuthClient<EndpointNotSet, EndpointSet> =
             OAuthClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
                 .set_auth_type(AuthType::RequestBody)
                 .set_token_uri(TokenUrl::from_url(self.found.token_endpoint.clone()));
-        let seen = Seen { http: self.http, head: Mutex::default() };
+        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
         let asked = client.exchange_device_access_token(code).request_async(&seen, tokio::time::sleep, None).await;
         asked.map(TokenSet::from).map_err(|error| match error {
             RequestTokenError::ServerResponse(body) => {
@@ -242,12 +242,12 @@ impl TokenClient<'_> {
 }
 
 /// Remembers the head of the answer, which the crate drops.
-struct Seen<'a> {
+struct HeadRecorder<'a> {
     http: &'a dyn Http,
     head: Mutex<Option<(StatusCode, Option<Duration>)>>,
 }
 
-impl<'c> AsyncHttpClient<'c> for Seen<'_> {
+impl<'c> AsyncHttpClient<'c> for HeadRecorder<'_> {
     type Error = NetworkError;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, NetworkError>> + Send + 'c>>;
 
@@ -262,7 +262,7 @@ impl<'c> AsyncHttpClient<'c> for Seen<'_> {
     }
 }
 
-impl Seen<'_> {
+impl HeadRecorder<'_> {
     fn explain(&self, error: RequestTokenError<NetworkError, ErrorBody>) -> TokenError {
         let head = self.head.lock().ok().and_then(|head| *head);
         if let Some((status, retry_after)) = head
@@ -288,12 +288,12 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A device code as text, for whoever goes on with it later.
-pub(crate) fn seal_device_code(code: &DeviceCode) -> Result<SecretString, TokenError> {
+pub(crate) fn seal_device_code(code: &OAuthDeviceCode) -> Result<SecretString, TokenError> {
     serde_json::to_string(code).map(SecretString::from).map_err(|_| TokenError::Unreadable)
 }
 
 /// The same the other way round.
-pub(crate) fn open_device_code(sealed: &SecretString) -> Result<DeviceCode, TokenError> {
+pub(crate) fn open_device_code(sealed: &SecretString) -> Result<OAuthDeviceCode, TokenError> {
     serde_json::from_str(sealed.expose_secret()).map_err(|_| TokenError::Unreadable)
 }
 

@@ -14,7 +14,7 @@ use super::database::Sqlite;
 type Hash = [u8; 32];
 
 /// A row as its hash covers it.
-struct Link<'a> {
+struct ChainLink<'a> {
     at: i64,
     actor: &'a str,
     kind: &'a str,
@@ -23,7 +23,7 @@ struct Link<'a> {
     detail: &'a str,
 }
 
-impl Link<'_> {
+impl ChainLink<'_> {
     fn hash(&self, before: Option<Hash>) -> Hash {
         let mut hash = Blake2s256::new();
         hash.update(before.unwrap_or_default());
@@ -44,7 +44,7 @@ pub(super) fn append(connection: &Connection, entry: &Entry<'_>) -> rusqlite::Re
         .query_row([], |row| row.get(0))
         .optional()?;
     let detail = entry.detail.to_string();
-    let link = Link {
+    let link = ChainLink {
         at: entry.at.0,
         actor: entry.actor.as_str(),
         kind: entry.kind.as_str(),
@@ -161,7 +161,7 @@ fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let text = |at: usize| row.get_ref(at).and_then(|value| Ok(value.as_str()?));
-        let link = Link {
+        let link = ChainLink {
             at: row.get(1)?,
             actor: text(2)?,
             kind: text(3)?,

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use atthene_core::activity::Entry;
 use atthene_core::port::Revisions;
-use atthene_core::port::backup::{Addition, Backup, Contents, Present, RawConnection, RawCounter, RawIntegration};
+use atthene_core::port::backup::{
+    Addition, Backup, BackupContents, Present, RawConnection, RawCounter, RawIntegration,
+};
 use atthene_core::{Error, StoreError};
 
 use super::database::Sqlite;
@@ -70,7 +72,7 @@ impl Backup for Sqlite {
         Ok(self.copy_to(&aside)?)
     }
 
-    fn read_backup(&self, file: &Path) -> Result<Contents, Error> {
+    fn read_backup(&self, file: &Path) -> Result<BackupContents, Error> {
         let none = || Error::Backup("This file is no backup of ATTHENE Settings".into());
         let unusable = |error: &dyn std::fmt::Display| Error::Backup(format!("The backup can't be used: {error}"));
         // Read as a copy: whoever can write the file can't change it meanwhile.
@@ -175,8 +177,8 @@ fn has_table(db: &Connection, name: &str) -> bool {
     found.is_ok_and(|(kind, sql)| kind == "table" && sql.to_ascii_uppercase().starts_with("CREATE TABLE"))
 }
 
-fn read(db: &Connection) -> rusqlite::Result<Contents> {
-    let mut contents = Contents::default();
+fn read(db: &Connection) -> rusqlite::Result<BackupContents> {
+    let mut contents = BackupContents::default();
     let bad = &mut contents.unreadable;
     contents.settings =
         rows(db, "settings", "SELECT name, value FROM settings", MOST_ROWS, bad, |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -5,10 +5,10 @@ use rusqlite::{Connection as Db, OptionalExtension, Row, named_params, params};
 use atthene_core::activity::Entry;
 use atthene_core::bound::Recipient;
 use atthene_core::connections::{
-    Account, Connection, ConnectionId, ConnectionState, KeptSignIn, SignInId, Standing, Toolkit,
+    Account, Connection, ConnectionId, ConnectionState, PersistedSignIn, SignInId, Standing, Toolkit,
 };
 use atthene_core::integrations::IntegrationId;
-use atthene_core::port::{ConnectionRows, Refreshed, Settling, SignInKept};
+use atthene_core::port::{ConnectionRows, Refreshed, SecretStep, SignInKept};
 use atthene_core::{StoreError, UnixMs};
 
 use super::database::Sqlite;
@@ -159,7 +159,7 @@ impl ConnectionRows for Sqlite {
         &self,
         row: &Connection,
         to: &Recipient,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
     ) -> Result<Option<SignInKept>, StoreError> {
         self.write(|tx| {
             // Changed while the tokens were asked for: they are for nobody any more. The built-in one has no row.
@@ -170,7 +170,7 @@ impl ConnectionRows for Sqlite {
             if !leads_there {
                 return Ok(Some(SignInKept::Moved));
             }
-            if !unsettled::step(tx, settling)? {
+            if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
             save(tx, row)?;
@@ -188,7 +188,7 @@ impl ConnectionRows for Sqlite {
         at: UnixMs,
         granted: Option<&[String]>,
         confidential: bool,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<Option<Refreshed>, StoreError> {
         self.write(|tx| {
@@ -204,7 +204,7 @@ impl ConnectionRows for Sqlite {
                 }
                 Some(_) => {}
             }
-            if !unsettled::step(tx, settling)? {
+            if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
             refreshed(tx, &row.id, at, granted, confidential)?;
@@ -223,14 +223,14 @@ impl ConnectionRows for Sqlite {
     fn delete_connection(
         &self,
         id: &ConnectionId,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
         self.write(|tx| {
             if !delete(tx, id)? {
                 return Ok(false);
             }
-            unsettled::step(tx, settling)?;
+            unsettled::advance(tx, step)?;
             activity::append(tx, entry)?;
             Ok(true)
         })
@@ -239,11 +239,11 @@ impl ConnectionRows for Sqlite {
     fn keep_sign_in(
         &self,
         state_hash: &[u8; 32],
-        kept: &KeptSignIn,
-        settling: Settling<'_>,
+        kept: &PersistedSignIn,
+        step: SecretStep<'_>,
     ) -> Result<bool, StoreError> {
         self.write(|tx| {
-            let is_there = unsettled::step(tx, settling)?;
+            let is_there = unsettled::advance(tx, step)?;
             if is_there {
                 sign_ins::insert(tx, state_hash, kept)?;
             }
@@ -255,13 +255,13 @@ impl ConnectionRows for Sqlite {
         &self,
         state_hash: &[u8; 32],
         integration: &IntegrationId,
-    ) -> Result<Option<KeptSignIn>, StoreError> {
+    ) -> Result<Option<PersistedSignIn>, StoreError> {
         self.write(|tx| sign_ins::take(tx, state_hash, integration))
     }
 
-    fn delete_sign_in(&self, id: &SignInId, settling: Settling<'_>) -> Result<(), StoreError> {
+    fn delete_sign_in(&self, id: &SignInId, step: SecretStep<'_>) -> Result<(), StoreError> {
         self.write(|tx| {
-            unsettled::step(tx, settling)?;
+            unsettled::advance(tx, step)?;
             sign_ins::delete(tx, id)
         })
     }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use atthene_core::activity::Entry;
 use atthene_core::integrations::{Check, Integration, IntegrationId, StoredSecret, WayBack};
-use atthene_core::port::{IntegrationRows, IntegrationSaved, Settling};
+use atthene_core::port::{IntegrationRows, IntegrationSaved, SecretStep};
 use atthene_core::provider::Provider;
 use atthene_core::{StoreError, UnixMs};
 
@@ -177,14 +177,14 @@ impl IntegrationRows for Sqlite {
         row: &Integration,
         default_if_first: bool,
         ends: Option<&str>,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<Option<IntegrationSaved>, StoreError> {
         self.write(|tx| {
             if let Some(taken) = taken(tx, row)? {
                 return Ok(Some(taken));
             }
-            if !unsettled::step(tx, settling)? {
+            if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
             let is_first = default_if_first && all(tx)?.is_empty();
@@ -224,14 +224,14 @@ impl IntegrationRows for Sqlite {
     fn delete_integration(
         &self,
         id: &IntegrationId,
-        settling: Settling<'_>,
+        step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
         self.write(|tx| {
             if !delete(tx, id)? {
                 return Ok(false);
             }
-            unsettled::step(tx, settling)?;
+            unsettled::advance(tx, step)?;
             activity::append(tx, entry)?;
             Ok(true)
         })

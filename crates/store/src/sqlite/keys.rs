@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use atthene_core::activity::{Came, Kind, Recorder};
+use atthene_core::activity::{ActOutcome, Kind, Recorder};
 use atthene_core::keys::{Ending, KeyId, KeyRecord, RevokeReason, Use};
 use atthene_core::port::{KeyCreation, KeyRevocation, KeyRows};
 use atthene_core::{StoreError, UnixMs};
@@ -82,7 +82,7 @@ fn end_expired(connection: &Connection, now: UnixMs, recorder: &Recorder) -> rus
         .query_row([now.0], |row| Ok(KeyId(row.get::<_, String>(0)?.into())))
         .optional()?;
     match ended {
-        Some(id) => activity::append(connection, &recorder.entry(Kind::KeyExpired, &id.0, Came::Done, json!({}))),
+        Some(id) => activity::append(connection, &recorder.entry(Kind::KeyExpired, &id.0, ActOutcome::Done, json!({}))),
         None => Ok(()),
     }
 }
@@ -161,7 +161,7 @@ impl KeyRows for Sqlite {
             }
             insert(tx, key)?;
             let detail = json!({ "name": key.name, "expires_at": key.expires_at, "replaces": live });
-            activity::append(tx, &recorder.entry(Kind::KeyCreated, &key.id.0, Came::Done, detail))?;
+            activity::append(tx, &recorder.entry(Kind::KeyCreated, &key.id.0, ActOutcome::Done, detail))?;
             Ok(KeyCreation::Created)
         })
     }
@@ -181,7 +181,7 @@ impl KeyRows for Sqlite {
                 return Ok(KeyRevocation::EndedBefore);
             }
             let detail = json!({ "name": key.name, "reason": reason });
-            activity::append(tx, &recorder.entry(Kind::KeyRevoked, &id.0, Came::Done, detail))?;
+            activity::append(tx, &recorder.entry(Kind::KeyRevoked, &id.0, ActOutcome::Done, detail))?;
             Ok(KeyRevocation::Revoked(key))
         })
     }
@@ -192,7 +192,9 @@ impl KeyRows for Sqlite {
 
     fn end_key_of_earlier_form(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError> {
         self.write(|tx| match end_old_form(tx, now)? {
-            Some(id) => activity::append(tx, &recorder.entry(Kind::KeyEndedByUpdate, &id.0, Came::Done, json!({}))),
+            Some(id) => {
+                activity::append(tx, &recorder.entry(Kind::KeyEndedByUpdate, &id.0, ActOutcome::Done, json!({})))
+            }
             None => Ok(()),
         })
     }

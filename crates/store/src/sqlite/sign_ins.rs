@@ -3,10 +3,10 @@
 use rusqlite::{Connection as Db, OptionalExtension, Row, params};
 
 use atthene_core::UnixMs;
-use atthene_core::connections::{ConnectionId, KeptSignIn, SignInId, SignInRequest, Toolkit};
+use atthene_core::connections::{ConnectionId, PersistedSignIn, SignInId, SignInRequest, Toolkit};
 use atthene_core::integrations::IntegrationId;
 
-pub(super) fn insert(db: &Db, state_hash: &[u8; 32], kept: &KeptSignIn) -> rusqlite::Result<()> {
+pub(super) fn insert(db: &Db, state_hash: &[u8; 32], kept: &PersistedSignIn) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO sign_ins (state_hash, id, integration_id, toolkit, connection_id, switch_account, redirect_uri,
                                scopes, started_at)
@@ -32,7 +32,7 @@ pub(super) fn take(
     db: &Db,
     state_hash: &[u8; 32],
     integration: &IntegrationId,
-) -> rusqlite::Result<Option<KeptSignIn>> {
+) -> rusqlite::Result<Option<PersistedSignIn>> {
     db.prepare_cached(
         "DELETE FROM sign_ins WHERE state_hash = ?1 AND integration_id = ?2
          RETURNING id, integration_id, toolkit, connection_id, switch_account, redirect_uri, scopes, started_at",
@@ -53,9 +53,9 @@ pub(super) fn started_before(db: &Db, then: UnixMs) -> rusqlite::Result<Vec<Sign
         .collect()
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<KeptSignIn> {
+fn kept(row: &Row<'_>) -> rusqlite::Result<PersistedSignIn> {
     let scopes: String = row.get(6)?;
-    Ok(KeptSignIn {
+    Ok(PersistedSignIn {
         id: SignInId::from_row(row.get(0)?),
         request: SignInRequest {
             integration: IntegrationId::from_row(row.get(1)?),

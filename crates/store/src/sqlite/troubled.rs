@@ -5,7 +5,7 @@ use atthene_core::keys::KeyId;
 use atthene_core::limits::KEPT_TROUBLED;
 use atthene_core::oversight::TroubledCall;
 use atthene_core::port::KeptTrouble;
-use atthene_core::problem::Check;
+use atthene_core::problem::CallCheck;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub(super) fn add(connection: &Connection, call: &KeptTrouble<'_>) -> rusqlite::Result<()> {
@@ -62,7 +62,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<TroubledCall> {
         method: row.get("method")?,
         path: row.get("path")?,
         code: row.get("code")?,
-        check: row.get::<_, Option<String>>("failed_check")?.and_then(|word| Check::known(&word)),
+        check: row.get::<_, Option<String>>("failed_check")?.and_then(|word| CallCheck::known(&word)),
         detail: row.get("detail")?,
         key_id: (!key.is_empty()).then(|| KeyId(key.into())),
         program: row.get("program")?,

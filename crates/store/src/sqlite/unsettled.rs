@@ -2,7 +2,7 @@
 
 use atthene_core::StoreError;
 use atthene_core::activity::Entry;
-use atthene_core::port::{SecretRows, Settling};
+use atthene_core::port::{SecretRows, SecretStep};
 use rusqlite::Connection;
 
 use super::activity;
@@ -24,11 +24,11 @@ fn settle(db: &Connection, entry: &str) -> rusqlite::Result<bool> {
 
 /// What belongs to the entry in the transaction of its row. False: its secret was swept meanwhile, so the row
 /// must not be written.
-pub(super) fn step(db: &Connection, settling: Settling<'_>) -> rusqlite::Result<bool> {
-    match settling {
-        Settling::Nothing => Ok(true),
-        Settling::Written(entry) => settle(db, entry),
-        Settling::Leaving(entry) => unsettle(db, entry).map(|()| true),
+pub(super) fn advance(db: &Connection, step: SecretStep<'_>) -> rusqlite::Result<bool> {
+    match step {
+        SecretStep::Nothing => Ok(true),
+        SecretStep::Written(entry) => settle(db, entry),
+        SecretStep::Leaving(entry) => unsettle(db, entry).map(|()| true),
     }
 }
 
@@ -49,8 +49,8 @@ impl SecretRows for Sqlite {
         self.write(|tx| unsettle(tx, entry))
     }
 
-    fn settle(&self, settling: Settling<'_>) -> Result<(), StoreError> {
-        self.write(|tx| step(tx, settling).map(drop))
+    fn settle(&self, step: SecretStep<'_>) -> Result<(), StoreError> {
+        self.write(|tx| advance(tx, step).map(drop))
     }
 
     fn settled(&self, entry: &str) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Queries on `callers`, `usage_hours` and `latency_hours`.
 
-use atthene_core::activity::{Bucket, CallerView, OTHERS, Outcome, RefusalView};
+use atthene_core::activity::{Bucket, CallOutcome, CallerView, OTHERS, RefusalView};
 use atthene_core::keys::{KeyId, Use};
 use atthene_core::limits::MOST_CALLERS;
 use atthene_core::oversight::TroubledCall;
@@ -16,7 +16,7 @@ use super::{activity, keys, notices, reports, troubled};
 fn add(connection: &Connection, added: &CountedCalls<'_>) -> rusqlite::Result<()> {
     let (mut program, mut user_agent) = (&*added.caller.program, &*added.caller.user_agent);
     // Whoever makes refused calls is given no name without end.
-    let is_refused = matches!(added.outcome, Outcome::Refused(_));
+    let is_refused = matches!(added.outcome, CallOutcome::Refused(_));
     let mut name = connection.prepare_cached(
         "INSERT INTO callers (program, user_agent)
          SELECT ?1, ?2 WHERE ?3 OR (SELECT count(*) FROM callers) < ?4 ON CONFLICT DO NOTHING",
@@ -187,7 +187,7 @@ impl UsageRows for Sqlite {
             }
             for calls in &batch.calls {
                 add(tx, calls)?;
-                if calls.outcome == Outcome::Answered {
+                if calls.outcome == CallOutcome::Answered {
                     add_to_key(tx, calls)?;
                 }
             }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::authority::graph_url;
 use super::client::is_guid;
-use super::failure::Refusal;
+use super::failure::EntraRefusal;
 use super::hosts;
 use crate::oauth::discovery::{self, DiscoveryError, Document};
 

@@ -13,7 +13,7 @@ const LOOP_PAUSE: Duration = Duration::from_mins(5);
 const LOOP: u32 = 50196;
 
 /// What a refusal means.
-pub(crate) trait Refusal {
+pub(crate) trait EntraRefusal {
     /// The AADSTS number, where there is one.
     fn aadsts(&self) -> Option<u32>;
     /// In words that a person can act on.
@@ -25,7 +25,7 @@ pub(crate) trait Refusal {
     fn wants_no_secret(&self) -> bool;
 }
 
-impl Refusal for ErrorBody {
+impl EntraRefusal for ErrorBody {
     fn aadsts(&self) -> Option<u32> {
         self.error_codes.first().copied().or_else(|| {
             let (_, rest) = self.error_description.as_deref()?.split_once("AADSTS")?;

@@ -57,10 +57,10 @@ fn class(error: &str) -> Help {
     Help { what, fix }
 }
 
-type Row = (&'static [u32], &'static str, &'static str);
+type HelpRow = (&'static [u32], &'static str, &'static str);
 
 #[rustfmt::skip]
-const TABLE: &[Row] = &[
+const TABLE: &[HelpRow] = &[
     // The registration.
     (&[700_016], "No app with this client ID exists in the tenant",
         "Copy the Application (client) ID from the Overview page, and check that the app lives in the tenant typed here."),

@@ -31,7 +31,7 @@ pub(super) use preflight::run as preflight;
 pub(super) use scopes::{cleaned_scopes as scopes, note as scope_note};
 pub(super) use tokens::{device_code, device_tokens, tokens};
 
-use failure::Refusal;
+use failure::EntraRefusal;
 
 /// The claims that Graph asks for, as JSON, from a 401 with `insufficient_claims`.
 pub fn claims_challenge(headers: &http::HeaderMap) -> Option<String> {

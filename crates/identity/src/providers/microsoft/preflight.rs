@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
 
 use super::discovery;
-use super::failure::Refusal;
+use super::failure::EntraRefusal;
 use super::scopes::note;
 use crate::oauth::ErrorBody;
 use crate::oauth::token::{TokenClient, TokenError, TokenRequest};

@@ -6,10 +6,10 @@ use atthene_core::provider::ScopeToolkit::{self, Account, Outlook, Teams};
 
 /// Name, toolkit, who may consent, what it lets the app do, what it is the least scope for,
 /// a narrower scope.
-pub(super) type Row = (&'static str, ScopeToolkit, Consent, &'static str, &'static str, &'static str);
+pub(super) type ScopeRow = (&'static str, ScopeToolkit, Consent, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-pub(super) const TABLE: &[Row] = &[
+pub(super) const TABLE: &[ScopeRow] = &[
     ("email", Account, User, "the e-mail address of the account", "sign-in", ""),
     ("User.Read", Account, User, "read the own profile", "GET /me", ""),
     ("User.ReadBasic.All", Account, User, "read names and addresses of colleagues", "GET /users", "User.Read"),

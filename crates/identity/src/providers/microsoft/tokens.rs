@@ -9,7 +9,7 @@ use atthene_core::port::{Client, DeviceCode, Grant, Http, Meaning, TokenFailure,
 use atthene_core::provider::AuthorityFailure;
 
 use super::claims::claims_parameter;
-use super::failure::Refusal;
+use super::failure::EntraRefusal;
 use super::scopes::AUTOMATIC_SCOPES;
 use crate::oauth::token::{TokenClient, TokenError, TokenRequest, TokenSet, open_device_code, seal_device_code};
 

@@ -11,9 +11,9 @@ use tokio::time::Sleep;
 /// The one timer of a connection, for all of its calls. It is set again when it has run out, not
 /// when a wait begins: setting a timer for each call costs more than checking its key.
 #[derive(Default)]
-pub(crate) struct Patience(Mutex<Option<Pin<Box<Sleep>>>>);
+pub(crate) struct HeadDeadline(Mutex<Option<Pin<Box<Sleep>>>>);
 
-impl Patience {
+impl HeadDeadline {
     /// What comes of `work`; `None` where that takes longer than `limit` from the moment `since`.
     ///
     /// The waits of a connection follow each other in its one task, which is the one that the timer
@@ -53,15 +53,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_the_whole_limit() {
-        let patience = Patience::default();
+        let head_deadline = HeadDeadline::default();
         let now = || tokio::time::Instant::now().into_std();
         for _ in 0..3 {
             let just_in_time = pin!(tokio::time::sleep(Duration::from_secs(59)));
-            assert_eq!(patience.wait(now(), LIMIT, just_in_time).await, Some(()));
+            assert_eq!(head_deadline.wait(now(), LIMIT, just_in_time).await, Some(()));
         }
         let began = now();
-        assert_eq!(patience.wait(began, LIMIT, pin!(std::future::pending::<()>())).await, None);
+        assert_eq!(head_deadline.wait(began, LIMIT, pin!(std::future::pending::<()>())).await, None);
         assert!((LIMIT..LIMIT + Duration::from_secs(1)).contains(&(now() - began)));
-        assert_eq!(patience.wait(now(), LIMIT, pin!(std::future::ready(1))).await, Some(1));
+        assert_eq!(head_deadline.wait(now(), LIMIT, pin!(std::future::ready(1))).await, Some(1));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::activity::{Came, Kind};
+use crate::activity::{ActOutcome, Kind};
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -41,7 +41,7 @@ impl Core {
     }
 
     fn append(&self, kind: Kind, detail: serde_json::Value) -> Result<(), Error> {
-        Ok(self.store.append(&self.recorder.entry(kind, "database", Came::Done, detail))?)
+        Ok(self.store.append(&self.recorder.entry(kind, "database", ActOutcome::Done, detail))?)
     }
 
     /// Stops everything: the gateway refuses, open calls are cut, nothing is handed out, until
@@ -49,14 +49,14 @@ impl Core {
     pub fn stop_everything(&self) -> Result<UnixMs, Error> {
         let now = self.clock.now();
         self.settings.set_stopped(Some(now))?;
-        self.changes.tell(Change::Attention);
+        self.changes.publish(Change::Attention);
         Ok(self.settings.stopped_at().unwrap_or(now))
     }
 
     /// Lets the gateway go on. Blocks on SQLite.
     pub fn resume(&self) -> Result<(), Error> {
         self.settings.set_stopped(None)?;
-        self.changes.tell(Change::Attention);
+        self.changes.publish(Change::Attention);
         Ok(())
     }
 }

@@ -131,7 +131,7 @@ async fn another_credential_is_told_though_no_setting_changed() {
     let settings = Settings { runtime_url: Some("http://127.0.0.1:1".into()), ..Settings::default() };
     let replace = || core.save_settings(settings.clone(), SecretChange::Replace("not-a-real-credential".into()));
     replace().await.expect("saves");
-    let (mut heard, acts) = (core.changes().listen(), core.activity.newest().expect("reads"));
+    let (mut heard, acts) = (core.changes().subscribe(), core.activity.newest().expect("reads"));
     replace().await.expect("saves");
     let told = std::iter::from_fn(|| heard.try_recv().ok()).any(|change| change == atthene_core::Change::Settings);
     assert!(told, "the gateway goes on with the old one");

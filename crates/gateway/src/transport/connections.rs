@@ -27,7 +27,7 @@ enum Order {
 
 /// Between a connection and the loop that accepted it.
 #[derive(Default)]
-pub(crate) struct Link {
+pub(crate) struct SlotState {
     begun: AtomicU32,
     ended: AtomicU32,
     /// The number of its latest call, or of the latest of all when it was accepted: the lower, the
@@ -40,7 +40,7 @@ pub(crate) struct Link {
     waker: AtomicWaker,
 }
 
-impl Link {
+impl SlotState {
     /// The call of this number has come.
     pub(crate) fn call_began(&self, number: u64) {
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -71,10 +71,10 @@ impl Link {
     }
 }
 
-/// An open connection, as it was at the latest look.
-struct Seen {
-    link: Arc<Link>,
-    /// Calls that had begun and ended; `None` before the first look.
+/// An open connection, as it was at the latest sweep.
+struct SlotActivity {
+    state: Arc<SlotState>,
+    /// Calls that had begun and ended; `None` before the first sweep.
     calls: Option<(u32, u32)>,
     /// Looks in a row that found no call under way, begun or ended.
     quiet: u8,
@@ -84,65 +84,65 @@ struct Seen {
 const QUIET_LOOKS: u8 = 2;
 
 #[derive(Default)]
-struct Table {
+struct SlotTable {
     next: u64,
-    open: HashMap<u64, Seen>,
+    open: HashMap<u64, SlotActivity>,
 }
 
-impl Table {
+impl SlotTable {
     fn quietest(&self) -> Option<u64> {
         let quiet = self.open.iter().filter(|(_, seen)| {
-            let (begun, ended) = seen.link.calls();
+            let (begun, ended) = seen.state.calls();
             begun == ended
         });
-        let rank = |number: &u64, link: &Link| {
-            (link.trusted.load(Ordering::Relaxed), link.latest.load(Ordering::Relaxed), *number)
+        let rank = |number: &u64, slot: &SlotState| {
+            (slot.trusted.load(Ordering::Relaxed), slot.latest.load(Ordering::Relaxed), *number)
         };
-        quiet.min_by_key(|(number, seen)| rank(number, &seen.link)).map(|(number, _)| *number)
+        quiet.min_by_key(|(number, seen)| rank(number, &seen.state)).map(|(number, _)| *number)
     }
 }
 
 /// The open connections.
-pub(crate) struct Open {
+pub(crate) struct OpenConnections {
     most: usize,
-    table: Mutex<Table>,
+    table: Mutex<SlotTable>,
     none_left: Notify,
 }
 
-impl Open {
+impl OpenConnections {
     /// There may be `most` of them.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, table: Mutex::default(), none_left: Notify::new() })
     }
 
-    /// A place for one more, accepted after the call of this number. Where all are taken, the
+    /// A slot for one more, accepted after the call of this number. Where all are taken, the
     /// connection without a call that was quiet the longest makes room, one that never held the live
     /// key first; `None` where all have calls under way.
-    pub(crate) fn admit(self: &Arc<Self>, latest: u64) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, latest: u64) -> Option<Slot> {
         let mut table = self.table();
         if table.open.len() >= self.most {
             let quietest = table.quietest()?;
             if let Some(seen) = table.open.remove(&quietest) {
-                seen.link.tell(Order::Cut);
+                seen.state.tell(Order::Cut);
             }
         }
         let number = table.next;
         table.next += 1;
-        let link = Arc::new(Link { latest: AtomicU64::new(latest), ..Link::default() });
-        table.open.insert(number, Seen { link: link.clone(), calls: None, quiet: 0 });
-        Some(Place { open: self.clone(), number, link })
+        let slot = Arc::new(SlotState { latest: AtomicU64::new(latest), ..SlotState::default() });
+        table.open.insert(number, SlotActivity { state: slot.clone(), calls: None, quiet: 0 });
+        Some(Slot { open: self.clone(), number, state: slot })
     }
 
-    /// Cuts those that have been quiet all the time between three looks: a head that never ends, or
+    /// Cuts those that have been quiet all the time between three sweeps: a head that never ends, or
     /// nobody there.
-    pub(crate) fn look(&self) {
+    pub(crate) fn sweep(&self) {
         for seen in self.table().open.values_mut() {
-            let (begun, ended) = seen.link.calls();
+            let (begun, ended) = seen.state.calls();
             let quiet = begun == ended && seen.calls == Some((begun, ended));
             seen.quiet = if quiet { seen.quiet.saturating_add(1) } else { 0 };
             seen.calls = Some((begun, ended));
             if seen.quiet >= QUIET_LOOKS {
-                seen.link.tell(Order::Cut);
+                seen.state.tell(Order::Cut);
             }
         }
     }
@@ -164,37 +164,37 @@ impl Open {
 
     fn tell(&self, order: Order) {
         for seen in self.table().open.values() {
-            seen.link.tell(order);
+            seen.state.tell(order);
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The place of one open connection, given back when dropped.
-pub(crate) struct Place {
-    open: Arc<Open>,
+/// The slot of one open connection, given back when dropped.
+pub(crate) struct Slot {
+    open: Arc<OpenConnections>,
     number: u64,
-    link: Arc<Link>,
+    state: Arc<SlotState>,
 }
 
-impl Place {
+impl Slot {
     /// What the connection is told through.
-    pub(crate) fn link(&self) -> Arc<Link> {
-        self.link.clone()
+    pub(crate) fn slot(&self) -> Arc<SlotState> {
+        self.state.clone()
     }
 
     /// Sees the connection to its end, or to the moment that it is cut; tells how it broke.
     pub(crate) async fn hold<C: GracefulConnection>(self, served: C) -> Result<(), C::Error> {
         let mut served = pin!(served);
         poll_fn(|context| {
-            self.link.waker.register(context.waker());
-            if self.link.was_told(Order::Cut) {
+            self.state.waker.register(context.waker());
+            if self.state.was_told(Order::Cut) {
                 return Poll::Ready(Ok(()));
             }
-            if self.link.was_told(Order::Finish) {
+            if self.state.was_told(Order::Finish) {
                 served.as_mut().graceful_shutdown();
             }
             served.as_mut().poll(context)
@@ -203,7 +203,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut table = self.open.table();
         table.open.remove(&self.number);
@@ -217,65 +217,65 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn cut(place: &Place) -> bool {
-        place.link.was_told(Order::Cut)
+    fn cut(slot: &Slot) -> bool {
+        slot.state.was_told(Order::Cut)
     }
 
     #[test]
     fn the_quietest_makes_room_and_one_with_the_key_or_a_call_last() {
-        let open = Open::new(4);
-        let [trusted, busy, quiet, later] = [1, 2, 3, 4].map(|latest| open.admit(latest).expect("a place"));
-        trusted.link.trust();
-        busy.link.call_began(5);
-        quiet.link.call_began(6);
-        quiet.link.call_ended();
+        let open = OpenConnections::new(4);
+        let [trusted, busy, quiet, later] = [1, 2, 3, 4].map(|latest| open.admit(latest).expect("a slot"));
+        trusted.state.trust();
+        busy.state.call_began(5);
+        quiet.state.call_began(6);
+        quiet.state.call_ended();
         // In this order they make room: no key and quiet the longest, then the next one, then the key's.
-        let first = open.admit(7).expect("a place");
+        let first = open.admit(7).expect("a slot");
         assert!(cut(&later) && !cut(&quiet) && !cut(&trusted) && !cut(&busy));
-        first.link.call_began(8);
-        let second = open.admit(8).expect("a place");
+        first.state.call_began(8);
+        let second = open.admit(8).expect("a slot");
         assert!(cut(&quiet) && !cut(&trusted) && !cut(&busy) && !cut(&first));
-        second.link.call_began(9);
-        let third = open.admit(9).expect("a place");
+        second.state.call_began(9);
+        let third = open.admit(9).expect("a slot");
         assert!(cut(&trusted) && !cut(&busy));
-        third.link.call_began(10);
+        third.state.call_began(10);
         assert!(open.admit(10).is_none(), "all have calls under way");
         drop((later, quiet, trusted));
-        assert!(open.admit(10).is_none(), "the place of one that was cut was given on already");
+        assert!(open.admit(10).is_none(), "the slot of one that was cut was given on already");
     }
 
     #[test]
     fn a_connection_without_a_call_is_cut_at_the_third_look() {
-        let open = Open::new(3);
-        let [quiet, busy, waiting] = [0; 3].map(|latest| open.admit(latest).expect("a place"));
-        waiting.link.call_began(1);
+        let open = OpenConnections::new(3);
+        let [quiet, busy, waiting] = [0; 3].map(|latest| open.admit(latest).expect("a slot"));
+        waiting.state.call_began(1);
         for _ in 0..5 {
             assert!(!cut(&busy) && !cut(&waiting));
-            busy.link.call_began(2);
-            busy.link.call_ended();
-            open.look();
+            busy.state.call_began(2);
+            busy.state.call_ended();
+            open.sweep();
         }
         assert!(cut(&quiet));
         // The call that took so long has ended: the whole time begins.
-        waiting.link.call_ended();
-        open.look();
-        open.look();
+        waiting.state.call_ended();
+        open.sweep();
+        open.sweep();
         assert!(!cut(&waiting));
-        open.look();
+        open.sweep();
         assert!(cut(&waiting));
     }
 
     #[tokio::test]
     async fn all_have_ended_when_they_have_finished() {
-        let open = Open::new(2);
+        let open = OpenConnections::new(2);
         open.finish().await;
-        let (one, other) = (open.admit(0).expect("a place"), open.admit(0).expect("a place"));
+        let (one, other) = (open.admit(0).expect("a slot"), open.admit(0).expect("a slot"));
         let finish = tokio::spawn({
             let open = open.clone();
             async move { open.finish().await }
         });
         tokio::task::yield_now().await;
-        assert!(one.link.was_told(Order::Finish) && !cut(&one));
+        assert!(one.state.was_told(Order::Finish) && !cut(&one));
         drop(one);
         tokio::task::yield_now().await;
         assert!(!finish.is_finished());

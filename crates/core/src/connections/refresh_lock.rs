@@ -1,4 +1,4 @@
-//! Whose turn it is with a connection's tokens: one task of one process at a time.
+//! Who may spend a connection's tokens: one task of one process at a time.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -15,28 +15,28 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 /// Longer than any refresh takes. Past it the other process hangs, and this one goes on alone.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// Gives turns. A strict authority takes a refresh token that is spent twice for a stolen one and
+/// Gives refresh locks. A strict authority takes a refresh token that is spent twice for a stolen one and
 /// signs the person out (RFC 9700, 4.14.2), so the window and the command must not race.
-pub(super) struct Turns {
+pub(super) struct RefreshLocks {
     folder: PathBuf,
     here: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Held while a connection's tokens are spent, replaced or removed.
-pub(super) struct Turn {
+pub(super) struct RefreshLock {
     // Let go in this order: the other processes first.
     _elsewhere: Option<File>,
     _here: OwnedMutexGuard<()>,
 }
 
-impl Turns {
+impl RefreshLocks {
     /// Locks lie in this folder beside the database.
     pub(super) fn new(data: &Path) -> Self {
         Self { folder: data.join("locks"), here: Mutex::default() }
     }
 
-    /// Waits for the turn.
-    pub(super) async fn wait(&self, id: &ConnectionId) -> Turn {
+    /// Waits for the refresh lock.
+    pub(super) async fn wait(&self, id: &ConnectionId) -> RefreshLock {
         let here = self.here.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
         let here = here.lock_owned().await;
         let elsewhere = match tokio::time::timeout(LONGEST_WAIT, self.lock(id)).await {
@@ -51,7 +51,7 @@ impl Turns {
                 None
             }
         };
-        Turn { _elsewhere: elsewhere, _here: here }
+        RefreshLock { _elsewhere: elsewhere, _here: here }
     }
 
     /// The system lets go of it when the process ends, however that comes about.
@@ -68,7 +68,7 @@ impl Turns {
         }
     }
 
-    /// The connection is gone; whoever waits for its turn will find that, too.
+    /// The connection is gone; whoever waits for its refresh lock will find that, too.
     pub(super) fn forget(&self, id: &ConnectionId) {
         self.here.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         let _ = std::fs::remove_file(self.folder.join(id.as_str()));

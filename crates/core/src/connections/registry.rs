@@ -9,19 +9,19 @@ use blake2::{Blake2s256, Digest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::access::{Access, GONE, Live};
+use super::access::{Access, GONE, LiveAccess};
+use super::refresh_lock::RefreshLocks;
 use super::sign_in::{Attempt, SignIns};
-use super::turn::Turns;
 use super::{
     Answer, Connection, ConnectionId, ConnectionView, Fresh, Progress, ReturnPath, SignInId, SignInRequest, SignInView,
     Standing, Toolkit,
 };
-use crate::activity::{Came, Kind, Recorder};
+use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::hex::hex;
-use crate::integrations::{IntegrationId, Integrations, Shared, WayBack};
+use crate::integrations::{IntegrationId, Integrations, ProfileParts, WayBack};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
@@ -54,17 +54,17 @@ pub struct Connections {
     pub(super) ended: AtomicU64,
     /// Of answers to none, those that are put on record.
     refused_sign_ins: Allowance,
-    live: Mutex<HashMap<ConnectionId, Live>>,
+    live: Mutex<HashMap<ConnectionId, LiveAccess>>,
     /// One refresh at a time for each connection; the others wait for its outcome.
-    pub(super) turns: Turns,
+    pub(super) refresh_locks: RefreshLocks,
     discovered: Mutex<HashMap<Authority, (UnixMs, Discovery)>>,
 }
 
 impl Connections {
-    pub(crate) fn new(shared: Shared, integrations: Arc<Integrations>) -> Self {
-        let Shared { store, secrets, identity, recorder, clock, changes } = shared;
+    pub(crate) fn new(shared: ProfileParts, integrations: Arc<Integrations>) -> Self {
+        let ProfileParts { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
-            turns: Turns::new(store.folder()),
+            refresh_locks: RefreshLocks::new(store.folder()),
             store,
             secrets,
             integrations,
@@ -142,7 +142,7 @@ impl Connections {
     /// Gives a sign-in up.
     pub async fn cancel(&self, id: &SignInId) -> Result<(), Error> {
         self.sign_ins.cancel(id);
-        self.changes.tell(Change::SignIns);
+        self.changes.publish(Change::SignIns);
         self.drop_sign_in(id).await
     }
 
@@ -159,11 +159,11 @@ impl Connections {
         let Some(taken) = taken else {
             // Anybody can send one, as often as they like.
             if self.refused_sign_ins.take(self.clock.now()) {
-                self.record(Kind::SignInRefused, "", Came::Failed, json!({ "why": "no sign-in waits for it" }))?;
+                self.record(Kind::SignInRefused, "", ActOutcome::Failed, json!({ "why": "no sign-in waits for it" }))?;
             }
             return Err(Error::UnknownSignIn);
         };
-        self.changes.tell(Change::SignIns);
+        self.changes.publish(Change::SignIns);
         let outcome = self.connect(&taken, answer).await;
         Ok(self.end(taken, outcome).await)
     }
@@ -176,16 +176,16 @@ impl Connections {
         let minutes = (fresh.expires_at.0 - now.0).max(0) / 60_000;
         let detail =
             json!({ "program": program, "scopes": fresh.scopes, "minutes_left": minutes, "token": fingerprint });
-        let entry = self.recorder.entry(Kind::TokenHanded, id.as_str(), Came::Done, detail);
+        let entry = self.recorder.entry(Kind::TokenHanded, id.as_str(), ActOutcome::Done, detail);
         self.store.used(id, now, &entry)?;
-        self.changes.tell(Change::Connections);
+        self.changes.publish(Change::Connections);
         Ok(())
     }
 
     /// A toolkit called Graph through the gateway: what came of it, without query and body.
     pub fn graph_called(&self, id: &ConnectionId, call: &GraphCall<'_>) -> Result<(), Error> {
         let now = self.clock.now();
-        let outcome = if call.status < 400 { Came::Done } else { Came::Failed };
+        let outcome = if call.status < 400 { ActOutcome::Done } else { ActOutcome::Failed };
         let detail = json!({
             "method": call.method,
             "path": call.path,
@@ -199,22 +199,18 @@ impl Connections {
     /// Signs out here: the refresh token goes, the account at Microsoft stays.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), Error> {
         let row = self.row(id)?;
-        let _turn = self.turns.wait(id).await;
+        let _lock = self.refresh_locks.wait(id).await;
         self.live().remove(id);
         let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
-        let entry = self.recorder.entry(Kind::Disconnected, id.as_str(), Came::Done, detail);
+        let entry = self.recorder.entry(Kind::Disconnected, id.as_str(), ActOutcome::Done, detail);
         self.secrets
-            .remove(&id.token_entry(), |settling| {
-                if self.store.delete_connection(id, settling, &entry)? {
-                    Ok(())
-                } else {
-                    Err(Error::ConnectionNotFound)
-                }
+            .remove(&id.token_entry(), |step| {
+                if self.store.delete_connection(id, step, &entry)? { Ok(()) } else { Err(Error::ConnectionNotFound) }
             })
             .await?;
         self.live().remove(id);
-        self.turns.forget(id);
-        self.changes.tell(Change::Connections);
+        self.refresh_locks.forget(id);
+        self.changes.publish(Change::Connections);
         Ok(())
     }
 
@@ -270,7 +266,7 @@ impl Connections {
                 self.secrets.forget(&entry).await?;
             }
         }
-        self.changes.tell(Change::Connections);
+        self.changes.publish(Change::Connections);
         Ok(())
     }
 
@@ -283,7 +279,7 @@ impl Connections {
             graph: found.graph.clone(),
         };
         *self.live().entry(row.id.clone()).or_default() =
-            Live { access: Some(access.clone()), signed_in_at: Some(row.signed_in_at), ..Live::default() };
+            LiveAccess { access: Some(access.clone()), signed_in_at: Some(row.signed_in_at), ..LiveAccess::default() };
         access
     }
 
@@ -293,11 +289,11 @@ impl Connections {
 
     pub(super) fn set_standing(&self, id: &ConnectionId, standing: Standing) -> Result<(), Error> {
         self.store.set_standing(id, &standing)?;
-        self.changes.tell(Change::Connections);
+        self.changes.publish(Change::Connections);
         Ok(())
     }
 
-    pub(super) fn record(&self, kind: Kind, subject: &str, outcome: Came, detail: Value) -> Result<(), Error> {
+    pub(super) fn record(&self, kind: Kind, subject: &str, outcome: ActOutcome, detail: Value) -> Result<(), Error> {
         Ok(self.store.append(&self.recorder.entry(kind, subject, outcome, detail))?)
     }
 
@@ -305,7 +301,7 @@ impl Connections {
         self.store.connection(id)?.ok_or(Error::ConnectionNotFound)
     }
 
-    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Live>> {
+    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, LiveAccess>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -23,7 +23,7 @@ pub const LONGEST_CHALLENGE: usize = 128;
 /// Who answers on a loopback port. Applications reach it under two addresses, IPv4's and IPv6's: where
 /// different ones answer, the least known of them counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Served {
+pub enum PortOwner {
     /// Nobody.
     ByNone,
     /// A gateway on this data: it has proved that.
@@ -39,22 +39,22 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Asks whoever answers on the port to prove who it is. Waits for the answer.
-    pub async fn served_on(&self, port: u16) -> Result<Served, Error> {
-        let mut least_known = Served::ByNone;
+    pub async fn port_owner(&self, port: u16) -> Result<PortOwner, Error> {
+        let mut least_known = PortOwner::ByNone;
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            least_known = least_known.max(self.served_at(SocketAddr::new(address, port)).await?);
+            least_known = least_known.max(self.port_owner_at(SocketAddr::new(address, port)).await?);
         }
         Ok(least_known)
     }
 
-    async fn served_at(&self, address: SocketAddr) -> Result<Served, Error> {
+    async fn port_owner_at(&self, address: SocketAddr) -> Result<PortOwner, Error> {
         // Let go at once: one that serves a single connection at a time answers the next.
         let is_refused = match tokio::time::timeout(CONNECTED_WITHIN, tokio::net::TcpStream::connect(address)).await {
             Ok(connected) => connected.is_err(),
             Err(_) => false,
         };
         if is_refused {
-            return Ok(Served::ByNone);
+            return Ok(PortOwner::ByNone);
         }
         let mut random = [0; 32];
         SysRng
@@ -65,20 +65,20 @@ impl Core {
             .header(CHALLENGE_HEADER, &challenge)
             .body(Vec::new())
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let Ok(answer) = self.http.send(request).await else { return Ok(Served::ByStranger) };
+        let Ok(answer) = self.http.send(request).await else { return Ok(PortOwner::ByStranger) };
         let proof = answer.headers().get(PROOF_HEADER).and_then(|proof| unhex(proof.as_bytes()));
         if proof.is_some_and(|proof| self.profile_secret().accepts(address.port(), challenge.as_bytes(), &proof)) {
-            return Ok(Served::Here);
+            return Ok(PortOwner::Here);
         }
         let ours = self.folder_id().as_bytes();
         let claimed = answer.headers().get(FOLDER_HEADER).map(http::HeaderValue::as_bytes);
-        Ok(if claimed.is_some_and(|folder| folder != ours) { Served::Elsewhere } else { Served::ByStranger })
+        Ok(if claimed.is_some_and(|folder| folder != ours) { PortOwner::Elsewhere } else { PortOwner::ByStranger })
     }
 
     /// Notes what was seen on the port: a stranger there is what needs attention, until somebody looks
     /// again. `who`: the program, where it can be told.
-    pub fn saw_on_port(&self, port: u16, served: Served, who: Option<&str>) {
-        let is_stranger = served >= Served::Elsewhere;
+    pub fn saw_on_port(&self, port: u16, served: PortOwner, who: Option<&str>) {
+        let is_stranger = served >= PortOwner::Elsewhere;
         self.signals.stranger_seen(is_stranger.then(|| (port, who.unwrap_or("Another program").to_owned())));
     }
 }

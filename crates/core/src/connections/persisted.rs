@@ -4,12 +4,12 @@
 use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sign_in::{Attempt, Flow, LIFE, Taken};
+use super::sign_in::{Attempt, AttemptDetails, Flow, LIFE};
 use super::{Connections, SignInId};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::IntegrationId;
-use crate::port::Settling;
+use crate::port::SecretStep;
 
 impl SignInId {
     /// The keychain entry of what the attempt must not show.
@@ -29,7 +29,7 @@ impl Connections {
         self.drop_old_sign_ins().await?;
         let Some((state, kept, secret)) = attempt.to_keep() else { return Ok(()) };
         let hash = hash(&state);
-        let keep = |settling: Settling<'_>| Ok(self.store.keep_sign_in(&hash, &kept, settling)?.then_some(()));
+        let keep = |step: SecretStep<'_>| Ok(self.store.keep_sign_in(&hash, &kept, step)?.then_some(()));
         self.secrets.put(&kept.id.entry(), &secret, keep).await
     }
 
@@ -38,7 +38,7 @@ impl Connections {
         &self,
         state: &SecretString,
         integration: &IntegrationId,
-    ) -> Result<Option<Taken>, Error> {
+    ) -> Result<Option<AttemptDetails>, Error> {
         let kept = self.store.take_sign_in(&hash(state), integration)?;
         let Some(kept) = kept else { return Ok(None) };
         let secret = self.secrets.get(&kept.id.entry()).await?;
@@ -50,7 +50,7 @@ impl Connections {
             Some(id) if !kept.request.switch_account => Some(self.row(id)?.account),
             _ => None,
         };
-        Ok(Some(Taken {
+        Ok(Some(AttemptDetails {
             id: kept.id,
             flow: Flow::Page { verifier, nonce, redirect_uri: kept.redirect_uri },
             request: kept.request,
@@ -61,7 +61,7 @@ impl Connections {
 
     /// The attempt has ended here; nothing of it is left for another start.
     pub(super) async fn drop_sign_in(&self, id: &SignInId) -> Result<(), Error> {
-        self.secrets.remove(&id.entry(), |settling| Ok(self.store.delete_sign_in(id, settling)?)).await
+        self.secrets.remove(&id.entry(), |step| Ok(self.store.delete_sign_in(id, step)?)).await
     }
 
     async fn drop_old_sign_ins(&self) -> Result<(), Error> {
