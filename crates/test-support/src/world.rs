@@ -64,18 +64,24 @@ impl World {
         self.core.connections.begin(request, Some(4711)).await.expect("begins")
     }
 
-    /// Lets the token endpoint sign `oid` in for the attempt with this nonce.
-    pub fn signs_in(&self, link: &str, oid: &str) {
+    /// What the token endpoint answers when `oid` signs in for the attempt with this link.
+    pub fn sign_in_reply(&self, link: &str, oid: &str) -> Reply {
         let claims = json!({
             "iss": self.authority.issuer, "aud": CLIENT_ID, "exp": START / 1000 + 86_400 * 90, "nonce": parameter(link, "nonce"),
             "sub": "s", "oid": oid, "tid": TENANT, "preferred_username": format!("{oid}@contoso.com"),
         });
+        ok(&json!({
+            "token_type": "Bearer", "expires_in": "3599", "access_token": "access-1", "refresh_token": PLANTED,
+            "scope": "https://graph.microsoft.com/Mail.Read User.Read openid profile", "id_token": id_token(&claims),
+        }))
+    }
+
+    /// Lets the token endpoint sign `oid` in for the attempt with this link.
+    pub fn signs_in(&self, link: &str, oid: &str) {
+        let reply = self.sign_in_reply(link, oid);
         self.authority.says(move |form| {
             assert!(form.contains_key("code_verifier"), "no PKCE: {:?}", form.keys());
-            ok(&json!({
-                "token_type": "Bearer", "expires_in": "3599", "access_token": "access-1", "refresh_token": PLANTED,
-                "scope": "https://graph.microsoft.com/Mail.Read User.Read openid profile", "id_token": id_token(&claims),
-            }))
+            reply.clone()
         });
     }
 

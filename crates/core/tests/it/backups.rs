@@ -189,7 +189,7 @@ async fn s2_other_ways_lead_nowhere_either() {
             ),
         ),
         ("the present integration's name", format!("UPDATE integrations SET id = 'microsoft-abcdef', authority = '{evil}'")),
-        ("a view in the place of a table", "DROP TABLE settings; CREATE VIEW settings AS SELECT 'theme' AS name, '\"dark\"' AS value".to_owned()),
+        ("a view in the place of a table", "DROP TABLE settings; CREATE VIEW settings AS SELECT 'theme' AS name, '\"light\"' AS value".to_owned()),
         ("another profile's secret", "UPDATE profile_secret SET secret = zeroblob(32)".to_owned()),
         ("a name that a terminal would obey", "UPDATE connections SET account = char(27) || '[31m'".to_owned()),
     ] {
@@ -199,6 +199,9 @@ async fn s2_other_ways_lead_nowhere_either() {
         assert!(settings.gateway_on && settings.gateway_port == 8765 && settings.notifications, "{how}");
         assert!(!settings.trust_front_proxy && settings.vault == atthene_core::vault::VaultKind::Keychain, "{how}");
         assert!(target.world.core.settings.stopped_at().is_none(), "{how}");
+        assert_eq!(settings.theme, Theme::Dark, "{how}");
+        let all = target.world.core.integrations.list().expect("lists");
+        assert!(!all.iter().any(|view| view.name == "Evil" && view.is_default), "{how}: a person decides about it");
     }
     let core = &target.world.core;
     let added =
@@ -236,7 +239,10 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
     ]
     .map(str::to_owned)
     .into_iter()
-    .chain([format!("'{evil}'")])
+    // What is worth the most to a thief, as often as all the rest together.
+    .chain(std::iter::repeat_n(format!("'{evil}'"), 9))
+    .chain(std::iter::repeat_n(format!("'{}'", target.live.id().0), 4))
+    .chain(target.world.vault.names().into_iter().map(|name| format!("'{name}'")))
     .collect();
     let tables: &[(&str, &[&str])] = &[
         ("settings", &["name", "value"]),

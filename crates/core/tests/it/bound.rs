@@ -145,7 +145,7 @@ async fn s1_a_sign_in_under_way_is_not_finished_at_another_authority() {
     let begun = world.begin(world.request()).await;
     let second = ScriptedAuthority::start(|_| tokens("access-2", "rotated-2")).await;
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
-    draft.authority = AuthorityDraft::Custom { issuer: second.issuer.clone(), graph: String::new() };
+    draft.authority = AuthorityDraft::Custom { issuer: second.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() };
     world.core.save_integration(draft, SecretChange::Keep).await.expect("saves");
     let progress = world.answer(&format!("code=planted-code&state={}", parameter(&begun.link, "state"))).await;
     assert!(matches!(&progress, Progress::Failed { failure } if failure.what.contains("changed")), "{progress:?}");
@@ -176,6 +176,38 @@ async fn s1_a_refresh_that_is_overtaken_by_an_edit_revives_nothing() {
     assert!(refreshing.await.expect("no panic").is_err());
     assert_eq!(world.only().state, ConnectionState::NeedsSignIn);
     assert!(world.core.connections.fresh(&id).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn s1_a_sign_in_that_is_overtaken_by_an_edit_connects_nobody() {
+    let world = World::new(SecretChange::Keep).await;
+    let begun = world.begin(world.request()).await;
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    let reply = world.sign_in_reply(&begun.link, "ada");
+    world.authority.says(move |_| {
+        asked.send(()).expect("heard");
+        tokio::task::block_in_place(|| told.recv()).expect("told");
+        reply.clone()
+    });
+    let (core, state) = (world.core.clone(), parameter(&begun.link, "state"));
+    let path = world.door();
+    let answering = tokio::spawn(async move {
+        let answer = Answer::from_form(&format!("code=c&state={state}")).expect("an answer");
+        let progress = core.connections.answer(answer, &path).await.expect("is waited for");
+        match core.connections.unconfirmed().pop() {
+            Some(asked) => core.connections.confirm(&asked.id).await.expect("confirms"),
+            None => progress,
+        }
+    });
+    tokio::task::spawn_blocking(move || was_asked.recv().expect("asks")).await.expect("no panic");
+    let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
+    draft.client_id = OTHER_CLIENT.to_owned();
+    world.core.save_integration(draft, SecretChange::Keep).await.expect("saves");
+    go_on.send(()).expect("waits");
+    let progress = answering.await.expect("no panic");
+    assert!(matches!(progress, Progress::Failed { .. }), "{progress:?}");
+    assert!(world.core.connections.list().expect("lists").is_empty());
 }
 
 #[tokio::test]

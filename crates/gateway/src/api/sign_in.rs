@@ -61,16 +61,23 @@ const TRIES: usize = 20;
 async fn bind() -> std::io::Result<(u16, Vec<TcpListener>)> {
     let mut last = std::io::ErrorKind::AddrInUse.into();
     for _ in 0..TRIES {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let port = first.local_addr()?.port();
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
-            Ok(second) => return Ok((port, vec![first, second])),
+        match under_both(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => last = error,
-            // A machine without IPv6 has no browser that tries it.
-            Err(_) => return Ok((port, vec![first])),
+            bound => return bound,
         }
     }
     Err(last)
+}
+
+/// The same port under IPv6, too. An error of the kind `AddrInUse`: somebody has it there.
+async fn under_both(first: TcpListener) -> std::io::Result<(u16, Vec<TcpListener>)> {
+    let port = first.local_addr()?.port();
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+        Ok(second) => Ok((port, vec![first, second])),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        // A machine without IPv6 has no browser that tries it.
+        Err(_) => Ok((port, vec![first])),
+    }
 }
 
 async fn no_longer_needed(core: Arc<Core>, id: SignInId) {
@@ -167,6 +174,13 @@ mod tests {
         if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
             assert_eq!(listeners.len(), 2);
             assert!(std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_err());
+
+            let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("binds");
+            let port = first.local_addr().expect("an address").port();
+            let stranger = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).expect("is there first");
+            let refused = under_both(first).await.map(drop).expect_err("whoever is there would get the answer");
+            assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+            drop(stranger);
         }
     }
 }

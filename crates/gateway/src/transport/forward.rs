@@ -161,6 +161,9 @@ mod tests {
         let runtime = Runtime::new("http://127.0.0.1:9000/base", None).expect("a runtime");
         let target = runtime.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target");
         assert_eq!(target, "/base/api/amas/x?y=1");
+        let credential = SecretString::from("not-a-real-credential");
+        assert!(Runtime::new("http://192.0.2.7:9000", Some(&credential)).is_none(), "the network would read it");
+        assert!(Runtime::new("https://192.0.2.7:9000", Some(&credential)).is_some());
         let root = Runtime::new("http://127.0.0.1:9000", None).expect("a runtime");
         assert_eq!(root.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target"), "/api/amas/x?y=1");
     }

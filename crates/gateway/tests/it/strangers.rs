@@ -61,6 +61,9 @@ fn s3_a_flood_of_guesses_before_the_first_call_after_a_start_keeps_nobody_out() 
     let (valid, guessed) = while_flooded(&running, &guesses, 20, &key);
     assert_eq!(valid, [200; 20]);
     assert!(guessed.iter().all(|status| *status == 401), "a guesser is told that it is wrong, and nothing else");
+    // At the check characters, long before any hashing.
+    let told = running.execute(&format!("Bearer {}", guesses[0])).json();
+    assert!(told["detail"].as_str().is_some_and(|detail| detail.contains("mistyped")), "{told}");
 }
 
 #[test]
@@ -103,9 +106,20 @@ fn s16_an_idle_connection_makes_room_and_one_with_a_call_does_not() {
     for _ in 0..20 {
         assert_eq!(running.execute_with(&key).status, 200);
     }
+    // Idle ones that have shown the key are no better than a call under way.
+    let call =
+        format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", key.expose());
+    let keyed: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = running.connect();
+            stream.write_all(call.as_bytes()).expect("sends");
+            assert!(stream.read(&mut [0; 4096]).expect("is answered") > 0);
+            stream
+        })
+        .collect();
     under_way.write_all(b"{}").expect("sends");
     assert_eq!(Answer::read(&mut under_way).code(), "bad_request", "a call under way was cut");
-    drop(idle);
+    drop((idle, keyed));
 }
 
 #[test]
