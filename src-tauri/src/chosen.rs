@@ -16,7 +16,6 @@ impl ChosenBackup {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = file;
     }
 
-    /// The file, once.
     pub(crate) fn take(&self) -> Result<PathBuf, Error> {
         let chosen = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         chosen.ok_or_else(|| Error::Backup("No file was chosen".into()))

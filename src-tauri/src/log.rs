@@ -13,7 +13,6 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 /// The folder in the data folder.
 const FOLDER: &str = "logs";
-/// Days that are kept.
 const FILES: usize = 7;
 
 /// Sets what the file holds.

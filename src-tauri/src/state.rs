@@ -86,7 +86,6 @@ impl HasTray {
 #[derive(Default)]
 pub(crate) struct Look(pub(crate) Notify);
 
-/// Looks again at once.
 pub(crate) fn look<R: Runtime>(app: &AppHandle<R>) {
     app.state::<Look>().0.notify_one();
 }

@@ -1,6 +1,6 @@
 //! Which window of which origin may call which command: asked of the real configuration and
 //! capability, on the mock runtime.
-#![allow(clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::expect_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! Every command over the real binary: what people read, what scripts read, how it ends.
-#![allow(clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::expect_used, reason = "tests")]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

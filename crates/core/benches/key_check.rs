@@ -1,5 +1,5 @@
 //! What a checked key costs inside the process. The aim: less than 2 µs.
-#![allow(missing_docs, clippy::expect_used, reason = "a benchmark")]
+#![allow(clippy::expect_used, reason = "a benchmark")]
 
 use atthene_core::Clock;
 use atthene_core::keys::{Expiry, NewKey};

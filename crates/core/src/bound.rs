@@ -13,18 +13,13 @@ use crate::provider::{Authority, ClientId};
 pub enum Recipient {
     /// The token endpoint of this issuer, for this client. Access that comes of it opens this Graph.
     App {
-        /// The issuer.
         issuer: String,
-        /// The client.
         client_id: String,
         /// The Graph, where it is not the issuer's own.
         graph: Option<String>,
     },
     /// The agent runtime at this base URL.
-    Runtime {
-        /// The URL.
-        url: String,
-    },
+    Runtime { url: String },
 }
 
 impl Recipient {

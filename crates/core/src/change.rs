@@ -11,7 +11,6 @@ use ts_rs::TS;
 pub enum Change {
     /// A key was created or ended, here or by another process.
     Keys,
-    /// Counters were written.
     Usage,
     /// A setting was saved, here or by another process.
     Settings,
@@ -41,13 +40,11 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Tells every subscriber.
     pub fn publish(&self, change: Change) {
         // No listener is not an error: a command line has none.
         let _ = self.0.send(change);
     }
 
-    /// From now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.0.subscribe()
     }

@@ -11,9 +11,7 @@ use ts_rs::TS;
 pub struct UnixMs(#[ts(type = "number")] pub i64);
 
 impl UnixMs {
-    /// Milliseconds in an hour.
     pub const HOUR: i64 = 3_600_000;
-    /// Milliseconds in a day.
     pub const DAY: i64 = 24 * Self::HOUR;
 
     /// This moment moved by `ms` milliseconds, kept within the range of the type.
@@ -60,7 +58,6 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// The present moment.
     pub fn now(&self) -> UnixMs {
         (self.0)()
     }

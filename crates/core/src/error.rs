@@ -13,7 +13,6 @@ use crate::vault::VaultError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
-#[expect(missing_docs, reason = "each code is documented by the Error variant it belongs to")]
 pub enum Code {
     InvalidName,
     InvalidExpiry,
@@ -67,7 +66,6 @@ pub struct ErrorView {
     pub code: Code,
     /// What happened, and why.
     pub message: String,
-    /// What to do next.
     pub remedy: String,
 }
 
@@ -83,7 +81,6 @@ pub enum Error {
     /// The live key is not the one the admin was told would stop.
     #[error("The live key changed while this window was open: it was created or revoked elsewhere.")]
     LiveKeyChanged,
-    /// No such key.
     #[error("This key is not in the list any more.")]
     KeyNotFound,
     /// The key has ended before.
@@ -115,7 +112,6 @@ pub enum Error {
     /// A field of an integration that can't work.
     #[error("{}", .0.problem)]
     Integration(FieldProblem),
-    /// No such integration.
     #[error("This integration is not in the list any more.")]
     IntegrationNotFound,
     /// The built-in integration comes with the app.
@@ -147,7 +143,6 @@ pub enum Error {
     /// An administrator has stopped everything.
     #[error("Everything is stopped; agents get no access.")]
     Stopped,
-    /// No such connection.
     #[error("This connection is not in the list any more.")]
     ConnectionNotFound,
     /// A person has to sign in again.
@@ -159,7 +154,6 @@ pub enum Error {
     /// The network or the authority is away; the connection itself is sound.
     #[error("{0}")]
     Waiting(String),
-    /// SQLite refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The keychain refused.
@@ -181,7 +175,6 @@ pub enum Error {
         /// Why it can't be written.
         reason: String,
     },
-    /// The clipboard refused.
     #[error("The key was not copied: the clipboard of this desktop refused ({0}).")]
     Clipboard(String),
     /// The text of a new key was asked for after it was dismissed.
@@ -209,13 +202,11 @@ pub enum StoreError {
     /// SQLite's integrity check failed.
     #[error("The database file is damaged: {0}.")]
     Damaged(String),
-    /// No space left.
     #[error("The disk is full, so nothing could be saved.")]
     DiskFull,
     /// The folder or the file can't be written.
     #[error("The data folder {} can't be written: {reason}.", path.display())]
     NotWritable {
-        /// The folder.
         path: PathBuf,
         /// What the operating system said.
         reason: String,

@@ -15,7 +15,6 @@ use crate::error::Error;
 pub enum Format {
     /// Comma-separated, one line of names first.
     Csv,
-    /// One array of objects.
     Json,
 }
 

@@ -13,13 +13,11 @@ use crate::policy_owner::is_the_administrators;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Policy {
-    /// About Microsoft integrations.
     pub microsoft: MicrosoftPolicy,
     /// Settings that nobody here can change: names and values of [`Settings`](crate::Settings).
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
-/// About Microsoft integrations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct MicrosoftPolicy {

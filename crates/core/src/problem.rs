@@ -205,7 +205,6 @@ impl ProblemCode {
         Self::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
-    /// The HTTP status.
     pub fn status(self) -> u16 {
         self.row().0
     }
@@ -215,7 +214,6 @@ impl ProblemCode {
         self.row().1
     }
 
-    /// What to do.
     pub fn remedy(self) -> &'static str {
         self.row().2
     }

@@ -10,7 +10,6 @@ use subtle::ConstantTimeEq;
 
 use crate::error::Error;
 
-/// Its length, in bytes.
 pub(crate) const SECRET_LEN: usize = 32;
 
 /// What the one secret is used for: BLAKE2's personalisation keeps the uses apart (RFC 7693, 2.8), so

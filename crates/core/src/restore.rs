@@ -27,7 +27,6 @@ use crate::use_cases::Core;
 pub struct RestoreReport {
     /// What was taken from it, in words.
     pub taken: Vec<String>,
-    /// What was left out.
     pub left: Vec<LeftOut>,
     /// What a person has to do now.
     pub to_do: Vec<ToDo>,
@@ -37,9 +36,7 @@ pub struct RestoreReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct LeftOut {
-    /// What it is.
     pub what: String,
-    /// Why not.
     pub why: String,
 }
 
@@ -47,7 +44,6 @@ pub struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct ToDo {
-    /// What.
     pub what: String,
     /// How the faces offer it.
     pub fix: Fix,

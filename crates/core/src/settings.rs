@@ -45,7 +45,6 @@ pub struct Settings {
     pub theme: Theme,
     /// What the log holds.
     pub log_level: LogLevel,
-    /// Where secrets lie.
     pub vault: VaultKind,
 }
 
@@ -80,9 +79,7 @@ pub enum OnClose {
 pub enum Theme {
     /// As the desktop has it.
     System,
-    /// Light.
     Light,
-    /// Dark.
     Dark,
 }
 
@@ -95,7 +92,6 @@ pub enum LogLevel {
     Error,
     /// What may become a problem.
     Warn,
-    /// What was done.
     Info,
     /// What helps to find a defect.
     Debug,
@@ -248,7 +244,6 @@ impl SettingsStore {
         Ok(settings)
     }
 
-    /// The values in force.
     pub fn current(&self) -> Arc<Settings> {
         self.read().settings
     }

@@ -24,15 +24,12 @@ use crate::{runtime, watch};
 
 /// What is outside of a profile: adapters for the ports of the core.
 pub struct Environment {
-    /// Its rows.
     pub store: Arc<dyn Store>,
-    /// Where secrets lie.
     pub vault: Arc<dyn Vault>,
     /// Calls to others.
     pub http: Arc<dyn Http>,
     /// Where people sign in.
     pub identity: Arc<dyn Identity>,
-    /// What time it is.
     pub clock: Clock,
     /// What the machine's administrator has fixed.
     pub policy: Policy,

@@ -31,11 +31,9 @@ pub enum SecretChange {
     Keep,
     /// Put this one in its place.
     Replace(SecretString),
-    /// Forget it.
     Remove,
 }
 
-/// Where secrets lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]

@@ -27,9 +27,7 @@ use crate::transport::server;
 #[serde(tag = "state", rename_all = "snake_case")]
 #[ts(export)]
 pub enum GatewayState {
-    /// Not bound yet.
     Starting,
-    /// Serving.
     Listening {
         /// The base URL that applications use.
         url: String,
@@ -45,7 +43,6 @@ pub enum GatewayState {
     Off,
     /// Another program has the port.
     PortTaken {
-        /// The port.
         port: u16,
         /// The program, where it could be told.
         by: Option<String>,
@@ -54,10 +51,8 @@ pub enum GatewayState {
     },
     /// It can't listen, for the reason that the system gave.
     Failed {
-        /// The reason.
         reason: String,
     },
-    /// Ended.
     Stopped,
 }
 

@@ -143,7 +143,6 @@ impl Shared {
         open
     }
 
-    /// Lets calls in again.
     pub(crate) fn resume(&self) {
         self.stopped.store(false, Ordering::Release);
     }

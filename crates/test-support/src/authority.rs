@@ -21,7 +21,6 @@ pub type Reply = (u16, &'static str, String);
 
 type Script = Arc<Mutex<Box<dyn FnMut(&Form) -> Reply + Send>>>;
 
-/// The running authority.
 pub struct ScriptedAuthority {
     pub issuer: String,
     script: Script,

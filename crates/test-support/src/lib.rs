@@ -7,7 +7,6 @@
     clippy::new_without_default,
     clippy::must_use_candidate,
     clippy::implicit_hasher,
-    missing_docs,
     reason = "for tests"
 )]
 

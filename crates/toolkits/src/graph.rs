@@ -12,7 +12,6 @@ use crate::access::{access, on_rows};
 
 /// What is asked of Graph, as it is recorded.
 pub struct GraphRequest {
-    /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,

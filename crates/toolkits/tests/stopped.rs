@@ -1,5 +1,5 @@
 //! While everything is stopped, no access leaves, whoever asks for it.
-#![allow(clippy::expect_used, missing_docs, reason = "tests")]
+#![allow(clippy::expect_used, reason = "tests")]
 
 use atthene_core::activity::{ActivityFilter, Kind};
 use atthene_core::{Code, SecretChange};

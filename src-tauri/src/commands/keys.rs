@@ -16,7 +16,6 @@ use crate::state::Startup;
 #[derive(Serialize, TS)]
 #[ts(export)]
 pub(super) struct CreatedKey {
-    /// The key.
     key: KeyView,
     /// Its text: shown now, and never again.
     text: String,

@@ -106,7 +106,6 @@ pub enum SecretRequest {
         #[ts(type = "string")]
         secret: SecretString,
     },
-    /// Forget it.
     Remove,
 }
 
@@ -148,7 +147,6 @@ pub(crate) struct Written<T> {
     /// The file, to be shown.
     #[ts(type = "string")]
     path: PathBuf,
-    /// What was done.
     done: T,
 }
 

@@ -58,9 +58,7 @@ impl CallOutcome {
 pub struct Call {
     /// The key, where the caller proved to hold it.
     pub key: Option<KeyId>,
-    /// Who called.
     pub caller: Caller,
-    /// What came of it.
     pub outcome: CallOutcome,
     /// Bytes of the request's body.
     pub bytes_in: u64,
@@ -80,11 +78,9 @@ pub struct Call {
 pub struct Trouble {
     /// The name that the caller was told.
     pub request_id: Arc<str>,
-    /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,
-    /// Why.
     pub code: ProblemCode,
     /// The check that it failed.
     pub check: CallCheck,

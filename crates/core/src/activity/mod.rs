@@ -30,10 +30,8 @@ pub struct CallerView {
     pub program: String,
     /// What it says of itself; empty where it says nothing.
     pub user_agent: String,
-    /// Answered calls.
     #[ts(type = "number")]
     pub requests: u64,
-    /// The latest one.
     pub last_at: UnixMs,
 }
 
@@ -45,7 +43,6 @@ pub struct RefusalView {
     pub reason: String,
     /// The key that was presented, where its holder proved to hold it.
     pub key_id: Option<KeyId>,
-    /// Who was refused.
     pub caller: CallerView,
 }
 
@@ -65,7 +62,6 @@ pub struct LastDay {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct KeyHours {
-    /// The key.
     pub key_id: KeyId,
     /// Calls in each hour, the oldest first.
     #[ts(type = "Array<number>")]

@@ -7,7 +7,6 @@ use ts_rs::TS;
 
 use crate::clock::{Clock, UnixMs};
 
-/// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// The person at the window.
@@ -32,7 +31,6 @@ impl Actor {
     }
 }
 
-/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
@@ -45,11 +43,8 @@ pub enum Kind {
     KeyExpired,
     /// A key ended with an update of the app: keys have another form since then.
     KeyEndedByUpdate,
-    /// An integration was added.
     IntegrationAdded,
-    /// An integration was changed.
     IntegrationChanged,
-    /// An integration was deleted.
     IntegrationRemoved,
     /// Another integration became the default.
     DefaultChanged,
@@ -61,21 +56,16 @@ pub enum Kind {
     SecretMissing,
     /// A sign-in ended.
     SignIn,
-    /// A sign-in was refused.
     SignInRefused,
-    /// Access was renewed.
     Refresh,
-    /// A connection was removed.
     Disconnected,
     /// An application got an access token.
     TokenHanded,
     /// An application called Graph.
     GraphCall,
-    /// Settings were saved.
     SettingsChanged,
     /// Many calls of one program were refused.
     RefusalBurst,
-    /// Everything was stopped.
     Stopped,
     /// The gateway was let go on.
     Resumed,
@@ -137,12 +127,10 @@ impl Kind {
     }
 }
 
-/// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
 pub enum ActOutcome {
-    /// It was done.
     Done,
     /// It failed or was refused.
     Failed,
@@ -160,15 +148,11 @@ impl ActOutcome {
 
 /// One act, as it is recorded.
 pub struct Entry<'a> {
-    /// When.
     pub at: UnixMs,
-    /// Who acted.
     pub actor: Actor,
-    /// What was done.
     pub kind: Kind,
     /// The id of what it was done to.
     pub subject: &'a str,
-    /// What came of it.
     pub outcome: ActOutcome,
     /// Names and codes that help later.
     pub detail: Value,

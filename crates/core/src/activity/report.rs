@@ -21,13 +21,9 @@ use crate::port::HourRow;
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
 pub enum Span {
-    /// 24 hours, in hours.
     Day,
-    /// 7 days, in days.
     Week,
-    /// 30 days, in days.
     Month,
-    /// 90 days, in days.
     Quarter,
 }
 
@@ -73,10 +69,8 @@ pub struct Totals {
     /// Not let in.
     #[ts(type = "number")]
     pub refused: u64,
-    /// Bytes of requests.
     #[ts(type = "number")]
     pub bytes_in: u64,
-    /// Bytes of answers.
     #[ts(type = "number")]
     pub bytes_out: u64,
 }
@@ -103,7 +97,6 @@ impl Totals {
 pub struct ProgramUsage {
     /// Who; its requests are all of its calls.
     pub caller: CallerView,
-    /// Its calls by outcome.
     pub totals: Totals,
     /// Its calls in each step.
     #[ts(type = "Array<number>")]

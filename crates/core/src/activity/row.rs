@@ -14,7 +14,6 @@ pub struct ActivityRow {
     /// Grows with every row.
     #[ts(type = "number")]
     pub id: i64,
-    /// When.
     pub at: UnixMs,
     /// Who: window, `command_line`, gateway, policy.
     pub actor: String,
@@ -38,11 +37,8 @@ pub struct ActivityFilter {
     pub kinds: Vec<Kind>,
     /// What it was done to.
     pub subject: Option<String>,
-    /// What came of it.
     pub outcome: Option<ActOutcome>,
-    /// From this moment on.
     pub since: Option<UnixMs>,
-    /// Before this moment.
     pub until: Option<UnixMs>,
     /// A part of the subject or of the details, in any case.
     pub search: Option<String>,
@@ -52,7 +48,6 @@ pub struct ActivityFilter {
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[ts(export)]
 pub struct ActivityPage {
-    /// The newest first.
     pub rows: Vec<ActivityRow>,
     /// Ask with this for older ones; `None`: there are none.
     #[ts(type = "number | null")]
@@ -66,7 +61,6 @@ pub struct ActivityPage {
 pub enum Chain {
     /// Every row is as it was written.
     Sound {
-        /// How many.
         #[ts(type = "number")]
         rows: u64,
     },

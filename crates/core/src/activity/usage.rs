@@ -85,7 +85,6 @@ struct Burst {
 enum BurstWatch {
     /// Somebody was told of them lately, or is by this burst.
     Told(Option<Burst>),
-    /// Nobody was.
     Untold,
 }
 

@@ -9,11 +9,8 @@ use crate::provider::{AuthorityFailure, GraphUrl};
 
 /// Fresh access to Microsoft Graph.
 pub struct Fresh {
-    /// The access token.
     pub token: SecretString,
-    /// When it ends.
     pub expires_at: UnixMs,
-    /// What it opens.
     pub scopes: Vec<String>,
     /// The Graph that it is for.
     pub graph: GraphUrl,

@@ -28,7 +28,6 @@ pub enum AnswerProblem {
     /// Not our link.
     #[error("it is not a link of this app")]
     NotOurs,
-    /// Longer than any answer.
     #[error("it is too long")]
     TooLong,
     /// A parameter twice: which one would count?

@@ -91,7 +91,6 @@ impl ConnectionId {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -183,7 +182,6 @@ impl Standing {
 pub struct Account {
     /// Its number in its directory.
     pub id: String,
-    /// The directory.
     pub directory: String,
     /// As shown: the user name, or the name of the person.
     pub label: String,
@@ -199,13 +197,9 @@ impl Account {
 /// One connection as it is kept. The refresh token lies in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// Its short name.
     pub id: ConnectionId,
-    /// Through which integration.
     pub integration: IntegrationId,
-    /// What it is for.
     pub toolkit: Toolkit,
-    /// Who signed in.
     pub account: Account,
     /// The scopes that were asked for.
     pub asked: Vec<String>,
@@ -213,11 +207,8 @@ pub struct Connection {
     pub granted: Vec<String>,
     /// Whether the secret is sent along: a refresh inherits the client type of its sign-in.
     pub confidential: bool,
-    /// Whether it works.
     pub standing: Standing,
-    /// The latest sign-in.
     pub signed_in_at: UnixMs,
-    /// The latest refresh.
     pub refreshed_at: UnixMs,
     /// When a toolkit last had access.
     pub used_at: Option<UnixMs>,
@@ -227,27 +218,19 @@ pub struct Connection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct ConnectionView {
-    /// Its short name.
     pub id: ConnectionId,
-    /// What it is for.
     pub toolkit: Toolkit,
-    /// Who signed in.
     pub account: String,
-    /// Through which integration.
     pub integration: IntegrationId,
-    /// What was granted.
     pub granted: Vec<String>,
     /// What was asked for and not granted.
     pub refused: Vec<String>,
-    /// Whether it works.
     pub state: ConnectionState,
     /// Why not, and what to do; also set while the network is away.
     pub problem: Option<String>,
     /// When the access token at hand ends; `None`: there is none at hand.
     pub access_until: Option<UnixMs>,
-    /// The latest sign-in.
     pub signed_in_at: UnixMs,
-    /// The latest refresh.
     pub refreshed_at: UnixMs,
     /// When a toolkit last had access.
     pub used_at: Option<UnixMs>,

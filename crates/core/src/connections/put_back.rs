@@ -66,7 +66,7 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
     let label_is_fine = !raw.account.trim().is_empty()
         && raw.account.chars().count() <= LONGEST_NAME_OF_ACCOUNT
         && !raw.account.chars().any(is_misleading);
-    if !fits || !of_account(&raw.oid) || !of_account(&raw.tid) || !label_is_fine {
+    if !fits || !of_account(&raw.account_id) || !of_account(&raw.directory) || !label_is_fine {
         return None;
     }
     let signed_in_at = UnixMs(raw.signed_in_at.clamp(0, now.0));
@@ -74,7 +74,11 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
         id,
         integration: IntegrationId::try_from(raw.integration.clone()).ok()?,
         toolkit,
-        account: Account { id: raw.oid.clone(), directory: raw.tid.clone(), label: raw.account.trim().to_owned() },
+        account: Account {
+            id: raw.account_id.clone(),
+            directory: raw.directory.clone(),
+            label: raw.account.trim().to_owned(),
+        },
         asked: scopes(&raw.asked)?,
         granted: scopes(&raw.granted)?,
         confidential: raw.confidential,

@@ -29,7 +29,6 @@ use crate::secrets::Secrets;
 
 /// One call to Graph, as it is recorded.
 pub struct GraphCall<'a> {
-    /// The method.
     pub method: &'a str,
     /// The path in Graph, without its query.
     pub path: &'a str,
@@ -37,7 +36,6 @@ pub struct GraphCall<'a> {
     pub status: u16,
     /// From the call to the head of its answer.
     pub time: Duration,
-    /// Who called.
     pub program: &'a str,
 }
 
@@ -139,7 +137,6 @@ impl Connections {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Gives a sign-in up.
     pub async fn cancel(&self, id: &SignInId) -> Result<(), Error> {
         self.sign_ins.cancel(id);
         self.changes.publish(Change::SignIns);

@@ -22,19 +22,15 @@ impl SignInId {
         Self(text)
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct SignInRequest {
-    /// For this toolkit.
     pub toolkit: Toolkit,
-    /// Through this integration.
     pub integration: IntegrationId,
     /// The connection to sign in again; `None`: a new one.
     pub again: Option<ConnectionId>,
@@ -54,14 +50,11 @@ pub enum ReturnPath {
 /// What is no secret of a kept attempt. Verifier and nonce lie in the keychain.
 #[derive(Debug, Clone)]
 pub struct PersistedSignIn {
-    /// Its name.
     pub id: SignInId,
-    /// What is asked for.
     pub request: SignInRequest,
     /// Where its answer comes back to.
     pub redirect_uri: String,
     /// The scopes that are asked for.
     pub scopes: Vec<String>,
-    /// When it began.
     pub started_at: UnixMs,
 }

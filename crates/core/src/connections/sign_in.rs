@@ -32,14 +32,10 @@ pub enum Progress {
     /// Somebody signed in. Nothing is connected until a person says that it was the right one: the page to
     /// sign in on can be seen by others on this machine, who could sign in with an account of theirs.
     Confirm {
-        /// Who signed in.
         account: String,
     },
-    /// Connected.
     Done {
-        /// The connection.
         connection: ConnectionId,
-        /// Who signed in.
         account: String,
     },
     /// Nothing was connected.
@@ -53,7 +49,6 @@ pub enum Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct DeviceView {
-    /// The code.
     pub code: String,
     /// The page to type it on.
     pub page: String,
@@ -63,13 +58,10 @@ pub struct DeviceView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct SignInView {
-    /// Its name.
     pub id: SignInId,
-    /// For this toolkit.
     pub toolkit: Toolkit,
     /// The page to open in the browser.
     pub link: String,
-    /// When it began.
     pub started_at: UnixMs,
     /// When an answer would be too late.
     pub ends_at: UnixMs,

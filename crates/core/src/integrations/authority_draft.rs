@@ -11,15 +11,9 @@ use crate::provider::{Authority, Cloud, Provider};
 #[ts(export)]
 pub enum AuthorityDraft {
     /// A tenant in one of Microsoft's clouds.
-    Entra {
-        /// The cloud.
-        cloud: Cloud,
-        /// The tenant.
-        tenant: String,
-    },
+    Entra { cloud: Cloud, tenant: String },
     /// Another authority.
     Custom {
-        /// Its issuer.
         issuer: String,
         /// Its Graph, where it does not name one itself.
         graph: String,

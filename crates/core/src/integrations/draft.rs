@@ -22,10 +22,7 @@ pub enum WayBackDraft {
     /// Through the app's own scheme.
     DeepLink,
     /// Through a page of the company.
-    Page {
-        /// Its address.
-        url: String,
-    },
+    Page { url: String },
 }
 
 /// What was typed, besides the secret.
@@ -34,15 +31,11 @@ pub enum WayBackDraft {
 pub struct Draft {
     /// Its short name; given out when the form was opened.
     pub id: IntegrationId,
-    /// What people call it.
     pub name: String,
-    /// The Application (client) ID.
     pub client_id: String,
-    /// Who signs people in.
     pub authority: AuthorityDraft,
     /// The secret's last day, as Azure shows it.
     pub secret_expires_at: Option<UnixMs>,
-    /// The picked scopes.
     pub scopes: Vec<String>,
     /// How the answer comes back.
     pub way_back: WayBackDraft,

@@ -7,7 +7,6 @@ use ts_rs::TS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
-#[expect(missing_docs, reason = "each is documented in Draft")]
 pub enum Field {
     Name,
     ClientId,
@@ -42,7 +41,6 @@ impl Field {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct FieldProblem {
-    /// The field.
     pub field: Field,
     /// The sentence to show beside it.
     pub problem: String,

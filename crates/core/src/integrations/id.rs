@@ -45,7 +45,6 @@ impl IntegrationId {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -66,7 +66,6 @@ impl StoredSecret {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct Check {
-    /// When it ended.
     pub at: UnixMs,
     /// The sentence of the step that failed; `None`: all passed.
     pub problem: Option<String>,
@@ -75,13 +74,9 @@ pub struct Check {
 /// One custom app registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Integration {
-    /// Its short name.
     pub id: IntegrationId,
-    /// What people call it.
     pub name: String,
-    /// The Application (client) ID.
     pub client_id: ClientId,
-    /// Who signs people in.
     pub authority: Authority,
     /// What is asked for, besides the automatic scopes.
     pub scopes: Vec<String>,
@@ -91,7 +86,6 @@ pub struct Integration {
     pub secret: StoredSecret,
     /// When the secret expires, where the admin said so.
     pub secret_expires_at: Option<UnixMs>,
-    /// When it was added.
     pub created_at: UnixMs,
     /// How the latest preflight ended.
     pub check: Option<Check>,
@@ -108,11 +102,9 @@ pub enum Health {
     SecretMissing,
     /// The client secret's day has come.
     SecretExpired,
-    /// The latest preflight failed.
     CheckFailed,
     /// The client secret expires within 30 days.
     SecretExpiring,
-    /// The latest preflight passed.
     Passed,
     /// No preflight has been run since it was last changed.
     Unchecked,
@@ -125,9 +117,7 @@ const EXPIRING_DAYS: i64 = 30;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct IntegrationView {
-    /// Its short name.
     pub id: IntegrationId,
-    /// What people call it.
     pub name: String,
     /// The Application (client) ID; `None` where the built-in one has none.
     pub client_id: Option<String>,

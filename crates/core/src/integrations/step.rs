@@ -12,11 +12,8 @@ use crate::provider::AuthorityFailure;
 pub enum Step {
     /// The authority's discovery document.
     Authority,
-    /// The app registration.
     ClientId,
-    /// Its secret.
     Secret,
-    /// The picked scopes.
     Scopes,
     /// The redirect URI, which only a browser can check.
     RedirectUri,
@@ -27,16 +24,12 @@ pub enum Step {
 #[serde(tag = "state", rename_all = "snake_case")]
 #[ts(export)]
 pub enum StepState {
-    /// Asked, not answered yet.
     Running,
-    /// In order.
     Passed {
-        /// What was found.
         note: Option<String>,
     },
     /// Works, but should be looked at.
     Warned {
-        /// Why.
         note: String,
     },
     /// Can't be checked from here.
@@ -44,7 +37,6 @@ pub enum StepState {
         /// Why, and what to compare.
         note: String,
     },
-    /// Will not work.
     Failed {
         /// What is wrong and what to do.
         failure: AuthorityFailure,
@@ -55,7 +47,6 @@ pub enum StepState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct StepReport {
-    /// The step.
     pub step: Step,
     /// How far it has come.
     pub state: StepState,

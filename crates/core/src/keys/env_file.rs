@@ -15,7 +15,6 @@ const VARIABLE: &str = "ATTHENE_API_KEY";
 /// Larger than any .env file written by a person; a bigger one is a mistake.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct EnvFileWritten {

@@ -27,11 +27,9 @@ pub struct KeyId(#[ts(type = "string")] pub Arc<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// Its time ran out.
     Expired,
     /// A newer key took its place.
     Replaced,
-    /// An admin ended it.
     Revoked,
 }
 
@@ -60,11 +58,9 @@ pub enum KeyState {
     Active,
     /// Opens the agent API for seven days or less.
     Expiring,
-    /// Its time ran out.
     Expired,
     /// A newer key took its place.
     Replaced,
-    /// An admin ended it.
     Revoked,
 }
 
@@ -86,7 +82,6 @@ pub struct KeyRecord {
     pub hash: Arc<str>,
     /// The last four characters of its text.
     pub last_four: String,
-    /// When it was created.
     pub created_at: UnixMs,
     /// When it expires; `None`: never.
     pub expires_at: Option<UnixMs>,
@@ -94,9 +89,7 @@ pub struct KeyRecord {
     pub ended: Option<(UnixMs, Ending)>,
     /// Whether an update of the app ended it: keys have another form since then.
     pub ended_by_update: bool,
-    /// The first answered call.
     pub first_used: Option<Use>,
-    /// The latest answered call.
     pub last_used: Option<Use>,
     /// Answered calls in all.
     pub requests: u64,
@@ -105,7 +98,6 @@ pub struct KeyRecord {
 /// One call, as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 pub struct Use {
-    /// When.
     pub at: UnixMs,
     /// The calling program, as far as it could be told.
     pub by: String,
@@ -156,7 +148,6 @@ pub struct KeyView {
     pub state: KeyState,
     /// The last four characters of its text.
     pub last_four: String,
-    /// When it was created.
     pub created_at: UnixMs,
     /// When it expires; `None`: never.
     pub expires_at: Option<UnixMs>,
@@ -164,9 +155,7 @@ pub struct KeyView {
     pub ended_at: Option<UnixMs>,
     /// Whether an update of the app ended it: keys have another form since then.
     pub ended_by_update: bool,
-    /// The first answered call.
     pub first_used: Option<Use>,
-    /// The latest answered call.
     pub last_used: Option<Use>,
     /// Answered calls in all.
     #[ts(type = "number")]
@@ -195,7 +184,6 @@ pub enum RevokeReason {
     Leaked,
     /// Nothing uses it any more.
     Unused,
-    /// Anything else.
     Other,
 }
 
@@ -211,10 +199,8 @@ pub enum Expiry {
     },
     /// At a chosen moment.
     At {
-        /// The moment.
         at: UnixMs,
     },
-    /// Never.
     Never,
 }
 

@@ -12,7 +12,6 @@ use crate::keys::{KeyState, KeyView};
 use crate::problem::ProblemCode;
 use crate::use_cases::Core;
 
-/// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
@@ -32,12 +31,9 @@ pub enum Fix {
     CreateKey,
     /// Enter a new client secret.
     EditIntegration {
-        /// Of this integration.
         id: IntegrationId,
     },
-    /// Sign in again.
     SignInAgain {
-        /// This connection.
         id: ConnectionId,
     },
     /// Let the gateway go on.
@@ -52,16 +48,11 @@ pub enum Fix {
     SelfCheck,
 }
 
-/// What it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// The key.
     Key,
-    /// A client secret.
     ClientSecret,
-    /// A connection.
     Connection,
-    /// Anything else.
     Rest,
 }
 
@@ -71,15 +62,11 @@ pub enum About {
 pub struct Attention {
     /// Names it as long as it lasts.
     pub id: String,
-    /// How much it matters.
     pub weight: Weight,
-    /// What is the matter.
     pub title: String,
     /// What it means, and what to do.
     pub text: String,
-    /// What fixes it.
     pub fix: Fix,
-    /// What it is about.
     #[serde(skip)]
     pub about: About,
     /// Names the notice of it, and after how long it is raised again; `None`: never again.

@@ -16,9 +16,7 @@ use crate::use_cases::Core;
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
 pub enum RungState {
-    /// This was fine.
     Passed,
-    /// This was not.
     Failed,
     /// The call did not come this far.
     NotReached,
@@ -28,9 +26,7 @@ pub enum RungState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct Rung {
-    /// What is looked at.
     pub name: &'static str,
-    /// What came of it.
     pub state: RungState,
     /// What was found, where that says more.
     pub found: Option<String>,
@@ -40,11 +36,9 @@ pub struct Rung {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct Explanation {
-    /// The call.
     pub call: TroubledCall,
     /// In the order in which they are looked at.
     pub rungs: Vec<Rung>,
-    /// What to do.
     pub remedy: String,
 }
 

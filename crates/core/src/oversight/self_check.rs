@@ -9,16 +9,13 @@ use crate::port::NetworkError;
 use crate::use_cases::Core;
 use crate::vault::VaultKind;
 
-/// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
 pub enum FindingState {
-    /// It is sound.
     Good,
     /// It works, and could be better.
     Warning,
-    /// It does not work.
     Bad,
     /// There is nothing to look at.
     NotSetUp,
@@ -30,9 +27,7 @@ pub enum FindingState {
 pub struct Finding {
     /// Names it, the same in every version.
     pub id: &'static str,
-    /// What was looked at.
     pub name: &'static str,
-    /// What was found.
     pub state: FindingState,
     /// The same in words.
     pub found: String,
@@ -43,7 +38,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// It is sound.
     pub fn good(id: &'static str, name: &'static str, found: impl Into<String>) -> Self {
         Self { id, name, state: FindingState::Good, found: found.into(), remedy: None, fix: None }
     }
@@ -58,7 +52,6 @@ impl Finding {
         Self { state: FindingState::Warning, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
     }
 
-    /// It does not work.
     pub fn bad(id: &'static str, name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { state: FindingState::Bad, remedy: Some(remedy.into()), ..Self::good(id, name, found) }
     }

@@ -13,9 +13,7 @@ use crate::problem::CallCheck;
 pub struct TroubledCall {
     /// The name that the caller was told.
     pub request_id: String,
-    /// When.
     pub at: UnixMs,
-    /// The method.
     pub method: String,
     /// The path, without its query.
     pub path: String,

@@ -10,7 +10,6 @@ use crate::error::{Error, StoreError};
 use crate::integrations::{Integration, IntegrationId};
 
 /// An integration as it stands in a backup, unchecked.
-#[expect(missing_docs, reason = "each is documented in Integration")]
 pub struct RawIntegration {
     pub id: String,
     pub name: String,
@@ -23,13 +22,12 @@ pub struct RawIntegration {
 }
 
 /// A connection as it stands in a backup, unchecked.
-#[expect(missing_docs, reason = "each is documented in Connection")]
 pub struct RawConnection {
     pub id: String,
     pub integration: String,
     pub toolkit: String,
-    pub oid: String,
-    pub tid: String,
+    pub account_id: String,
+    pub directory: String,
     pub account: String,
     pub asked: String,
     pub granted: String,
@@ -38,7 +36,6 @@ pub struct RawConnection {
 }
 
 /// A counter as it stands in a backup, unchecked.
-#[expect(missing_docs, reason = "each is documented in CountedCalls")]
 pub struct RawCounter {
     pub since: i64,
     pub key: String,
@@ -55,17 +52,12 @@ pub struct RawCounter {
 /// sign-ins under way) is not even read.
 #[derive(Default)]
 pub struct BackupContents {
-    /// Names and values.
     pub settings: Vec<(String, String)>,
-    /// Custom integrations.
     pub integrations: Vec<RawIntegration>,
     /// The id of the default one.
     pub default_integration: Option<String>,
-    /// Connections.
     pub connections: Vec<RawConnection>,
-    /// Counters of hours.
     pub hours: Vec<RawCounter>,
-    /// Counters of days.
     pub days: Vec<RawCounter>,
     /// Rows that no version of this app has written.
     pub unreadable: usize,
@@ -75,11 +67,9 @@ pub struct BackupContents {
 pub struct Present {
     /// Told again when something is added: nothing may have changed since.
     pub revisions: Revisions,
-    /// Custom integrations.
     pub integrations: Vec<Integration>,
     /// The default one; `None`: the built-in one.
     pub default_integration: Option<IntegrationId>,
-    /// Connections.
     pub connections: Vec<Connection>,
     /// Whether anything was counted.
     pub has_counters: bool,

@@ -9,15 +9,12 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Why a call brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
-    /// Nothing answered.
     #[error("there is no connection to {host}: {reason}")]
     Unreachable {
         /// The host that was asked.
         host: String,
-        /// What the system said.
         reason: String,
     },
-    /// It took too long.
     #[error("no answer came from {0} in time")]
     Timeout(String),
     /// Its certificate is not trusted by this machine.

@@ -18,9 +18,7 @@ use crate::provider::{Authority, AuthorityFailure, ClientId, Discovery, Provider
 pub struct BuiltInApp {
     /// `None`: the one that was given can't be used, or none was.
     pub client_id: Option<ClientId>,
-    /// Who signs people in.
     pub authority: Authority,
-    /// What is asked for.
     pub scopes: Vec<String>,
 }
 
@@ -34,7 +32,6 @@ pub struct PageRequest<'a> {
     pub redirect_uri: &'a str,
     /// Whether the answer comes as a form, not in an address.
     pub by_form: bool,
-    /// What is asked for.
     pub scopes: &'a [String],
     /// The account that has to sign in; `None`: the person chooses one.
     pub account: Option<&'a Account>,
@@ -44,7 +41,6 @@ pub struct PageRequest<'a> {
 
 /// A page to sign in on, with what its answer is known by. Each is of its own.
 pub struct Page {
-    /// Its address.
     pub link: Url,
     /// What the answer has to bring along.
     pub state: SecretString,
@@ -57,7 +53,6 @@ pub struct Page {
 /// Who asks for tokens, and where.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
-    /// The app.
     pub client_id: &'a ClientId,
     /// `None`: a public client.
     pub secret: Option<&'a Bound>,
@@ -69,18 +64,14 @@ pub struct Client<'a> {
 pub enum Grant<'a> {
     /// The code of a sign-in.
     Code {
-        /// The code.
         code: &'a SecretString,
         /// The verifier of its page.
         verifier: &'a Bound,
         /// The redirect URI of its page.
         redirect_uri: &'a str,
     },
-    /// A refresh token.
     Refresh {
-        /// The token.
         token: &'a Bound,
-        /// What was granted.
         granted: &'a [String],
     },
 }
@@ -144,7 +135,6 @@ pub struct Expected<'a> {
     pub client_id: &'a ClientId,
     /// `None`: the flow has none.
     pub nonce: Option<&'a str>,
-    /// The present moment.
     pub now: UnixMs,
 }
 

@@ -2,7 +2,6 @@
 
 /// How often each kind of row was changed so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a kind of row")]
 pub struct Revisions {
     pub keys: i64,
     pub settings: i64,

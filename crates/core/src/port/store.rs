@@ -53,7 +53,6 @@ pub enum KeyRevocation {
     NotFound,
 }
 
-/// Keys.
 pub trait KeyRows {
     /// Every key, the newest first.
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
@@ -86,19 +85,13 @@ pub struct CountedCalls<'a> {
     pub hour: UnixMs,
     /// The key, where the caller proved to hold it.
     pub key: Option<&'a KeyId>,
-    /// Who called.
     pub caller: &'a Caller,
     /// What came of them.
     pub outcome: CallOutcome,
-    /// How many.
     pub requests: u64,
-    /// Bytes of requests.
     pub bytes_in: u64,
-    /// Bytes of answers.
     pub bytes_out: u64,
-    /// The first one.
     pub first_at: UnixMs,
-    /// The latest one.
     pub last_at: UnixMs,
 }
 
@@ -110,30 +103,24 @@ pub struct CountedTimes<'a> {
     pub key: Option<&'a KeyId>,
     /// What took the time: gateway or runtime.
     pub part: &'static str,
-    /// How long.
     pub bucket: Bucket,
-    /// How many.
     pub requests: u64,
 }
 
 /// A call to keep, so that it can be explained.
 pub struct KeptTrouble<'a> {
-    /// When.
     pub at: UnixMs,
     /// The key, where the caller proved to hold it.
     pub key: Option<&'a KeyId>,
-    /// Who called.
     pub caller: &'a Caller,
     /// What there is to explain.
     pub trouble: &'a Trouble,
-    /// Whether it was refused.
     pub is_refused: bool,
 }
 
 /// All that was counted since the last time.
 #[derive(Default)]
 pub struct UsageBatch<'a> {
-    /// Calls.
     pub calls: Vec<CountedCalls<'a>>,
     /// How long they took.
     pub times: Vec<CountedTimes<'a>>,
@@ -151,13 +138,9 @@ pub struct HourRow<'a> {
     pub caller: i64,
     /// The word of the outcome.
     pub outcome: &'a str,
-    /// How many.
     pub requests: u64,
-    /// Bytes of requests.
     pub bytes_in: u64,
-    /// Bytes of answers.
     pub bytes_out: u64,
-    /// The latest one.
     pub last_at: UnixMs,
 }
 
@@ -179,7 +162,6 @@ pub trait UsageView {
 }
 
 /// One line of an export.
-#[expect(missing_docs, reason = "each is documented in CountedCalls")]
 pub struct ExportRow {
     pub hour: UnixMs,
     pub key_id: String,
@@ -245,7 +227,6 @@ pub trait ActivityRows {
     ) -> Result<(), StoreError>;
 }
 
-/// Settings.
 pub trait SettingRows {
     /// Names and values of those that are not the default.
     fn settings(&self) -> Result<Vec<(String, String)>, StoreError>;
@@ -256,7 +237,6 @@ pub trait SettingRows {
 /// What came of saving an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntegrationSaved {
-    /// It is saved.
     Saved,
     /// Another one has its name. Nothing was done.
     NameTaken,
@@ -264,7 +244,6 @@ pub enum IntegrationSaved {
     PageTaken,
 }
 
-/// Integrations.
 pub trait IntegrationRows {
     /// Every custom integration, the oldest first, and the default one; `None`: the built-in one.
     fn integrations(&self) -> Result<(Vec<Integration>, Option<IntegrationId>), StoreError>;

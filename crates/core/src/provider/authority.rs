@@ -32,7 +32,6 @@ impl ClientId {
         Self(text)
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -77,12 +76,7 @@ impl GraphUrl {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Authority {
     /// A tenant in one of Microsoft's clouds.
-    Entra {
-        /// The cloud.
-        cloud: Cloud,
-        /// The tenant.
-        tenant: Tenant,
-    },
+    Entra { cloud: Cloud, tenant: Tenant },
     /// Another issuer that speaks OpenID Connect.
     Custom {
         /// Its issuer, without a slash at its end.

@@ -20,7 +20,6 @@ pub enum Cloud {
 }
 
 impl Cloud {
-    /// Every cloud.
     pub const ALL: [Self; 4] = [Self::Global, Self::UsGovernmentL4, Self::UsGovernmentL5, Self::China];
 
     /// Where people sign in.

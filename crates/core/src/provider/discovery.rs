@@ -8,7 +8,6 @@ use super::{Authority, GraphUrl};
 /// lies there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
-    /// Who was asked.
     pub authority: Authority,
     /// The issuer that its tokens must name; one that stands for many directories is a template
     /// with `{tenantid}`.

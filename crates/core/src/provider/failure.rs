@@ -12,7 +12,6 @@ use crate::port::NetworkError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct AuthorityFailure {
-    /// What is wrong.
     pub what: String,
     /// What to do about it.
     pub fix: String,

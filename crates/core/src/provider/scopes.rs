@@ -50,9 +50,7 @@ pub struct ScopeInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct Bundle {
-    /// How people call it.
     pub name: &'static str,
-    /// Its scopes.
     pub scopes: &'static [&'static str],
 }
 
@@ -60,9 +58,7 @@ pub struct Bundle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct Catalogue {
-    /// Every known scope.
     pub scopes: Vec<ScopeInfo>,
-    /// Sets of them.
     pub bundles: &'static [Bundle],
     /// Those that are added by themselves.
     pub automatic: &'static [&'static str],
@@ -72,7 +68,6 @@ pub struct Catalogue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[ts(export)]
 pub struct ScopeNote {
-    /// The scope.
     pub scope: String,
     /// What it lets the app do; `None` where the catalogue does not know it.
     pub lets: Option<&'static str>,

@@ -5,7 +5,6 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
-    missing_docs,
     unreachable_pub,
     reason = "tests"
 )]

@@ -21,7 +21,6 @@ use tokio::sync::Notify;
 enum Order {
     /// Serve what has come, then end.
     Finish = 1,
-    /// End now.
     Cut = 2,
 }
 

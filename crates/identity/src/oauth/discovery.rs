@@ -24,7 +24,6 @@ pub(crate) struct Document {
 /// Why an authority can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DiscoveryError {
-    /// No answer.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// It answered with an error of its own.

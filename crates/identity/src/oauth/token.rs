@@ -125,8 +125,9 @@ pub(crate) enum TokenError {
     /// No answer: says nothing about the tokens.
     Network(NetworkError),
     /// The authority is busy or broken: says nothing about the tokens.
-    Busy { retry_after: Option<Duration> },
-    /// It refused.
+    Busy {
+        retry_after: Option<Duration>,
+    },
     Refused(Box<ErrorBody>),
     /// What it answered is not OAuth.
     Unreadable,

@@ -20,7 +20,6 @@ pub const DATABASE_FILE: &str = "atthene.db";
 /// How long a write waits for another process before it says so.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The open database.
 pub struct Sqlite {
     pub(super) path: PathBuf,
     secret: ProfileSecret,

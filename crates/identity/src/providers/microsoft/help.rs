@@ -4,9 +4,7 @@
 /// What is wrong and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Help {
-    /// What is wrong.
     pub(super) what: &'static str,
-    /// What to do.
     pub(super) fix: &'static str,
 }
 

@@ -14,19 +14,7 @@ kinds: Array<Kind>,
 /**
  * What it was done to.
  */
-subject: string | null, 
-/**
- * What came of it.
- */
-outcome: ActOutcome | null, 
-/**
- * From this moment on.
- */
-since: UnixMs | null, 
-/**
- * Before this moment.
- */
-until: UnixMs | null, 
+subject: string | null, outcome: ActOutcome | null, since: UnixMs | null, until: UnixMs | null, 
 /**
  * A part of the subject or of the details, in any case.
  */

@@ -4,11 +4,7 @@ import type { ActivityRow } from "./ActivityRow";
 /**
  * Some rows, and where the next ones begin.
  */
-export type ActivityPage = { 
-/**
- * The newest first.
- */
-rows: Array<ActivityRow>, 
+export type ActivityPage = { rows: Array<ActivityRow>, 
 /**
  * Ask with this for older ones; `None`: there are none.
  */

@@ -8,11 +8,7 @@ export type ActivityRow = {
 /**
  * Grows with every row.
  */
-id: number, 
-/**
- * When.
- */
-at: UnixMs, 
+id: number, at: UnixMs, 
 /**
  * Who: window, `command_line`, gateway, policy.
  */

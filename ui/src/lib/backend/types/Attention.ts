@@ -9,20 +9,8 @@ export type Attention = {
 /**
  * Names it as long as it lasts.
  */
-id: string, 
-/**
- * How much it matters.
- */
-weight: Weight, 
-/**
- * What is the matter.
- */
-title: string, 
+id: string, weight: Weight, title: string, 
 /**
  * What it means, and what to do.
  */
-text: string, 
-/**
- * What fixes it.
- */
-fix: Fix, };
+text: string, fix: Fix, };

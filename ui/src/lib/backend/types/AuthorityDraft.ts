@@ -4,19 +4,7 @@ import type { Cloud } from "./Cloud";
 /**
  * What was typed about the authority.
  */
-export type AuthorityDraft = { "kind": "entra", 
-/**
- * The cloud.
- */
-cloud: Cloud, 
-/**
- * The tenant.
- */
-tenant: string, } | { "kind": "custom", 
-/**
- * Its issuer.
- */
-issuer: string, 
+export type AuthorityDraft = { "kind": "entra", cloud: Cloud, tenant: string, } | { "kind": "custom", issuer: string, 
 /**
  * Its Graph, where it does not name one itself.
  */

@@ -3,11 +3,7 @@
 /**
  * A refusal, as people read it.
  */
-export type AuthorityFailure = { 
-/**
- * What is wrong.
- */
-what: string, 
+export type AuthorityFailure = { what: string, 
 /**
  * What to do about it.
  */

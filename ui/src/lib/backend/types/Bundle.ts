@@ -3,12 +3,4 @@
 /**
  * Scopes that are picked together.
  */
-export type Bundle = { 
-/**
- * How people call it.
- */
-name: string, 
-/**
- * Its scopes.
- */
-scopes: Array<string>, };
+export type Bundle = { name: string, scopes: Array<string>, };

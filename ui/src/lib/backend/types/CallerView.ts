@@ -12,12 +12,4 @@ program: string,
 /**
  * What it says of itself; empty where it says nothing.
  */
-user_agent: string, 
-/**
- * Answered calls.
- */
-requests: number, 
-/**
- * The latest one.
- */
-last_at: UnixMs, };
+user_agent: string, requests: number, last_at: UnixMs, };

@@ -5,15 +5,7 @@ import type { ScopeInfo } from "./ScopeInfo";
 /**
  * All there is to pick from.
  */
-export type Catalogue = { 
-/**
- * Every known scope.
- */
-scopes: Array<ScopeInfo>, 
-/**
- * Sets of them.
- */
-bundles: Array<Bundle>, 
+export type Catalogue = { scopes: Array<ScopeInfo>, bundles: Array<Bundle>, 
 /**
  * Those that are added by themselves.
  */

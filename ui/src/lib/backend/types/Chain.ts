@@ -4,11 +4,7 @@ import type { UnixMs } from "./UnixMs";
 /**
  * What a walk over the chain of hashes found.
  */
-export type Chain = { "state": "sound", 
-/**
- * How many.
- */
-rows: number, } | { "state": "broken", 
+export type Chain = { "state": "sound", rows: number, } | { "state": "broken", 
 /**
  * The first row that does not fit.
  */

@@ -4,11 +4,7 @@ import type { UnixMs } from "./UnixMs";
 /**
  * How the latest preflight ended.
  */
-export type Check = { 
-/**
- * When it ended.
- */
-at: UnixMs, 
+export type Check = { at: UnixMs, 
 /**
  * The sentence of the step that failed; `None`: all passed.
  */

@@ -8,35 +8,11 @@ import type { UnixMs } from "./UnixMs";
 /**
  * A connection as the faces show it.
  */
-export type ConnectionView = { 
-/**
- * Its short name.
- */
-id: ConnectionId, 
-/**
- * What it is for.
- */
-toolkit: Toolkit, 
-/**
- * Who signed in.
- */
-account: string, 
-/**
- * Through which integration.
- */
-integration: IntegrationId, 
-/**
- * What was granted.
- */
-granted: Array<string>, 
+export type ConnectionView = { id: ConnectionId, toolkit: Toolkit, account: string, integration: IntegrationId, granted: Array<string>, 
 /**
  * What was asked for and not granted.
  */
-refused: Array<string>, 
-/**
- * Whether it works.
- */
-state: ConnectionState, 
+refused: Array<string>, state: ConnectionState, 
 /**
  * Why not, and what to do; also set while the network is away.
  */
@@ -44,15 +20,7 @@ problem: string | null,
 /**
  * When the access token at hand ends; `None`: there is none at hand.
  */
-access_until: UnixMs | null, 
-/**
- * The latest sign-in.
- */
-signed_in_at: UnixMs, 
-/**
- * The latest refresh.
- */
-refreshed_at: UnixMs, 
+access_until: UnixMs | null, signed_in_at: UnixMs, refreshed_at: UnixMs, 
 /**
  * When a toolkit last had access.
  */

@@ -3,11 +3,7 @@
 /**
  * What a person types on another machine.
  */
-export type DeviceView = { 
-/**
- * The code.
- */
-code: string, 
+export type DeviceView = { code: string, 
 /**
  * The page to type it on.
  */

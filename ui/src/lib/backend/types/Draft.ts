@@ -11,27 +11,11 @@ export type Draft = {
 /**
  * Its short name; given out when the form was opened.
  */
-id: IntegrationId, 
-/**
- * What people call it.
- */
-name: string, 
-/**
- * The Application (client) ID.
- */
-client_id: string, 
-/**
- * Who signs people in.
- */
-authority: AuthorityDraft, 
+id: IntegrationId, name: string, client_id: string, authority: AuthorityDraft, 
 /**
  * The secret's last day, as Azure shows it.
  */
-secret_expires_at: UnixMs | null, 
-/**
- * The picked scopes.
- */
-scopes: Array<string>, 
+secret_expires_at: UnixMs | null, scopes: Array<string>, 
 /**
  * How the answer comes back.
  */

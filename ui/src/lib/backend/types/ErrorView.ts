@@ -12,8 +12,4 @@ code: Code,
 /**
  * What happened, and why.
  */
-message: string, 
-/**
- * What to do next.
- */
-remedy: string, };
+message: string, remedy: string, };

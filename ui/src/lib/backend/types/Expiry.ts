@@ -8,8 +8,4 @@ export type Expiry = { "kind": "days",
 /**
  * 1 to 1,826 (five years).
  */
-days: number, } | { "kind": "at", 
-/**
- * The moment.
- */
-at: UnixMs, } | { "kind": "never" };
+days: number, } | { "kind": "at", at: UnixMs, } | { "kind": "never" };

@@ -5,16 +5,8 @@ import type { TroubledCall } from "./TroubledCall";
 /**
  * The whole ladder of one call.
  */
-export type Explanation = { 
-/**
- * The call.
- */
-call: TroubledCall, 
+export type Explanation = { call: TroubledCall, 
 /**
  * In the order in which they are looked at.
  */
-rungs: Array<Rung>, 
-/**
- * What to do.
- */
-remedy: string, };
+rungs: Array<Rung>, remedy: string, };

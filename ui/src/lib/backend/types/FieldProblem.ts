@@ -4,11 +4,7 @@ import type { Field } from "./Field";
 /**
  * What is wrong with one field.
  */
-export type FieldProblem = { 
-/**
- * The field.
- */
-field: Field, 
+export type FieldProblem = { field: Field, 
 /**
  * The sentence to show beside it.
  */

@@ -9,15 +9,7 @@ export type Finding = {
 /**
  * Names it, the same in every version.
  */
-id: string, 
-/**
- * What was looked at.
- */
-name: string, 
-/**
- * What was found.
- */
-state: FindingState, 
+id: string, name: string, state: FindingState, 
 /**
  * The same in words.
  */

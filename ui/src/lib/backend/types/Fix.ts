@@ -5,12 +5,4 @@ import type { IntegrationId } from "./IntegrationId";
 /**
  * What fixes it, as the faces offer it.
  */
-export type Fix = { "kind": "create_key" } | { "kind": "edit_integration", 
-/**
- * Of this integration.
- */
-id: IntegrationId, } | { "kind": "sign_in_again", 
-/**
- * This connection.
- */
-id: ConnectionId, } | { "kind": "resume" } | { "kind": "show_tools" } | { "kind": "show_preferences" } | { "kind": "show_usage" } | { "kind": "self_check" };
+export type Fix = { "kind": "create_key" } | { "kind": "edit_integration", id: IntegrationId, } | { "kind": "sign_in_again", id: ConnectionId, } | { "kind": "resume" } | { "kind": "show_tools" } | { "kind": "show_preferences" } | { "kind": "show_usage" } | { "kind": "self_check" };

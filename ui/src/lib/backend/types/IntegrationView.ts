@@ -10,15 +10,7 @@ import type { WayBack } from "./WayBack";
 /**
  * An integration as the faces show it.
  */
-export type IntegrationView = { 
-/**
- * Its short name.
- */
-id: IntegrationId, 
-/**
- * What people call it.
- */
-name: string, 
+export type IntegrationView = { id: IntegrationId, name: string, 
 /**
  * The Application (client) ID; `None` where the built-in one has none.
  */

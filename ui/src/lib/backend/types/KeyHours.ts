@@ -4,11 +4,7 @@ import type { KeyId } from "./KeyId";
 /**
  * One key's answered calls in each hour.
  */
-export type KeyHours = { 
-/**
- * The key.
- */
-key_id: KeyId, 
+export type KeyHours = { key_id: KeyId, 
 /**
  * Calls in each hour, the oldest first.
  */

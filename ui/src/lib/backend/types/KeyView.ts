@@ -23,11 +23,7 @@ state: KeyState,
 /**
  * The last four characters of its text.
  */
-last_four: string, 
-/**
- * When it was created.
- */
-created_at: UnixMs, 
+last_four: string, created_at: UnixMs, 
 /**
  * When it expires; `None`: never.
  */
@@ -39,15 +35,7 @@ ended_at: UnixMs | null,
 /**
  * Whether an update of the app ended it: keys have another form since then.
  */
-ended_by_update: boolean, 
-/**
- * The first answered call.
- */
-first_used: Use | null, 
-/**
- * The latest answered call.
- */
-last_used: Use | null, 
+ended_by_update: boolean, first_used: Use | null, last_used: Use | null, 
 /**
  * Answered calls in all.
  */

@@ -3,12 +3,4 @@
 /**
  * Something of a backup that was not taken.
  */
-export type LeftOut = { 
-/**
- * What it is.
- */
-what: string, 
-/**
- * Why not.
- */
-why: string, };
+export type LeftOut = { what: string, why: string, };

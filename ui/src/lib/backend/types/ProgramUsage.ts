@@ -9,11 +9,7 @@ export type ProgramUsage = {
 /**
  * Who; its requests are all of its calls.
  */
-caller: CallerView, 
-/**
- * Its calls by outcome.
- */
-totals: Totals, 
+caller: CallerView, totals: Totals, 
 /**
  * Its calls in each step.
  */

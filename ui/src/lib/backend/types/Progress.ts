@@ -5,19 +5,7 @@ import type { ConnectionId } from "./ConnectionId";
 /**
  * How far an attempt has come.
  */
-export type Progress = { "progress": "waiting" } | { "progress": "checking" } | { "progress": "confirm", 
-/**
- * Who signed in.
- */
-account: string, } | { "progress": "done", 
-/**
- * The connection.
- */
-connection: ConnectionId, 
-/**
- * Who signed in.
- */
-account: string, } | { "progress": "failed", 
+export type Progress = { "progress": "waiting" } | { "progress": "checking" } | { "progress": "confirm", account: string, } | { "progress": "done", connection: ConnectionId, account: string, } | { "progress": "failed", 
 /**
  * Why, and what to do.
  */

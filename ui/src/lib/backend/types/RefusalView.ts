@@ -13,8 +13,4 @@ reason: string,
 /**
  * The key that was presented, where its holder proved to hold it.
  */
-key_id: KeyId | null, 
-/**
- * Who was refused.
- */
-caller: CallerView, };
+key_id: KeyId | null, caller: CallerView, };

@@ -9,11 +9,7 @@ export type RestoreReport = {
 /**
  * What was taken from it, in words.
  */
-taken: Array<string>, 
-/**
- * What was left out.
- */
-left: Array<LeftOut>, 
+taken: Array<string>, left: Array<LeftOut>, 
 /**
  * What a person has to do now.
  */

@@ -4,15 +4,7 @@ import type { RungState } from "./RungState";
 /**
  * One thing that every call has to pass.
  */
-export type Rung = { 
-/**
- * What is looked at.
- */
-name: string, 
-/**
- * What came of it.
- */
-state: RungState, 
+export type Rung = { name: string, state: RungState, 
 /**
  * What was found, where that says more.
  */

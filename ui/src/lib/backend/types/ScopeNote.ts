@@ -5,11 +5,7 @@ import type { ScopeInfo } from "./ScopeInfo";
 /**
  * What there is to say about one picked scope.
  */
-export type ScopeNote = { 
-/**
- * The scope.
- */
-scope: string, 
+export type ScopeNote = { scope: string, 
 /**
  * What it lets the app do; `None` where the catalogue does not know it.
  */

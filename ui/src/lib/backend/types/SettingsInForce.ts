@@ -56,8 +56,4 @@ theme: Theme,
 /**
  * What the log holds.
  */
-log_level: LogLevel, 
-/**
- * Where secrets lie.
- */
-vault: VaultKind, };
+log_level: LogLevel, vault: VaultKind, };

@@ -3,18 +3,7 @@ import type { ConnectionId } from "./ConnectionId";
 import type { IntegrationId } from "./IntegrationId";
 import type { Toolkit } from "./Toolkit";
 
-/**
- * What is asked for.
- */
-export type SignInRequest = { 
-/**
- * For this toolkit.
- */
-toolkit: Toolkit, 
-/**
- * Through this integration.
- */
-integration: IntegrationId, 
+export type SignInRequest = { toolkit: Toolkit, integration: IntegrationId, 
 /**
  * The connection to sign in again; `None`: a new one.
  */

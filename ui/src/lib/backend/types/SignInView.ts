@@ -8,23 +8,11 @@ import type { UnixMs } from "./UnixMs";
 /**
  * An attempt as the faces show it.
  */
-export type SignInView = { 
-/**
- * Its name.
- */
-id: SignInId, 
-/**
- * For this toolkit.
- */
-toolkit: Toolkit, 
+export type SignInView = { id: SignInId, toolkit: Toolkit, 
 /**
  * The page to open in the browser.
  */
-link: string, 
-/**
- * When it began.
- */
-started_at: UnixMs, 
+link: string, started_at: UnixMs, 
 /**
  * When an answer would be too late.
  */

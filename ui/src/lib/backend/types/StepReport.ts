@@ -5,11 +5,7 @@ import type { StepState } from "./StepState";
 /**
  * A step and how far it has come.
  */
-export type StepReport = { 
-/**
- * The step.
- */
-step: Step, 
+export type StepReport = { step: Step, 
 /**
  * How far it has come.
  */

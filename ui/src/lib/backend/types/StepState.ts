@@ -4,15 +4,7 @@ import type { AuthorityFailure } from "./AuthorityFailure";
 /**
  * How far a step has come.
  */
-export type StepState = { "state": "running" } | { "state": "passed", 
-/**
- * What was found.
- */
-note: string | null, } | { "state": "warned", 
-/**
- * Why.
- */
-note: string, } | { "state": "skipped", 
+export type StepState = { "state": "running" } | { "state": "passed", note: string | null, } | { "state": "warned", note: string, } | { "state": "skipped", 
 /**
  * Why, and what to compare.
  */

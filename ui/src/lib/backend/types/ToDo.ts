@@ -4,11 +4,7 @@ import type { Fix } from "./Fix";
 /**
  * Something that a person has to do.
  */
-export type ToDo = { 
-/**
- * What.
- */
-what: string, 
+export type ToDo = { what: string, 
 /**
  * How the faces offer it.
  */

@@ -15,12 +15,4 @@ failed: number,
 /**
  * Not let in.
  */
-refused: number, 
-/**
- * Bytes of requests.
- */
-bytes_in: number, 
-/**
- * Bytes of answers.
- */
-bytes_out: number, };
+refused: number, bytes_in: number, bytes_out: number, };

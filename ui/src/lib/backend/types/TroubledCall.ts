@@ -9,15 +9,7 @@ export type TroubledCall = {
 /**
  * The name that the caller was told.
  */
-request_id: string, 
-/**
- * When.
- */
-at: UnixMs, 
-/**
- * The method.
- */
-method: string, 
+request_id: string, at: UnixMs, method: string, 
 /**
  * The path, without its query.
  */

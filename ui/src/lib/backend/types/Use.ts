@@ -4,11 +4,7 @@ import type { UnixMs } from "./UnixMs";
 /**
  * One call, as the list shows it.
  */
-export type Use = { 
-/**
- * When.
- */
-at: UnixMs, 
+export type Use = { at: UnixMs, 
 /**
  * The calling program, as far as it could be told.
  */

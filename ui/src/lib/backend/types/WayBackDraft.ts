@@ -3,8 +3,4 @@
 /**
  * What was chosen about the way back.
  */
-export type WayBackDraft = { "kind": "loopback" } | { "kind": "deep_link" } | { "kind": "page", 
-/**
- * Its address.
- */
-url: string, };
+export type WayBackDraft = { "kind": "loopback" } | { "kind": "deep_link" } | { "kind": "page", url: string, };
