@@ -28,7 +28,7 @@ pub use commands::NAMES as COMMAND_NAMES;
 use chosen::ChosenBackup;
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
-use state::{HasTray, Look, RealDesktop, Startup};
+use state::{HasTray, RealDesktop, Recheck, Startup};
 use tray::Tray;
 use window::AfterClose;
 
@@ -94,7 +94,7 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .manage(ChosenBackup::default())
         .manage(CopiedKey::default())
         .manage(AfterClose::default())
-        .manage(Look::default())
+        .manage(Recheck::default())
         .manage(HasTray::default())
         .manage(Tray::<R>::default())
         .setup(|app| {

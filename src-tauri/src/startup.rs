@@ -17,7 +17,7 @@ use crate::{deep_link, tray, watch as watching, window};
 const CHANGE: &str = "change";
 
 /// Past this the window is shown and the gateway started, painted or not.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Begins to open the profile and returns at once.
 pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
@@ -39,7 +39,7 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
         let startup = app.state::<Startup>();
         if window::is_open(&app) {
             // Past the patience the gateway starts all the same: applications wait for it.
-            let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
+            let _ = tokio::time::timeout(TIMEOUT, startup.painted.notified()).await;
             window::show(&app);
         }
         tauri::async_runtime::spawn(reconcile_secrets(core.clone()));
@@ -75,7 +75,7 @@ async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
     startup.opened.send_replace(Some(opened.clone()));
     if opened.is_err() {
         // The page says what is wrong; it must be seen.
-        let _ = tokio::time::timeout(PATIENCE, startup.painted.notified()).await;
+        let _ = tokio::time::timeout(TIMEOUT, startup.painted.notified()).await;
         window::show(app);
     }
     opened

@@ -84,8 +84,8 @@ impl HasTray {
 
 /// Wakes whoever looks at what needs attention.
 #[derive(Default)]
-pub(crate) struct Look(pub(crate) Notify);
+pub(crate) struct Recheck(pub(crate) Notify);
 
-pub(crate) fn look<R: Runtime>(app: &AppHandle<R>) {
-    app.state::<Look>().0.notify_one();
+pub(crate) fn recheck<R: Runtime>(app: &AppHandle<R>) {
+    app.state::<Recheck>().0.notify_one();
 }

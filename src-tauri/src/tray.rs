@@ -12,7 +12,7 @@ use tauri::tray::TrayIconBuilder;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-use crate::state::{HasTray, Startup, look};
+use crate::state::{HasTray, Startup, recheck};
 use crate::{notices, window};
 
 const ATTENTION: &str = "attention";
@@ -69,7 +69,7 @@ fn put<R: Runtime>(app: &AppHandle<R>) {
                 let tray = handle.state::<Tray<R>>();
                 *tray.lines.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
                 handle.state::<HasTray>().set(true);
-                look(&handle);
+                recheck(&handle);
             }
             Ok(Err(error)) => tracing::warn!(%error, "there is no tray icon"),
             Err(_) => tracing::warn!("there is no tray icon: the indicator library is missing"),

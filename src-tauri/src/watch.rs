@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use crate::log::LogFile;
-use crate::state::{Look, RealDesktop, Startup};
+use crate::state::{RealDesktop, Recheck, Startup};
 use crate::{notices, tray};
 
 /// Dates come near without any news.
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Watches until the app ends.
 pub(crate) async fn run<R: Runtime>(app: AppHandle<R>, core: Arc<Core>) {
     let mut changes = core.changes().subscribe();
-    let look = app.state::<Look>();
+    let recheck = app.state::<Recheck>();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut in_force: Option<Settings> = None;
@@ -37,7 +37,7 @@ pub(crate) async fn run<R: Runtime>(app: AppHandle<R>, core: Arc<Core>) {
         tell(&app, &core, settings.notifications).await;
         tokio::select! {
             _ = tick.tick() => {}
-            () = look.0.notified() => {}
+            () = recheck.0.notified() => {}
             ended = next(&mut changes) => if ended { return },
         }
         tokio::time::sleep(PAUSE).await;

@@ -22,7 +22,7 @@ const CLOSE_HELD: &str = "close-held";
 /// Tells the page that the person has to say what closing is to do.
 const CLOSE_ASKED: &str = "close-asked";
 /// Past this a new window is shown, painted or not.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What happens when the last window is gone.
 #[derive(Default)]
@@ -139,7 +139,7 @@ pub(crate) fn raise<R: Runtime>(app: &AppHandle<R>) {
         if let Err(error) = open(&app) {
             return tracing::error!(%error, "the window could not be opened");
         }
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(TIMEOUT).await;
         show(&app);
     });
 }

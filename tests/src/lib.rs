@@ -21,13 +21,13 @@ pub use parts::{Emulate, Keychain, OpenIdProvider};
 pub use window::{Machine, Window, app_is_running, end_app};
 
 /// How long the slowest step may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Asks until the answer is there.
 pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask: impl FnMut() -> F) -> Result<T> {
     let started = Instant::now();
     let mut last = None;
-    while let Some(left) = PATIENCE.checked_sub(started.elapsed()) {
+    while let Some(left) = TIMEOUT.checked_sub(started.elapsed()) {
         match tokio::time::timeout(left, ask()).await {
             Ok(Ok(Some(found))) => return Ok(found),
             Ok(Ok(None)) => {}
@@ -45,7 +45,7 @@ pub(crate) async fn answered<T, E>(what: &str, ask: impl Future<Output = Result<
 where
     anyhow::Error: From<E>,
 {
-    Ok(tokio::time::timeout(PATIENCE, ask).await.with_context(|| format!("no answer: {what}"))??)
+    Ok(tokio::time::timeout(TIMEOUT, ask).await.with_context(|| format!("no answer: {what}"))??)
 }
 
 /// Runs a program to its end and returns what it printed; a failure is an error.

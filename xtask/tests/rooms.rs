@@ -32,6 +32,10 @@ const OWNED: &[(&str, &str)] = &[
     ("tauri", "atthene-settings"),
 ];
 
+/// The rules speak of each other (a connection of its integration, the record of both): in here files may go back
+/// and forth between folders. In every other crate, folders are rooms, too.
+const WITHOUT_ROOMS: &str = "atthene-core";
+
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -102,7 +106,8 @@ fn the_files_of_a_crate_import_each_other_in_no_circle() -> Result<()> {
         let root = ["lib.rs", "main.rs"].map(|name| source.join(name)).into_iter().find(|path| path.exists());
         let Some(root) = root else { continue };
         let modules = Modules::read(&root)?;
-        for circle in modules.circles() {
+        let folders = if package.name == WITHOUT_ROOMS { Vec::new() } else { modules.circles_of_folders() };
+        for circle in modules.circles().into_iter().chain(folders) {
             circles.push(format!("{}: {}", package.name, circle.join(" → ")));
         }
     }
@@ -186,12 +191,26 @@ impl Modules {
     }
 
     fn circles(&self) -> Vec<Vec<String>> {
-        let mut graph: BTreeMap<&PathBuf, BTreeSet<&PathBuf>> = BTreeMap::new();
+        self.circles_of(Path::to_path_buf)
+    }
+
+    /// Circles between the folders of the crate, and the files beside them.
+    fn circles_of_folders(&self) -> Vec<Vec<String>> {
+        self.circles_of(|path| {
+            let inside = path.strip_prefix(&self.source).unwrap_or(path);
+            inside.components().next().map_or_else(PathBuf::new, |first| self.source.join(first))
+        })
+    }
+
+    fn circles_of(&self, group: impl Fn(&Path) -> PathBuf) -> Vec<Vec<String>> {
+        let mut graph: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
         for (module, path, file) in &self.parsed {
             let mut uses = Uses { modules: self, module: module.clone(), names: BTreeMap::new(), found: Vec::new() };
             uses.visit_file(file);
-            let to = uses.found.iter().filter_map(|found| self.file_of(found)).filter(|other| *other != path);
-            graph.entry(path).or_default().extend(to);
+            let from = group(path);
+            let to = uses.found.iter().filter_map(|found| self.file_of(found)).map(|other| group(other));
+            let to: Vec<PathBuf> = to.filter(|other| *other != from).collect();
+            graph.entry(from).or_default().extend(to);
         }
         let named = |path: &Path| path.strip_prefix(&self.source).unwrap_or(path).display().to_string();
         strongly_connected(&graph).into_iter().map(|files| files.iter().map(|file| named(file)).collect()).collect()
@@ -306,14 +325,14 @@ fn absolute(files: &BTreeMap<ModulePath, PathBuf>, module: &[String], path: &[St
 }
 
 /// Groups of files that reach each other (Tarjan), each longer than one.
-fn strongly_connected<'a>(graph: &BTreeMap<&'a PathBuf, BTreeSet<&'a PathBuf>>) -> Vec<Vec<&'a PathBuf>> {
-    struct Search<'g, 'a> {
-        graph: &'g BTreeMap<&'a PathBuf, BTreeSet<&'a PathBuf>>,
+fn strongly_connected(graph: &BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> Vec<Vec<&PathBuf>> {
+    struct Search<'a> {
+        graph: &'a BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         seen: BTreeMap<&'a PathBuf, (usize, usize)>,
         stack: Vec<&'a PathBuf>,
         groups: Vec<Vec<&'a PathBuf>>,
     }
-    impl<'a> Search<'_, 'a> {
+    impl<'a> Search<'a> {
         fn visit(&mut self, file: &'a PathBuf) -> usize {
             let number = self.seen.len();
             self.seen.insert(file, (number, number));
@@ -322,7 +341,7 @@ fn strongly_connected<'a>(graph: &BTreeMap<&'a PathBuf, BTreeSet<&'a PathBuf>>) 
             for next in self.graph.get(file).into_iter().flatten() {
                 if !self.seen.contains_key(next) {
                     lowest = lowest.min(self.visit(next));
-                } else if self.stack.contains(next) {
+                } else if self.stack.contains(&next) {
                     lowest = lowest.min(self.seen[next].0);
                 }
             }
@@ -357,6 +376,23 @@ fn a_circle_is_found_and_passing_on_is_none() -> Result<()> {
     assert!(Modules::read(&folder.path().join("lib.rs"))?.circles().is_empty());
     write("b.rs", "pub struct Two; impl Two { fn f(_: super::One) {} }")?;
     assert_eq!(Modules::read(&folder.path().join("lib.rs"))?.circles().len(), 1);
+
+    // Two folders that know each other, though no two files do.
+    std::fs::remove_file(folder.path().join("c.rs"))?;
+    write("lib.rs", "mod a; mod b;")?;
+    for name in ["a", "b"] {
+        std::fs::remove_file(folder.path().join(name).with_extension("rs"))?;
+        std::fs::create_dir(folder.path().join(name))?;
+    }
+    write("a/mod.rs", "pub mod one; pub mod two;")?;
+    write("b/mod.rs", "pub mod three; pub mod four;")?;
+    write("a/one.rs", "use crate::b::three::Three; pub struct One(Three);")?;
+    write("a/two.rs", "pub struct Two;")?;
+    write("b/three.rs", "pub struct Three;")?;
+    write("b/four.rs", "use crate::a::two::Two; pub struct Four(Two);")?;
+    let modules = Modules::read(&folder.path().join("lib.rs"))?;
+    assert!(modules.circles().is_empty());
+    assert_eq!(modules.circles_of_folders().len(), 1);
     Ok(())
 }
 

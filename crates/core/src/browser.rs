@@ -24,11 +24,11 @@ mod portal {
     use zbus::zvariant::Value;
 
     /// A portal that hangs must not keep the person from signing in.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
 
     /// `org.freedesktop.portal.OpenURI`, version 1.
     pub(super) fn open(page: &str) -> zbus::Result<()> {
-        let bus = Builder::session()?.method_timeout(PATIENCE).build()?;
+        let bus = Builder::session()?.method_timeout(TIMEOUT).build()?;
         let no_window = "";
         let options: HashMap<&str, Value<'_>> = HashMap::new();
         bus.call_method(

@@ -167,7 +167,7 @@ pub enum Error {
         /// Why it can't be written.
         reason: String,
     },
-    /// The page for the way back could not be saved.
+    /// The page for the redirect could not be saved.
     #[error("The page was not saved to {}: {reason}.", path.display())]
     ReturnPage {
         /// The file that was asked for.

@@ -417,6 +417,9 @@ mod tests {
             assert_eq!(serde_json::to_value(code).expect("a word"), code.as_str());
             assert!(code.remedy().ends_with('.') && !code.title().ends_with('.'), "{code:?}");
         }
+        // The list is typed by hand, the type's own words are not.
+        let words = ProblemCode::inline(&ts_rs::Config::default());
+        assert_eq!(words.split('|').count(), ProblemCode::ALL.len(), "{words}");
         for check in CallCheck::ALL {
             assert_eq!(CallCheck::known(check.as_str()), Some(check));
         }

@@ -144,8 +144,7 @@ impl Core {
             }
         }
         // What is pre-selected is chosen by many without a second look: no backup decides about it.
-        let default = here.default_integration.as_ref().map(IntegrationId::as_str);
-        if contents.default_integration.as_deref() != default {
+        if !contents.defaults.iter().map(String::as_str).eq(here.defaults.iter().map(IntegrationId::as_str)) {
             report.leave("Which integration is the default", "it is pre-selected for everybody; choose it yourself");
         }
         let mut connections = here.connections.clone();

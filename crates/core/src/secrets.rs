@@ -40,7 +40,7 @@ impl Secrets {
     ) -> Result<T, Error> {
         let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
-            self.store.unsettle(entry)?;
+            self.store.mark_unsettled(entry)?;
             self.vault.set(entry, sealed.clone()).await?;
             if let Some(written) = unit(SecretStep::Written(entry))? {
                 return Ok(written);
@@ -57,7 +57,7 @@ impl Secrets {
     ) -> Result<T, Error> {
         let written = unit(SecretStep::Leaving(entry))?;
         match self.vault.delete(entry).await {
-            Ok(()) => self.store.settled(entry)?,
+            Ok(()) => self.store.mark_settled(entry)?,
             Err(error) => tracing::warn!(%error, "a secret is left in the keychain until the next start"),
         }
         Ok(written)
@@ -65,7 +65,7 @@ impl Secrets {
 
     /// Forgets a secret whose row stays as it is.
     pub(crate) async fn forget(&self, entry: &str) -> Result<(), Error> {
-        self.remove(entry, |step| Ok(self.store.settle(step)?)).await
+        self.remove(entry, |step| Ok(self.store.advance(step)?)).await
     }
 
     /// Forgets every entry that a crash left and no row expects.

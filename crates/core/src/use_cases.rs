@@ -127,7 +127,7 @@ impl Core {
     /// Saves settings and, with them, what is to become of the agent runtime's credential.
     pub async fn save_settings(&self, new: Settings, credential: SecretChange) -> Result<Arc<Settings>, Error> {
         if new.vault == VaultKind::File && self.settings.current().vault != VaultKind::File {
-            // Tried before it is chosen: nobody should find out at the first sign-in. The way back
+            // Tried before it is chosen: nobody should find out at the first sign-in. The redirect
             // to the keychain is always open.
             self.vault.choose(VaultKind::File);
             if let Err(error) = self.check_vault().await {

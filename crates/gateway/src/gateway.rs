@@ -12,15 +12,15 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 use ts_rs::TS;
 
-use crate::api::problem::Problem;
 use crate::api::routes;
 use crate::caller;
 use crate::caller::stranger::Strangers;
+use crate::problem::Problem;
+use crate::server;
 use crate::shared::{Config, Shared};
 use crate::transport::body::MIB;
 use crate::transport::forward::Runtime;
 use crate::transport::limits::Limits;
-use crate::transport::server;
 
 /// What the gateway is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -194,7 +194,7 @@ async fn run(
                         }
                         let state = cannot_listen(port, &error).await;
                         if matches!(state, GatewayState::PortTaken { .. }) {
-                            strangers.look(port);
+                            strangers.check(port);
                         }
                         tell(state);
                     }

@@ -3,15 +3,15 @@
 //! costs more in tail latency than it brings in calls.
 
 mod api;
-mod call;
 mod caller;
 mod gateway;
-mod request_id;
+mod problem;
+mod server;
 mod shared;
 mod transport;
 
 pub use api::metrics::serve_metrics;
 pub use api::sign_in::begin_sign_in;
-pub use caller::stranger::look_at_port;
+pub use caller::stranger::check_port;
 pub use gateway::{Gateway, GatewayState};
 pub use transport::limits::Limits;

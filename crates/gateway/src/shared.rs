@@ -9,13 +9,13 @@ use http::request::Parts;
 use hyper::body::Incoming;
 use tokio::sync::watch;
 
-use crate::api::problem::Problem;
-use crate::call::CallContext;
-use crate::caller::LookUps;
-use crate::request_id::RequestId;
+use crate::problem::Problem;
 use crate::transport::body::Inbound;
+use crate::transport::call::CallContext;
+use crate::transport::caller_connection::LookUps;
 use crate::transport::forward::{Forwarder, Runtime};
 use crate::transport::limits::Limits;
+use crate::transport::request_id::RequestId;
 use crate::transport::unserved::Unserved;
 
 /// What calls are served with; replaced whole when settings change.

@@ -20,8 +20,8 @@ pub struct GraphRequest {
 }
 
 /// Calls Graph. `send` is called with fresh access; once more with new access where Graph refused the first
-/// and the call may be repeated. What came of it is on record before the answer is given, without the cookies
-/// that it sets.
+/// and the call may be repeated. What came of it is recorded before the answer is given, and given even where
+/// that fails; without the cookies that it sets.
 ///
 /// # Errors
 /// What `send` fails with, and why there is no access.
@@ -38,21 +38,34 @@ where
 {
     let started = Instant::now();
     let fresh = access(core, id).await?;
-    let token = fresh.token.clone();
+    let (token, provider) = (fresh.token.clone(), fresh.provider);
     let mut answer = send(fresh).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        core.connections.drop_access(id, &token, claims_challenge(answer.headers()));
+        core.connections.drop_access(id, &token, claims_challenge(provider, answer.headers()));
         if request.may_repeat {
             answer = send(access(core, id).await?).await?;
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
-    let (status, time, program) = (answer.status().as_u16(), started.elapsed(), program.await);
-    let (core, id) = (core.clone(), id.clone());
-    on_rows(move || {
-        let GraphRequest { method, path, .. } = &request;
-        core.connections.graph_called(&id, &GraphCall { method, path, status, time, program: &program })
-    })
-    .await?;
+    let GraphRequest { method, path, .. } = request;
+    record(core, id, [method, path, program.await], answer.status(), started).await;
     Ok(answer)
+}
+
+/// Writes a call down. It was made, whatever becomes of its record: an error would have a mail sent twice.
+pub(crate) async fn record(
+    core: &Arc<Core>,
+    id: &ConnectionId,
+    [method, path, program]: [String; 3],
+    status: StatusCode,
+    started: Instant,
+) {
+    let (core, id, time) = (core.clone(), id.clone(), started.elapsed());
+    let written = on_rows(move || {
+        let (method, path, program) = (method.as_str(), path.as_str(), program.as_str());
+        core.connections.graph_called(&id, &GraphCall { method, path, status: status.as_u16(), time, program })
+    });
+    if let Err(error) = written.await {
+        tracing::error!(%error, "a call to Graph was made that is not on record");
+    }
 }

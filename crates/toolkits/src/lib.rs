@@ -1,5 +1,5 @@
 //! What agents do through a connection. All access leaves here, whichever face asks for it: nothing while
-//! everything is stopped, and nothing that is not on record.
+//! everything is stopped. A token is handed out with a receipt first; a call that was made is told as it ended.
 
 mod access;
 mod graph;

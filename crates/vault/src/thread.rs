@@ -15,7 +15,7 @@ use crate::secret_store::SecretStore;
 use crate::split::Split;
 
 /// How long a caller waits for the keychain, and so for a person at its password window.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 type Job = Box<dyn FnOnce(&mut dyn SecretStore) + Send>;
 
@@ -88,7 +88,7 @@ impl VaultThread {
                 let _ = answer.send(job(store));
             }))
             .map_err(|error| stopped(error.to_string()))?;
-        let outcome = match tokio::time::timeout(PATIENCE, answered).await {
+        let outcome = match tokio::time::timeout(TIMEOUT, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Err(stopped(error.to_string())),
             Err(_) => Err(VaultError::Timeout),

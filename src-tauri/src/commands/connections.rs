@@ -1,7 +1,7 @@
 //! Commands on the connections.
 
 use atthene_core::connections::{ConnectionId, ConnectionView, SignInId, SignInRequest, SignInView};
-use atthene_core::provider::AuthorityFailure;
+use atthene_core::provider::{AuthorityFailure, Provider};
 use atthene_core::{Error, ErrorView, open_in_browser};
 use atthene_identity::explain_code;
 use atthene_toolkits::ProbeStep;
@@ -82,5 +82,5 @@ pub(crate) async fn disconnect(startup: State<'_, Startup>, id: ConnectionId) ->
 /// Help for a code that Microsoft's page shows, which the app itself never gets to see.
 #[tauri::command]
 pub(crate) async fn explain_error_code(code: String) -> Result<AuthorityFailure, ErrorView> {
-    Ok(explain_code(&code))
+    Ok(explain_code(Provider::Microsoft, &code))
 }

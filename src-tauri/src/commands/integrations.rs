@@ -2,7 +2,7 @@
 
 use atthene_core::connections::{RETURN_PAGE_FILE, write_return_page};
 use atthene_core::integrations::{Draft, DraftReport, IntegrationId, IntegrationView, StepReport};
-use atthene_core::provider::Catalogue;
+use atthene_core::provider::{Catalogue, Provider};
 use atthene_identity::catalogue;
 use tauri::ipc::Channel;
 use tauri::{AppHandle, Runtime, State};
@@ -17,7 +17,7 @@ pub(crate) async fn list_integrations(startup: State<'_, Startup>) -> CommandAns
 
 #[tauri::command]
 pub(crate) async fn scope_catalogue() -> CommandAnswer<Catalogue> {
-    Ok(catalogue())
+    Ok(catalogue(Provider::Microsoft))
 }
 
 #[tauri::command]

@@ -83,27 +83,27 @@ pub(crate) async fn self_check<R: Runtime>(
 ) -> CommandAnswer<Vec<Finding>> {
     let core = startup.core().await?;
     let state = startup.gateway_state();
-    let served = match state {
+    let owner = match state {
         GatewayState::PortTaken { port, .. } => {
-            Some(atthene_gateway::look_at_port(&core, port).await.map_err(|error| error.view())?.0)
+            Some(atthene_gateway::check_port(&core, port).await.map_err(|error| error.view())?.0)
         }
         _ => None,
     };
-    let mut checks = vec![about_gateway(&state, served)];
+    let mut checks = vec![about_gateway(&state, owner)];
     checks.extend(core.self_check().await.map_err(|error| error.view())?);
     checks.extend(blocking(move || Ok(about_desktop(&app))).await?);
     Ok(checks)
 }
 
-/// `served`: by whom, where another program has the port.
-fn about_gateway(state: &GatewayState, served: Option<PortOwner>) -> Finding {
+/// `owner`: by whom, where another program has the port.
+fn about_gateway(state: &GatewayState, owner: Option<PortOwner>) -> Finding {
     let (id, name, found) = ("gateway", "Gateway", format!("{}.", tray::in_words(state)));
     match state {
         GatewayState::Listening { .. } => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
         GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
-        GatewayState::PortTaken { .. } if served == Some(PortOwner::Here) => {
+        GatewayState::PortTaken { .. } if owner == Some(PortOwner::Here) => {
             Finding::good(id, name, format!("{found} It serves this data, as this app would."))
         }
         GatewayState::PortTaken { .. } => Finding::bad(

@@ -22,7 +22,7 @@ const PAINTED: &str = "the page is painted";
 /// Until memory has settled.
 const SETTLE: Duration = Duration::from_secs(3);
 /// Longer than any step takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the app writes when its gateway serves.
 const LISTENS: &str = "the gateway listens";
@@ -139,7 +139,7 @@ impl Running {
     /// Waits for a line that holds this; milliseconds from the start.
     fn until(&self, part: &str) -> Result<f64> {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).with_context(|| format!("waited for {part:?}"))?;
+            let line = self.lines.recv_timeout(TIMEOUT).with_context(|| format!("waited for {part:?}"))?;
             if line.contains(part) {
                 return Ok(self.started.elapsed().as_secs_f64() * 1000.0);
             }

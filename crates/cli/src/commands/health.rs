@@ -22,9 +22,9 @@ enum Port {
 impl Port {
     async fn of(core: &Core) -> Self {
         let port = core.settings.current().gateway_port;
-        let (served, who) = atthene_gateway::look_at_port(core, port).await.unwrap_or((PortOwner::ByStranger, None));
+        let (owner, who) = atthene_gateway::check_port(core, port).await.unwrap_or((PortOwner::ByStranger, None));
         let who = who.unwrap_or_else(|| "an unknown program".into());
-        match served {
+        match owner {
             PortOwner::ByNone => Self::Free,
             PortOwner::Here => Self::Ours(who),
             PortOwner::Elsewhere => Self::Elsewhere(who),

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, StepReport, WayBackDraft};
+use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, RedirectDraft, StepReport};
 use atthene_core::provider::Cloud;
 use atthene_core::{Core, SecretChange};
 use serde_json::json;
@@ -160,9 +160,9 @@ fn apply(draft: &mut Draft, fields: IntegrationFields) {
         draft.scopes = scopes.split_whitespace().map(str::to_owned).collect();
     }
     match fields.way_back.as_deref() {
-        Some("loopback") => draft.way_back = WayBackDraft::Loopback,
-        Some("deep-link") => draft.way_back = WayBackDraft::DeepLink,
-        Some(url) => draft.way_back = WayBackDraft::Page { url: url.to_owned() },
+        Some("loopback") => draft.redirect = RedirectDraft::Loopback,
+        Some("deep-link") => draft.redirect = RedirectDraft::DeepLink,
+        Some(url) => draft.redirect = RedirectDraft::Page { url: url.to_owned() },
         None => {}
     }
 }

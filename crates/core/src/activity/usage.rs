@@ -84,8 +84,8 @@ struct Burst {
 /// What is known of the calls of a refused program.
 enum BurstWatch {
     /// Somebody was told of them lately, or is by this burst.
-    Told(Option<Burst>),
-    Untold,
+    Reported(Option<Burst>),
+    Unreported,
 }
 
 /// Refused calls since a moment.
@@ -179,9 +179,9 @@ impl Usage {
         let is_refused = matches!(call.outcome, CallOutcome::Refused(_));
         if let CallOutcome::Refused(reason) = call.outcome {
             burst = match self.burst(&call, reason, now) {
-                BurstWatch::Told(burst) => burst,
+                BurstWatch::Reported(burst) => burst,
                 // Those that no single program is told of are seen together.
-                BurstWatch::Untold => self.burst_of_all(reason, now),
+                BurstWatch::Unreported => self.burst_of_all(reason, now),
             };
             // Apart: whoever holds no key must not hide which application still sends an ended one.
             let names = if call.key.is_some() { &self.former } else { &self.keyless };
@@ -230,15 +230,20 @@ impl Usage {
             all.retain(|_, watched| now.0 - watched.since.0 < BURST_WINDOW);
             if all.len() >= MOST_WATCHED {
                 // Too many names to watch each.
-                return BurstWatch::Untold;
+                return BurstWatch::Unreported;
             }
         }
         let watched = all.entry(by.to_owned()).or_default();
         if watched.count(BURST, now) && self.named_bursts.take(now) {
             watched.told_at = Some(now);
-            return BurstWatch::Told(Some(Burst { by: by.to_owned(), reason, calls: BURST, key: call.key.clone() }));
+            return BurstWatch::Reported(Some(Burst {
+                by: by.to_owned(),
+                reason,
+                calls: BURST,
+                key: call.key.clone(),
+            }));
         }
-        if watched.was_told(now) { BurstWatch::Told(None) } else { BurstWatch::Untold }
+        if watched.was_told(now) { BurstWatch::Reported(None) } else { BurstWatch::Unreported }
     }
 
     /// Writes what was counted since the last time, in one transaction. Blocks on SQLite.

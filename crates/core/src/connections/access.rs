@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::provider::{AuthorityFailure, GraphUrl};
+use crate::provider::{AuthorityFailure, GraphUrl, Provider};
 
 /// Fresh access to Microsoft Graph.
 pub struct Fresh {
@@ -14,11 +14,14 @@ pub struct Fresh {
     pub scopes: Vec<String>,
     /// The Graph that it is for.
     pub graph: GraphUrl,
+    /// Whose API that is.
+    pub provider: Provider,
 }
 
 impl From<Access> for Fresh {
     fn from(access: Access) -> Self {
-        Self { token: access.token, expires_at: access.expires_at, scopes: access.scopes, graph: access.graph }
+        let Access { token, expires_at, scopes, graph, provider } = access;
+        Self { token, expires_at, scopes, graph, provider }
     }
 }
 
@@ -40,6 +43,7 @@ pub(super) struct Access {
     pub(super) expires_at: UnixMs,
     pub(super) scopes: Vec<String>,
     pub(super) graph: GraphUrl,
+    pub(super) provider: Provider,
 }
 
 pub(super) const GONE: &str = "The stored sign-in is gone from the keychain. Sign in again.";

@@ -183,8 +183,10 @@ impl Connections {
         let recipient = registration.recipient();
         let keep = |step: SecretStep<'_>| self.store.keep_connection(&row, &recipient, step);
         let kept = self.secrets.put(&row.id.token_entry(), &refresh, keep).await.map_err(|error| view(&error))?;
-        if kept == SignInKept::Moved {
-            return Err(view(&Error::NeedsSignIn(MOVED.to_owned())));
+        match kept {
+            SignInKept::Kept => {}
+            SignInKept::Moved => return Err(view(&Error::NeedsSignIn(MOVED.to_owned()))),
+            SignInKept::Gone => return Err(view(&Error::IntegrationNotFound)),
         }
         self.take_over(&row, tokens, found, &row.granted);
         Ok(row)

@@ -21,7 +21,7 @@ use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::hex::hex;
-use crate::integrations::{IntegrationId, Integrations, ProfileParts, WayBack};
+use crate::integrations::{IntegrationId, Integrations, ProfileParts, Redirect};
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
@@ -101,7 +101,7 @@ impl Connections {
 
     /// Whether answers for this integration come through loopback.
     pub fn returns_through_loopback(&self, integration: &IntegrationId) -> Result<bool, Error> {
-        Ok(self.integrations.registration(integration)?.way_back == WayBack::Loopback)
+        Ok(self.integrations.registration(integration)?.redirect == Redirect::Loopback)
     }
 
     /// Whether the answer of this sign-in may still come through loopback.
@@ -274,6 +274,7 @@ impl Connections {
             expires_at: self.clock.now().plus(lifetime),
             scopes: granted.to_vec(),
             graph: found.graph.clone(),
+            provider: found.authority.provider(),
         };
         *self.live().entry(row.id.clone()).or_default() =
             LiveAccess { access: Some(access.clone()), signed_in_at: Some(row.signed_in_at), ..LiveAccess::default() };

@@ -108,8 +108,9 @@ impl Connections {
         match self.identity.tokens(client, grant, &row.asked, challenge.as_deref()).await {
             Ok(tokens) => {
                 let (granted, confidential) = (tokens.granted.clone(), tokens.confidential);
-                let done = self.recorder.entry(Kind::Refresh, id.as_str(), ActOutcome::Done, json!({}));
                 let write = |step: SecretStep<'_>| {
+                    // Dated when it is written: the vault may have waited for a person before.
+                    let done = self.recorder.entry(Kind::Refresh, id.as_str(), ActOutcome::Done, json!({}));
                     self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, step, &done)
                 };
                 // The new refresh token is kept before the new access is used.

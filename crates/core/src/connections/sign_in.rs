@@ -13,7 +13,7 @@ use super::signed_in::SignedIn;
 use super::{Account, Connection, ConnectionId, PersistedSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
 use crate::bound::{Bound, Recipient};
 use crate::clock::UnixMs;
-use crate::integrations::{Registration, WayBack};
+use crate::integrations::{Redirect, Registration};
 use crate::port::{DeviceCode, Identity, PageRequest};
 use crate::provider::{AuthorityFailure, Discovery};
 
@@ -151,15 +151,15 @@ impl Attempt {
         loopback_port: Option<u16>,
         (identity, now): (&dyn Identity, UnixMs),
     ) -> Result<Self, &'static str> {
-        let (path, redirect_uri, by_form) = match (&registration.way_back, loopback_port) {
-            (WayBack::Loopback, Some(port)) => {
+        let (path, redirect_uri, by_form) = match (&registration.redirect, loopback_port) {
+            (Redirect::Loopback, Some(port)) => {
                 let id = registration.id.as_str();
                 // Entra ignores the port of localhost and compares the rest.
                 let uri = format!("http://localhost:{port}/oauth/{id}/callback");
                 (ReturnPath::Loopback(registration.id.clone()), uri, true)
             }
-            (WayBack::Loopback, None) => return Err("nothing listens for the answer on this machine"),
-            (way @ (WayBack::DeepLink | WayBack::Page { .. }), _) => {
+            (Redirect::Loopback, None) => return Err("nothing listens for the answer on this machine"),
+            (way @ (Redirect::DeepLink | Redirect::Page { .. }), _) => {
                 (ReturnPath::Link(registration.id.clone()), way.redirect_uri(&registration.id), false)
             }
         };
@@ -278,11 +278,13 @@ impl SignIns {
         self.lock().iter().find(|attempt| attempt.taken.id == *id).map(Attempt::view)
     }
 
-    /// Whether the answer of this attempt may still come through loopback.
+    /// Whether the answer of this attempt may still come through loopback, or is being looked at: the browser is told
+    /// there what came of it.
     pub(super) fn waits_on_loopback(&self, id: &SignInId, now: UnixMs) -> bool {
         self.end_old(now);
-        self.lock().iter().any(|attempt| {
-            attempt.taken.id == *id && matches!(attempt.awaited, Some(Awaited { path: ReturnPath::Loopback(_), .. }))
+        self.lock().iter().filter(|attempt| attempt.taken.id == *id).any(|attempt| {
+            matches!(attempt.awaited, Some(Awaited { path: ReturnPath::Loopback(_), .. }))
+                || attempt.progress == Progress::Checking
         })
     }
 

@@ -1,7 +1,7 @@
 //! The built-in integration: a public client whose ID comes with the build or from the
 //! machine's policy. It can't be edited or deleted, only hidden by policy.
 
-use super::{Health, IntegrationId, IntegrationView, Registration, StoredSecret, WayBack};
+use super::{Health, IntegrationId, IntegrationView, Redirect, Registration, StoredSecret};
 use crate::policy::MicrosoftPolicy;
 use crate::port::{BuiltInApp, Identity};
 use crate::provider::Provider;
@@ -25,6 +25,10 @@ impl BuiltIn {
         identity.built_in(Provider::Microsoft, client_id, policy.tenant.as_deref()).map(Self)
     }
 
+    pub(super) fn provider(&self) -> Provider {
+        self.0.authority.provider()
+    }
+
     /// Whether it can be used at all.
     pub(super) fn has_client_id(&self) -> bool {
         self.0.client_id.is_some()
@@ -37,22 +41,22 @@ impl BuiltIn {
             client_id: self.0.client_id.clone()?,
             authority: self.0.authority.clone(),
             scopes: self.0.scopes.clone(),
-            way_back: WayBack::Loopback,
+            redirect: Redirect::Loopback,
             has_secret: false,
         })
     }
 
     pub(super) fn view(&self, is_default: bool) -> IntegrationView {
         let id = IntegrationId::built_in();
-        let way_back = WayBack::Loopback;
+        let redirect = Redirect::Loopback;
         IntegrationView {
             name: NAME.to_owned(),
             client_id: self.0.client_id.as_ref().map(|id| id.as_str().to_owned()),
             authority: self.0.authority.label(),
             scopes: self.0.scopes.clone(),
-            redirect_uri: way_back.redirect_uri(&id),
-            platform: way_back.platform(false),
-            way_back,
+            redirect_uri: redirect.redirect_uri(&id),
+            platform: redirect.platform(false),
+            redirect,
             secret: StoredSecret::None,
             secret_expires_at: None,
             // One without a client ID can't be pre-selected.

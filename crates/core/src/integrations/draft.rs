@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{AuthorityDraft, Field, FieldProblem, Integration, IntegrationId, Platform, WayBack};
+use super::{AuthorityDraft, Field, FieldProblem, Integration, IntegrationId, Platform, Redirect};
 use crate::bound::Recipient;
 use crate::clock::UnixMs;
 use crate::names::checked_name;
@@ -12,11 +12,11 @@ use crate::port::Identity;
 use crate::provider::{Authority, ClientId, Cloud, Consent, Provider, ScopeNote};
 use crate::vault::SecretChange;
 
-/// What was chosen about the way back.
+/// What was chosen about the redirect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[ts(export)]
-pub enum WayBackDraft {
+pub enum RedirectDraft {
     /// Through this machine.
     Loopback,
     /// Through the app's own scheme.
@@ -38,7 +38,8 @@ pub struct Draft {
     pub secret_expires_at: Option<UnixMs>,
     pub scopes: Vec<String>,
     /// How the answer comes back.
-    pub way_back: WayBackDraft,
+    #[serde(rename = "way_back")]
+    pub redirect: RedirectDraft,
 }
 
 /// Days that a secret can end on: Azure gives secrets two years at most.
@@ -111,15 +112,15 @@ pub(super) struct Checked {
     client_id: Option<ClientId>,
     authority: Option<Authority>,
     scopes: Option<Vec<String>>,
-    way_back: Option<WayBack>,
+    redirect: Option<Redirect>,
 }
 
-impl WayBackDraft {
-    pub(super) fn of(way_back: &WayBack) -> Self {
-        match way_back {
-            WayBack::Loopback => Self::Loopback,
-            WayBack::DeepLink => Self::DeepLink,
-            WayBack::Page { url } => Self::Page { url: url.clone() },
+impl RedirectDraft {
+    pub(super) fn of(redirect: &Redirect) -> Self {
+        match redirect {
+            Redirect::Loopback => Self::Loopback,
+            Redirect::DeepLink => Self::DeepLink,
+            Redirect::Page { url } => Self::Page { url: url.clone() },
         }
     }
 }
@@ -140,7 +141,7 @@ impl Draft {
             authority: AuthorityDraft::Entra { cloud: Cloud::Global, tenant: String::new() },
             secret_expires_at: None,
             scopes: Vec::new(),
-            way_back: WayBackDraft::Loopback,
+            redirect: RedirectDraft::Loopback,
         }
     }
 
@@ -153,7 +154,7 @@ impl Draft {
             authority: AuthorityDraft::of(&row.authority),
             secret_expires_at: row.secret_expires_at,
             scopes: row.scopes.clone(),
-            way_back: WayBackDraft::of(&row.way_back),
+            redirect: RedirectDraft::of(&row.redirect),
         }
     }
 
@@ -183,13 +184,15 @@ impl Draft {
             wrong(Field::SecretExpiry, "is no day that can be");
         }
         let scopes = identity.scopes(provider, &self.scopes).inspect_err(|problem| wrong(Field::Scopes, problem));
-        let way_back = match &self.way_back {
-            WayBackDraft::Loopback => Ok(WayBack::Loopback),
-            WayBackDraft::DeepLink => Ok(WayBack::DeepLink),
-            WayBackDraft::Page { url } => WayBack::page(url).inspect_err(|problem| wrong(Field::Page, problem)),
+        let redirect = match &self.redirect {
+            RedirectDraft::Loopback => Ok(Redirect::Loopback),
+            RedirectDraft::DeepLink => Ok(Redirect::DeepLink),
+            RedirectDraft::Page { url } => Redirect::page(url).inspect_err(|problem| wrong(Field::Page, problem)),
         };
-        if let Some(problem) = way_back.as_ref().ok().and_then(|way| way.problem(secret.is_there())) {
-            wrong(Field::WayBack, problem);
+        if let Ok(redirect) = &redirect
+            && let Err((field, problem)) = identity.redirect(provider, redirect, secret.is_there())
+        {
+            wrong(field, problem);
         }
         Checked {
             problems,
@@ -197,7 +200,7 @@ impl Draft {
             client_id: client_id.ok(),
             authority,
             scopes: scopes.ok(),
-            way_back: way_back.ok(),
+            redirect: redirect.ok(),
         }
     }
 
@@ -206,7 +209,7 @@ impl Draft {
         let provider = self.authority.provider();
         let scopes: Vec<ScopeNote> =
             checked.scopes.iter().flatten().map(|scope| identity.scope_note(provider, scope)).collect();
-        let redirect_uri = checked.way_back.as_ref().map(|way| way.redirect_uri(&self.id));
+        let redirect_uri = checked.redirect.as_ref().map(|way| way.redirect_uri(&self.id));
         let names: Vec<String> = checked.scopes.unwrap_or_default();
         let consent_link = (checked.authority.as_ref())
             .zip(checked.client_id.as_ref())
@@ -215,7 +218,7 @@ impl Draft {
             .and_then(|((authority, client_id), uri)| identity.consent_link(authority, client_id, &names, uri));
         DraftReport {
             problems: checked.problems,
-            platform: checked.way_back.map_or(Platform::Web, |way| way.platform(secret.is_there())),
+            platform: checked.redirect.map_or(Platform::Web, |way| way.platform(secret.is_there())),
             redirect_uri,
             portal_page: identity.registration_page(&self.authority, checked.client_id.as_ref()),
             consent_link,
@@ -235,14 +238,14 @@ impl Checked {
         now: UnixMs,
     ) -> Result<Integration, FieldProblem> {
         let first = self.problems.into_iter().next();
-        match (first, self.name, self.client_id, self.authority, self.scopes, self.way_back) {
-            (None, Some(name), Some(client_id), Some(authority), Some(scopes), Some(way_back)) => Ok(Integration {
+        match (first, self.name, self.client_id, self.authority, self.scopes, self.redirect) {
+            (None, Some(name), Some(client_id), Some(authority), Some(scopes), Some(redirect)) => Ok(Integration {
                 id: draft.id.clone(),
                 name,
                 client_id,
                 authority,
                 scopes,
-                way_back,
+                redirect,
                 secret: before.map_or(super::StoredSecret::None, |row| row.secret),
                 secret_expires_at: draft.secret_expires_at,
                 created_at: before.map_or(now, |row| row.created_at),

@@ -16,7 +16,8 @@ pub enum Field {
     Secret,
     SecretExpiry,
     Scopes,
-    WayBack,
+    #[serde(rename = "way_back")]
+    Redirect,
     Page,
 }
 
@@ -31,7 +32,7 @@ impl Field {
             Self::Secret => "The client secret",
             Self::SecretExpiry => "The secret's last day",
             Self::Scopes => "The scopes",
-            Self::WayBack => "The way back",
+            Self::Redirect => "The redirect",
             Self::Page => "The page",
         }
     }

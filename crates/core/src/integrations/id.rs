@@ -59,7 +59,10 @@ impl TryFrom<String> for IntegrationId {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let tail = text.strip_prefix(Provider::Microsoft.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let tail = text
+            .split_once('-')
+            .filter(|(provider, _)| Provider::ALL.iter().any(|known| known.as_str() == *provider))
+            .map(|(_, tail)| tail);
         let custom = tail.is_some_and(|tail| {
             tail.len() == 6 && tail.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         });

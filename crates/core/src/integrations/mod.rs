@@ -6,20 +6,20 @@ mod draft;
 mod field;
 mod id;
 mod put_back;
+mod redirect;
 mod registration;
 mod registry;
 mod step;
-mod way_back;
 
 pub use authority_draft::AuthorityDraft;
-pub use draft::{Draft, DraftReport, WayBackDraft};
+pub use draft::{Draft, DraftReport, RedirectDraft};
 pub use field::{Field, FieldProblem};
 pub use id::IntegrationId;
+pub use redirect::{Platform, Redirect, deep_link};
 pub(crate) use registration::Registration;
 pub use registry::Integrations;
 pub(crate) use registry::{MOVED, ProfileParts};
 pub use step::{Step, StepReport, StepState};
-pub use way_back::{Platform, WayBack, deep_link};
 
 use serde::Serialize;
 use ts_rs::TS;
@@ -81,7 +81,7 @@ pub struct Integration {
     /// What is asked for, besides the automatic scopes.
     pub scopes: Vec<String>,
     /// How the answer comes back.
-    pub way_back: WayBack,
+    pub redirect: Redirect,
     /// What is known of its client secret.
     pub secret: StoredSecret,
     /// When the secret expires, where the admin said so.
@@ -126,7 +126,8 @@ pub struct IntegrationView {
     /// What is asked for, besides the automatic scopes.
     pub scopes: Vec<String>,
     /// How the answer comes back.
-    pub way_back: WayBack,
+    #[serde(rename = "way_back")]
+    pub redirect: Redirect,
     /// The URI to register.
     pub redirect_uri: String,
     /// Where to register it.
@@ -161,19 +162,19 @@ impl Integration {
         }
     }
 
-    fn view(&self, now: UnixMs, default: Option<&IntegrationId>) -> IntegrationView {
+    fn view(&self, now: UnixMs, defaults: &[IntegrationId]) -> IntegrationView {
         IntegrationView {
             id: self.id.clone(),
             name: self.name.clone(),
             client_id: Some(self.client_id.as_str().to_owned()),
             authority: self.authority.label(),
             scopes: self.scopes.clone(),
-            redirect_uri: self.way_back.redirect_uri(&self.id),
-            platform: self.way_back.platform(self.secret.is_expected()),
-            way_back: self.way_back.clone(),
+            redirect_uri: self.redirect.redirect_uri(&self.id),
+            platform: self.redirect.platform(self.secret.is_expected()),
+            redirect: self.redirect.clone(),
             secret: self.secret,
             secret_expires_at: self.secret_expires_at,
-            is_default: default == Some(&self.id),
+            is_default: defaults.contains(&self.id),
             health: self.health(now),
             check: self.check.clone(),
         }

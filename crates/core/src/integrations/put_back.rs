@@ -2,7 +2,7 @@
 
 use super::draft::SecretInForm;
 use super::registry::taken;
-use super::{AuthorityDraft, Draft, Integration, IntegrationId, Integrations, StoredSecret, WayBack, WayBackDraft};
+use super::{AuthorityDraft, Draft, Integration, IntegrationId, Integrations, Redirect, RedirectDraft, StoredSecret};
 use crate::clock::UnixMs;
 use crate::port::backup::RawIntegration;
 use crate::provider::Authority;
@@ -20,9 +20,9 @@ impl Integrations {
         let parts = (
             IntegrationId::try_from(raw.id.clone()).ok().filter(|id| !id.is_built_in()),
             serde_json::from_str::<Authority>(&raw.authority).ok(),
-            serde_json::from_str::<WayBack>(&raw.way_back).ok(),
+            serde_json::from_str::<Redirect>(&raw.redirect).ok(),
         );
-        let (Some(id), Some(authority), Some(way_back)) = parts else { return Err(UNREADABLE.into()) };
+        let (Some(id), Some(authority), Some(redirect)) = parts else { return Err(UNREADABLE.into()) };
         let draft = Draft {
             id,
             name: raw.name.clone(),
@@ -30,7 +30,7 @@ impl Integrations {
             authority: AuthorityDraft::of(&authority),
             secret_expires_at: raw.secret_expires_at.map(UnixMs),
             scopes: raw.scopes.split_whitespace().map(str::to_owned).collect(),
-            way_back: WayBackDraft::of(&way_back),
+            redirect: RedirectDraft::of(&redirect),
         };
         if let Some(here) = all.iter().find(|row| row.id == draft.id) {
             let same = draft.recipient(self.identity.as_ref()).is_some_and(|recipient| recipient == here.recipient());

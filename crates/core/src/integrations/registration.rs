@@ -1,6 +1,6 @@
 //! What a sign-in needs to know of an integration.
 
-use super::{IntegrationId, WayBack};
+use super::{IntegrationId, Redirect};
 use crate::bound::Recipient;
 use crate::connections::Toolkit;
 use crate::port::Identity;
@@ -13,7 +13,7 @@ pub(crate) struct Registration {
     pub(crate) client_id: ClientId,
     pub(crate) authority: Authority,
     pub(crate) scopes: Vec<String>,
-    pub(crate) way_back: WayBack,
+    pub(crate) redirect: Redirect,
     pub(crate) has_secret: bool,
 }
 

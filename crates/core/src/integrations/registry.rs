@@ -10,7 +10,8 @@ use serde_json::json;
 use super::built_in::BuiltIn;
 use super::draft::{InVault, SecretInForm};
 use super::{
-    Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView, WayBack, WayBackDraft,
+    Check, Draft, DraftReport, Field, FieldProblem, Integration, IntegrationId, IntegrationView, Redirect,
+    RedirectDraft,
 };
 use super::{Registration, StepReport, StoredSecret};
 use crate::activity::{ActOutcome, Kind, Recorder};
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::error::{Error, StoreError};
 use crate::policy::Policy;
 use crate::port::{Identity, IntegrationSaved, SecretStep, Store};
+use crate::provider::Provider;
 use crate::secrets::Secrets;
 use crate::vault::SecretChange;
 
@@ -53,14 +55,14 @@ pub(super) fn taken(all: &[Integration], draft: &Draft) -> Option<FieldProblem> 
     if others().any(|row| row.name.to_lowercase() == name) {
         return Some(FieldProblem::new(Field::Name, TAKEN));
     }
-    let page = WayBack::Page { url: page_of(draft)?.to_owned() };
-    others().any(|row| row.way_back == page).then(|| FieldProblem::new(Field::Page, TAKEN))
+    let page = Redirect::Page { url: page_of(draft)?.to_owned() };
+    others().any(|row| row.redirect == page).then(|| FieldProblem::new(Field::Page, TAKEN))
 }
 
 fn page_of(draft: &Draft) -> Option<&str> {
-    match &draft.way_back {
-        WayBackDraft::Page { url } => Some(url.trim()),
-        WayBackDraft::Loopback | WayBackDraft::DeepLink => None,
+    match &draft.redirect {
+        RedirectDraft::Page { url } => Some(url.trim()),
+        RedirectDraft::Loopback | RedirectDraft::DeepLink => None,
     }
 }
 
@@ -121,9 +123,13 @@ impl Integrations {
     /// Every integration, the built-in one first.
     pub fn list(&self) -> Result<Vec<IntegrationView>, Error> {
         let now = self.clock.now();
-        let (custom, default) = self.store.integrations()?;
-        let built_in = self.built_in.iter().map(|built_in| built_in.view(default.is_none()));
-        Ok(built_in.chain(custom.iter().map(|row| row.view(now, default.as_ref()))).collect())
+        let (custom, defaults) = self.store.integrations()?;
+        let built_in = self.built_in.iter().map(|built_in| {
+            let replaces =
+                |row: &Integration| row.authority.provider() == built_in.provider() && defaults.contains(&row.id);
+            built_in.view(!custom.iter().any(replaces))
+        });
+        Ok(built_in.chain(custom.iter().map(|row| row.view(now, &defaults))).collect())
     }
 
     /// An empty form.
@@ -241,9 +247,9 @@ impl Integrations {
         }
         self.preflights().remove(&draft.id);
         self.changes.publish(Change::Integrations);
-        let (_, default) = self.store.integrations()?;
+        let (_, defaults) = self.store.integrations()?;
         let moved = before.is_some_and(|before| before.recipient() != row.recipient());
-        Ok((row.view(self.clock.now(), default.as_ref()), moved))
+        Ok((row.view(self.clock.now(), &defaults), moved))
     }
 
     /// Removes the row, then its secret.
@@ -266,13 +272,19 @@ impl Integrations {
     /// Pre-selects this one where a connection is made.
     pub fn set_default(&self, id: &IntegrationId) -> Result<(), Error> {
         let custom = (!id.is_built_in()).then_some(id);
-        let name = match custom {
-            Some(id) => self.row(id)?.name,
+        let (of, name) = match custom {
+            Some(id) => {
+                let row = self.row(id)?;
+                (row.authority.provider(), row.name)
+            }
             None => self.built_in_with_id()?,
         };
         let detail = json!({ "name": name });
-        self.store
-            .set_default(custom, &self.recorder.entry(Kind::DefaultChanged, id.as_str(), ActOutcome::Done, detail))?;
+        self.store.set_default(
+            of,
+            custom,
+            &self.recorder.entry(Kind::DefaultChanged, id.as_str(), ActOutcome::Done, detail),
+        )?;
         self.changes.publish(Change::Integrations);
         Ok(())
     }
@@ -302,7 +314,8 @@ impl Integrations {
 
     /// The discovery document of the default integration's authority; `None` where nobody can sign in.
     pub(crate) fn default_discovery_url(&self) -> Result<Option<String>, Error> {
-        let id = self.store.integrations()?.1.unwrap_or_else(IntegrationId::built_in);
+        let first = self.store.integrations()?.1.into_iter().next();
+        let id = first.unwrap_or_else(IntegrationId::built_in);
         match self.registration(&id) {
             Ok(registration) => Ok(Some(registration.authority.discovery_url())),
             Err(Error::IntegrationNotFound | Error::BuiltInNotSetUp) => Ok(None),
@@ -319,7 +332,7 @@ impl Integrations {
                 client_id: row.client_id,
                 authority: row.authority,
                 scopes: row.scopes,
-                way_back: row.way_back,
+                redirect: row.redirect,
                 has_secret: row.secret.is_expected(),
             });
         }
@@ -336,12 +349,12 @@ impl Integrations {
         self.store.integration(id)?.ok_or(Error::IntegrationNotFound)
     }
 
-    fn built_in_with_id(&self) -> Result<String, Error> {
+    fn built_in_with_id(&self) -> Result<(Provider, String), Error> {
         let built_in = self.built_in.as_ref().ok_or(Error::IntegrationNotFound)?;
         if !built_in.has_client_id() {
             return Err(Error::BuiltInNotSetUp);
         }
-        Ok(built_in.view(true).name)
+        Ok((built_in.provider(), built_in.view(true).name))
     }
 
     /// Another integration of the same name, or with the same page.
@@ -387,7 +400,8 @@ impl Integrations {
         step: SecretStep<'_>,
     ) -> Result<Option<IntegrationSaved>, StoreError> {
         // Where nothing else can be the default, the first one is.
-        let default_if_first = before.is_none() && self.built_in_with_id().is_err();
+        let has_built_in = self.built_in_with_id().is_ok_and(|(of, _)| of == row.authority.provider());
+        let default_if_first = before.is_none() && !has_built_in;
         let has_moved = before.is_some_and(|before| before.recipient() != row.recipient());
         let kind = if before.is_some() { Kind::IntegrationChanged } else { Kind::IntegrationAdded };
         let detail = json!({

@@ -77,8 +77,8 @@ impl Core {
 
     /// Notes what was seen on the port: a stranger there is what needs attention, until somebody looks
     /// again. `who`: the program, where it can be told.
-    pub fn saw_on_port(&self, port: u16, served: PortOwner, who: Option<&str>) {
-        let is_stranger = served >= PortOwner::Elsewhere;
+    pub fn saw_on_port(&self, port: u16, owner: PortOwner, who: Option<&str>) {
+        let is_stranger = owner >= PortOwner::Elsewhere;
         self.signals.stranger_seen(is_stranger.then(|| (port, who.unwrap_or("Another program").to_owned())));
     }
 }

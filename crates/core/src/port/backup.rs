@@ -16,7 +16,7 @@ pub struct RawIntegration {
     pub client_id: String,
     pub authority: String,
     pub scopes: String,
-    pub way_back: String,
+    pub redirect: String,
     pub has_secret: bool,
     pub secret_expires_at: Option<i64>,
 }
@@ -55,7 +55,7 @@ pub struct BackupContents {
     pub settings: Vec<(String, String)>,
     pub integrations: Vec<RawIntegration>,
     /// The id of the default one.
-    pub default_integration: Option<String>,
+    pub defaults: Vec<String>,
     pub connections: Vec<RawConnection>,
     pub hours: Vec<RawCounter>,
     pub days: Vec<RawCounter>,
@@ -69,7 +69,7 @@ pub struct Present {
     pub revisions: Revisions,
     pub integrations: Vec<Integration>,
     /// The default one; `None`: the built-in one.
-    pub default_integration: Option<IntegrationId>,
+    pub defaults: Vec<IntegrationId>,
     pub connections: Vec<Connection>,
     /// Whether anything was counted.
     pub has_counters: bool,

@@ -10,7 +10,7 @@ use super::Later;
 use crate::bound::Bound;
 use crate::clock::UnixMs;
 use crate::connections::{Account, Toolkit};
-use crate::integrations::{AuthorityDraft, Field, Integration, StepReport};
+use crate::integrations::{AuthorityDraft, Field, Integration, Redirect, StepReport};
 use crate::provider::{Authority, AuthorityFailure, ClientId, Discovery, Provider, ScopeNote};
 
 /// The built-in integration of a provider.
@@ -151,6 +151,8 @@ pub trait Identity: Send + Sync {
     fn client_secret(&self, provider: Provider, typed: &SecretString) -> Result<SecretString, &'static str>;
     /// The scopes as they are kept, or what is wrong with them.
     fn scopes(&self, provider: Provider, picked: &[String]) -> Result<Vec<String>, String>;
+    /// Whether it takes answers that way, with or without a secret; what is wrong with which field, if not.
+    fn redirect(&self, provider: Provider, redirect: &Redirect, has_secret: bool) -> Result<(), (Field, &'static str)>;
     /// What there is to say about a scope.
     fn scope_note(&self, provider: Provider, scope: &str) -> ScopeNote;
     /// Of the picked scopes, those that a toolkit needs.

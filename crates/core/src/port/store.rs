@@ -19,6 +19,7 @@ use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
 use crate::keys::{KeyId, KeyRecord, RevokeReason};
 use crate::oversight::TroubledCall;
 use crate::profile_secret::ProfileSecret;
+use crate::provider::Provider;
 
 /// Where a secret stands that belongs to a unit of work: secret, then row; on removal row, then secret. An
 /// entry between the two is written down, so that a start after a crash finds it.
@@ -245,11 +246,12 @@ pub enum IntegrationSaved {
 }
 
 pub trait IntegrationRows {
-    /// Every custom integration, the oldest first, and the default one; `None`: the built-in one.
-    fn integrations(&self) -> Result<(Vec<Integration>, Option<IntegrationId>), StoreError>;
+    /// Every custom integration, the oldest first, and those of them that are pre-selected: one of a provider at the
+    /// most; none: its built-in one is.
+    fn integrations(&self) -> Result<(Vec<Integration>, Vec<IntegrationId>), StoreError>;
     /// The integration of this id.
     fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError>;
-    /// Adds the row, or changes the one of the same id, recorded. The first of all becomes the default where
+    /// Adds the row, or changes the one of the same id, recorded. The first of its provider becomes the default where
     /// `default_if_first` says so. Sign-ins through it end for the reason `ends`, where there is one.
     /// `None`: its secret was swept meanwhile, and nothing was done.
     fn save_integration(
@@ -272,8 +274,8 @@ pub trait IntegrationRows {
         step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError>;
-    /// Pre-selects this one, recorded; `None`: the built-in one.
-    fn set_default(&self, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError>;
+    /// Pre-selects this one of the provider, recorded; `None`: the built-in one.
+    fn set_default(&self, of: Provider, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError>;
 }
 
 /// What came of keeping a sign-in.
@@ -281,8 +283,10 @@ pub trait IntegrationRows {
 pub enum SignInKept {
     /// The connection is there.
     Kept,
-    /// The integration leads elsewhere by now, or is gone. Nothing was done.
+    /// The integration leads elsewhere by now. Nothing was done.
     Moved,
+    /// The integration is gone. Nothing was done.
+    Gone,
 }
 
 /// What came of writing a refresh down.
@@ -360,11 +364,11 @@ pub trait ConnectionRows {
 /// Entries of the vault between two steps.
 pub trait SecretRows {
     /// Writes down that a secret is about to be written under this entry.
-    fn unsettle(&self, entry: &str) -> Result<(), StoreError>;
+    fn mark_unsettled(&self, entry: &str) -> Result<(), StoreError>;
     /// Settles an entry that no row belongs to.
-    fn settle(&self, step: SecretStep<'_>) -> Result<(), StoreError>;
+    fn advance(&self, step: SecretStep<'_>) -> Result<(), StoreError>;
     /// The last step is done.
-    fn settled(&self, entry: &str) -> Result<(), StoreError>;
+    fn mark_settled(&self, entry: &str) -> Result<(), StoreError>;
     /// Every entry that a crash may have left, claimed for sweeping.
     fn claim_unsettled(&self) -> Result<Vec<String>, StoreError>;
     /// It was looked at; recorded where it was removed.

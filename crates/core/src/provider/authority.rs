@@ -13,6 +13,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// Every provider.
+    pub const ALL: &'static [Self] = &[Self::Microsoft];
+
     /// The word in the rows, and at the beginning of the ids of its integrations.
     pub const fn as_str(self) -> &'static str {
         match self {

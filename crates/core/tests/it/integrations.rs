@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use atthene_core::integrations::{
-    AuthorityDraft, Draft, Field, Health, IntegrationId, IntegrationView, Platform, StepReport, StepState,
-    StoredSecret, WayBackDraft,
+    AuthorityDraft, Draft, Field, Health, IntegrationId, IntegrationView, Platform, RedirectDraft, StepReport,
+    StepState, StoredSecret,
 };
 use atthene_core::provider::Cloud;
 use atthene_core::{Change, Code, Core, Error, MicrosoftPolicy, Policy, SecretChange, UnixMs};
@@ -101,8 +101,8 @@ async fn every_field_is_checked_and_nothing_half_made_stays() {
         (changed(|form| form.client_id = "11111111 2222".into()), Field::ClientId),
         (changed(|form| form.scopes = (0..400).map(|at| format!("Thing.{at}")).collect()), Field::Scopes),
         (changed(|form| form.scopes.clear()), Field::Scopes),
-        (changed(|form| form.way_back = WayBackDraft::DeepLink), Field::WayBack),
-        (changed(|form| form.way_back = WayBackDraft::Page { url: "http://a.example".into() }), Field::Page),
+        (changed(|form| form.redirect = RedirectDraft::DeepLink), Field::Redirect),
+        (changed(|form| form.redirect = RedirectDraft::Page { url: "http://a.example".into() }), Field::Page),
         (changed(|form| form.secret_expires_at = Some(UnixMs(i64::MAX))), Field::SecretExpiry),
         (
             changed(|form| form.authority = AuthorityDraft::Entra { cloud: Cloud::China, tenant: "consumer".into() }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use atthene_core::connections::{ConnectionId, ConnectionState, Progress};
-use atthene_core::integrations::{AuthorityDraft, Draft, WayBackDraft};
+use atthene_core::integrations::{AuthorityDraft, Draft, RedirectDraft};
 use atthene_core::{Clock, Code, Core, SecretChange, UnixMs};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -240,7 +240,7 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
         client_id: CLIENT_ID.to_owned(),
         authority: AuthorityDraft::Custom { issuer: authority.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() },
         scopes: vec!["Mail.Read".to_owned()],
-        way_back: WayBackDraft::DeepLink,
+        redirect: RedirectDraft::DeepLink,
         ..core.integrations.fresh_draft()
     };
     let integration = core.save_integration(draft, SecretChange::Keep).await.expect("saves").id;

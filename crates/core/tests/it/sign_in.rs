@@ -1,7 +1,7 @@
 //! Signing in, and what ends a connection.
 
 use atthene_core::connections::{Answer, ConnectionState, Progress, ReturnPath, SignInRequest, return_page};
-use atthene_core::integrations::{Draft, IntegrationId, WayBackDraft};
+use atthene_core::integrations::{Draft, IntegrationId, RedirectDraft};
 use atthene_core::{Code, Core, SecretChange};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -89,10 +89,30 @@ async fn an_answer_that_nobody_waits_for_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_listener_stays_until_the_browser_was_told_what_came_of_it() {
+    let world = World::new(SecretChange::Keep).await;
+    let begun = world.begin(world.request()).await;
+    world.signs_in(&begun.link, "ada");
+    let held = world.authority.hold().await;
+    let answer = Answer::from_form(&format!("code=c&state={}", parameter(&begun.link, "state"))).expect("an answer");
+    let answered = tokio::spawn({
+        let (core, door) = (world.core.clone(), world.door());
+        async move { core.connections.answer(answer, &door).await }
+    });
+    while world.core.connections.sign_in(&begun.id).expect("known").progress == Progress::Waiting {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.core.connections.waits_on_loopback(&begun.id), "the browser waits for the authority");
+    drop(held);
+    assert!(matches!(answered.await.expect("ends"), Ok(Progress::Confirm { .. })));
+    assert!(!world.core.connections.waits_on_loopback(&begun.id));
+}
+
+#[tokio::test]
 async fn a_link_that_starts_the_app_anew_finds_its_sign_in() {
     let world = World::new(SecretChange::Keep).await;
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
-    draft.way_back = WayBackDraft::DeepLink;
+    draft.redirect = RedirectDraft::DeepLink;
     world.core.save_integration(draft, SecretChange::Keep).await.expect("saves");
     let begin = async |core: &Core| core.connections.begin(world.request(), None).await.expect("begins");
     let (begun, late) = (begin(&world.core).await, begin(&world.core).await);
@@ -326,7 +346,7 @@ async fn s11_agents_get_nothing_until_a_person_says_who_signed_in() {
 async fn s12_an_answer_at_another_integrations_link_is_refused() {
     let world = World::new(SecretChange::Keep).await;
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
-    draft.way_back = WayBackDraft::DeepLink;
+    draft.redirect = RedirectDraft::DeepLink;
     world.core.save_integration(draft.clone(), SecretChange::Keep).await.expect("saves");
     let other = Draft { name: "Of a thief".into(), id: world.core.integrations.fresh_draft().id, ..draft };
     let other = world.core.save_integration(other, SecretChange::Keep).await.expect("saves");
@@ -351,7 +371,7 @@ async fn s12_an_answer_at_another_integrations_link_is_refused() {
     let page = |name: &str| Draft {
         name: name.into(),
         id: world.core.integrations.fresh_draft().id,
-        way_back: WayBackDraft::Page { url: "https://apps.example.com/cb.html".into() },
+        redirect: RedirectDraft::Page { url: "https://apps.example.com/cb.html".into() },
         ..world.core.integrations.draft(&world.integration).expect("a form")
     };
     let secret = || SecretChange::Replace("planted~client.secret".into());

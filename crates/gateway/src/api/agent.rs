@@ -7,7 +7,7 @@ use atthene_core::{Core, UnixMs};
 use serde::{Deserialize, Serialize};
 
 use crate::api::connections::ConnectionReport;
-use crate::api::problem::Problem;
+use crate::problem::Problem;
 
 /// The agent's id.
 pub(crate) const STATUS_AGENT: &str = "atthene-status";

@@ -7,9 +7,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 
-use crate::api::problem::Problem;
-use crate::call::CallContext;
+use crate::problem::Problem;
 use crate::shared::Shared;
+use crate::transport::call::CallContext;
 
 /// Proof that the caller sent the live key.
 #[derive(Debug, Clone)]

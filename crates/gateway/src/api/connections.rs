@@ -19,9 +19,9 @@ use serde::Serialize;
 
 use crate::api::auth::LiveKey;
 use crate::api::path;
-use crate::api::problem::{Problem, ProblemBody};
-use crate::call::CallContext;
+use crate::problem::{Problem, ProblemBody};
 use crate::shared::Shared;
+use crate::transport::call::CallContext;
 use crate::transport::forward::Runtime;
 
 /// A connection, as toolkits see it.
@@ -101,7 +101,7 @@ pub(crate) async fn list(
         (status = 401, description = "No key, or one that opens nothing", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "stopped, connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn token(
@@ -137,7 +137,7 @@ pub(crate) async fn token(
         (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "graph_unreachable", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "stopped, connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn graph(

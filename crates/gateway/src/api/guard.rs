@@ -11,7 +11,7 @@
 
 use http::{HeaderMap, HeaderName, Uri, header};
 
-use crate::api::problem::Problem;
+use crate::problem::Problem;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

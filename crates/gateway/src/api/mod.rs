@@ -1,4 +1,4 @@
-//! What is asked for: routes, the key, problems, and what each answers.
+//! What is asked for: routes, the key, and what each answers.
 
 mod agent;
 mod auth;
@@ -6,6 +6,5 @@ mod connections;
 pub(crate) mod guard;
 pub(crate) mod metrics;
 mod path;
-pub(crate) mod problem;
 pub(crate) mod routes;
 pub(crate) mod sign_in;

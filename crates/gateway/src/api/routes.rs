@@ -22,10 +22,10 @@ use crate::api::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::api::auth::{self, LiveKey};
 use crate::api::connections;
 use crate::api::path;
-use crate::api::problem::{Problem, ProblemBody};
-use crate::call::{CallContext, Outbound};
+use crate::problem::{Problem, ProblemBody};
 use crate::shared::Shared;
 use crate::transport::body::{Inbound, Limited};
+use crate::transport::call::{CallContext, Outbound};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -94,7 +94,7 @@ fn describe(api: &utoipa::openapi::OpenApi) -> String {
         (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "no_agent_runtime, credential_unavailable, or too_many_connections with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "stopped, no_agent_runtime, credential_unavailable, or too_many_connections with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "runtime_timeout", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]

@@ -1,6 +1,5 @@
 //! Which program is at the other end of a loopback connection: a hint, not a proof.
 
-mod connection;
 #[cfg(not(target_os = "linux"))]
 mod other;
 #[cfg(target_os = "linux")]
@@ -13,7 +12,8 @@ use other as platform;
 #[cfg(target_os = "linux")]
 use procfs as platform;
 
-pub(crate) use connection::{CallerConnection, LookUps};
+pub(crate) use platform::Programs;
+pub(crate) use program::Ends;
 
 /// Who listens on a port, where it can be told.
 pub(crate) fn listener_on(port: u16) -> Option<String> {

@@ -10,12 +10,12 @@ use super::program::{Ends, describe};
 
 /// Finds programs.
 #[derive(Default)]
-pub(super) struct Programs;
+pub(crate) struct Programs;
 
 impl Programs {
     /// The program at the first of the two ends, for each connection.
     #[allow(clippy::unused_self, reason = "on Linux it remembers")]
-    pub(super) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
+    pub(crate) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
         let table = table();
         let program = |(peer, local): &Ends| {
             owner(&table, |socket| {

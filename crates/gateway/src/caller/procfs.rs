@@ -16,14 +16,14 @@ const REMEMBERED: usize = 8;
 
 /// Finds programs, and remembers which it found: most connections are of the same few.
 #[derive(Default)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     /// The latest first.
     found: Vec<i32>,
 }
 
 impl Programs {
     /// The program at the first of the two ends, for each connection.
-    pub(super) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
+    pub(crate) fn of(&mut self, connections: &[Ends]) -> Vec<Option<String>> {
         let kernel = kernel();
         let asked = |ends| kernel.as_ref().and_then(|kernel| inode(kernel, ends));
         let mut inodes: Vec<Option<u64>> = connections.iter().map(asked).collect();

@@ -26,14 +26,14 @@ impl Strangers {
     }
 
     /// Looks once, beside everything else: one that stays silent is asked for as long as any answer may take.
-    pub(crate) fn look(&mut self, port: u16) {
+    pub(crate) fn check(&mut self, port: u16) {
         if self.looking.as_ref().is_some_and(|looking| !looking.is_finished()) {
             return;
         }
         self.looked_at = Some(Instant::now());
         let core = self.core.clone();
         self.looking = Some(tokio::spawn(async move {
-            match look_at_port(&core, port).await {
+            match check_port(&core, port).await {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "whoever has the port could not be asked who it is"),
             }
@@ -43,7 +43,7 @@ impl Strangers {
     /// The same now and then: while the gateway is off, applications may still send their key to its port.
     pub(crate) fn watch(&mut self, port: u16) {
         if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
-            self.look(port);
+            self.check(port);
         }
     }
 
@@ -59,12 +59,12 @@ impl Strangers {
 
 /// Who is on the port, with the name of the program where it can be told. A stranger there needs attention
 /// from then on. Waits for the answer.
-pub async fn look_at_port(core: &Core, port: u16) -> Result<(PortOwner, Option<String>), Error> {
-    let served = core.port_owner(port).await?;
-    let who = match served {
+pub async fn check_port(core: &Core, port: u16) -> Result<(PortOwner, Option<String>), Error> {
+    let owner = core.port_owner(port).await?;
+    let who = match owner {
         PortOwner::ByNone => None,
         _ => tokio::task::spawn_blocking(move || listener_on(port)).await.ok().flatten(),
     };
-    core.saw_on_port(port, served, who.as_deref());
-    Ok((served, who))
+    core.saw_on_port(port, owner, who.as_deref());
+    Ok((owner, who))
 }

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tower::BoxError;
 
-use crate::api::problem::Problem;
-use crate::call::CallContext;
+use crate::problem::Problem;
+use crate::transport::call::CallContext;
 
 pub(crate) const MIB: u64 = 1024 * 1024;
 

@@ -75,12 +75,12 @@ struct SlotActivity {
     state: Arc<SlotState>,
     /// Calls that had begun and ended; `None` before the first sweep.
     calls: Option<(u32, u32)>,
-    /// Looks in a row that found no call under way, begun or ended.
+    /// Sweeps in a row that found no call under way, begun or ended.
     quiet: u8,
 }
 
 /// Looks after which a quiet connection is cut.
-const QUIET_LOOKS: u8 = 2;
+const QUIET_SWEEPS: u8 = 2;
 
 #[derive(Default)]
 struct SlotTable {
@@ -140,7 +140,7 @@ impl OpenConnections {
             let quiet = begun == ended && seen.calls == Some((begun, ended));
             seen.quiet = if quiet { seen.quiet.saturating_add(1) } else { 0 };
             seen.calls = Some((begun, ended));
-            if seen.quiet >= QUIET_LOOKS {
+            if seen.quiet >= QUIET_SWEEPS {
                 seen.state.tell(Order::Cut);
             }
         }
@@ -186,17 +186,17 @@ impl Slot {
     }
 
     /// Sees the connection to its end, or to the moment that it is cut; tells how it broke.
-    pub(crate) async fn hold<C: GracefulConnection>(self, served: C) -> Result<(), C::Error> {
-        let mut served = pin!(served);
+    pub(crate) async fn hold<C: GracefulConnection>(self, connection: C) -> Result<(), C::Error> {
+        let mut connection = pin!(connection);
         poll_fn(|context| {
             self.state.waker.register(context.waker());
             if self.state.was_told(Order::Cut) {
                 return Poll::Ready(Ok(()));
             }
             if self.state.was_told(Order::Finish) {
-                served.as_mut().graceful_shutdown();
+                connection.as_mut().graceful_shutdown();
             }
-            served.as_mut().poll(context)
+            connection.as_mut().poll(context)
         })
         .await
     }

@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::body::{BodyError, Inbound, Limited, MIB};
 use super::headers;
-use crate::api::problem::Problem;
-use crate::call::CallContext;
+use crate::problem::Problem;
+use crate::transport::call::CallContext;
 use crate::transport::limits::Limits;
 use crate::transport::upstream::{Origin, Upstream};
 

@@ -1,12 +1,13 @@
-//! Bytes in and out: accepting, connections, forwarding, limits. What is done for speed is done here and nowhere
-//! else.
+//! Bytes in and out: connections, calls, forwarding, limits. What is done for speed is done here and nowhere else.
 
 pub(crate) mod body;
+pub(crate) mod call;
+pub(crate) mod caller_connection;
 pub(crate) mod connections;
 pub(crate) mod forward;
 pub(crate) mod head_deadline;
 mod headers;
 pub(crate) mod limits;
-pub(crate) mod server;
+pub(crate) mod request_id;
 pub(crate) mod unserved;
 mod upstream;

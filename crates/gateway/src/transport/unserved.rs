@@ -9,8 +9,8 @@ use atthene_core::activity::{Call, CallOutcome, Caller, Trouble};
 use atthene_core::problem::ProblemCode;
 use tokio::net::TcpStream;
 
-use crate::api::problem::Problem;
-use crate::request_id::RequestId;
+use super::request_id::RequestId;
+use crate::problem::Problem;
 
 /// What nobody needs a key for must not fill the log: one line in this time, and how many more there were.
 const LOG_EVERY: Duration = Duration::from_secs(1);

@@ -60,6 +60,14 @@ impl Running {
         running
     }
 
+    /// Lets nobody write to the database while the transaction is held.
+    pub fn hold_database(&self) -> rusqlite::Connection {
+        let file = self.dir.path().join(atthene_store::DATABASE_FILE);
+        let db = rusqlite::Connection::open(file).expect("opens");
+        db.execute_batch("BEGIN IMMEDIATE").expect("is not written just now");
+        db
+    }
+
     pub fn wait_for(&self, wanted: impl Fn(&GatewayState) -> bool) -> GatewayState {
         eventually("the gateway's state", || Some(self.service.state()).filter(&wanted))
     }

@@ -35,19 +35,41 @@ fn a_new_port_is_served_and_the_old_one_given_back() {
 }
 
 #[test]
+fn stopping_waits_for_counters_that_are_being_written() {
+    let running = Running::start();
+    let key = running.key(None);
+    let held = running.hold_database();
+    let verify = format!("GET /auth/verify HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
+    assert_eq!(running.send(&verify, b"").status, 200);
+    // Nothing tells from outside that a write has begun; it does every 150 ms.
+    std::thread::sleep(Duration::from_millis(400));
+    let core = running.core.clone();
+    let stopping = std::thread::spawn(move || running.service.stop());
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(!stopping.is_finished(), "a process that ends now would lose what was counted");
+    drop(held);
+    stopping.join().expect("stops");
+    assert_eq!(core.keys.list().expect("lists")[0].requests, 1);
+}
+
+#[test]
 fn stopping_lets_an_open_call_end_and_writes_the_counters() {
     let running = Running::start();
     let key = running.key(None);
     let mut stream = running.connect();
     let head = format!(
-        "POST /api/amas/conversations/execute HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 29\r\n\r\n",
+        "POST /api/amas/conversations/execute HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
+         expect: 100-continue\r\ncontent-length: 29\r\n\r\n",
         key.expose()
     );
     stream.write_all(head.as_bytes()).expect("sends");
-    // The gateway has the head; the body comes while it stops.
-    std::thread::sleep(Duration::from_millis(150));
+    // The gateway asks for the body; it comes while it stops, which shows by its port being given back.
+    let mut asks = [0; 25];
+    stream.read_exact(&mut asks).expect("asks");
+    assert_eq!(&asks, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let port = running.port;
     let sender = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(200));
+        eventually("it to stop", || TcpListener::bind(("127.0.0.1", port)).ok());
         stream.write_all(br#"{"agent_id":"atthene-status"}"#).expect("sends");
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);

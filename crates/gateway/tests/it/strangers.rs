@@ -10,7 +10,7 @@ use std::time::Duration;
 use atthene_core::Settings;
 use atthene_core::keys::KeyText;
 use atthene_core::oversight::{CHALLENGE_HEADER, Fix, PROOF_HEADER, PortOwner};
-use atthene_gateway::look_at_port;
+use atthene_gateway::check_port;
 
 use crate::access::with_id_of;
 use crate::common::{Answer, EXECUTE, Running, block_on, connect, eventually, free_port};
@@ -233,7 +233,7 @@ fn header(head: &str, name: &str) -> String {
 fn s4_only_the_holder_of_the_profile_passes_for_its_gateway() {
     let running = Running::start();
     running.key(None);
-    let served = |port: u16| block_on(look_at_port(&running.core, port)).expect("asks").0;
+    let served = |port: u16| block_on(check_port(&running.core, port)).expect("asks").0;
     assert_eq!(served(running.port), PortOwner::Here);
     assert!(running.core.attention().expect("looks").is_empty());
 
@@ -285,7 +285,7 @@ fn s4_a_stranger_on_one_of_the_two_addresses_is_one() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || listener.incoming().map_while(Result::ok).for_each(drop));
-    assert_eq!(block_on(look_at_port(&running.core, port)).expect("asks").0, PortOwner::ByStranger);
+    assert_eq!(block_on(check_port(&running.core, port)).expect("asks").0, PortOwner::ByStranger);
     assert!(running.core.attention().expect("looks")[0].id.starts_with("stranger"));
 }
 

@@ -4,13 +4,14 @@
 use atthene_core::address::is_safe;
 use atthene_core::port::{Http, NetworkError};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::{Origin, Url};
 
 use super::ErrorBody;
 
-/// What an authority says of itself, as it says it.
+/// What an authority says of itself, as it says it, with what a provider adds.
 #[derive(Deserialize)]
-pub(crate) struct Document {
+pub(crate) struct Document<Added> {
     pub(crate) issuer: String,
     pub(crate) authorization_endpoint: Url,
     pub(crate) token_endpoint: Url,
@@ -18,7 +19,8 @@ pub(crate) struct Document {
     jwks_uri: Option<Url>,
     #[serde(default)]
     pub(crate) authorization_response_iss_parameter_supported: bool,
-    pub(crate) msgraph_host: Option<String>,
+    #[serde(flatten)]
+    pub(crate) added: Added,
 }
 
 /// Why an authority can't be used.
@@ -43,16 +45,13 @@ pub(crate) enum DiscoveryError {
         /// Where it points.
         at: String,
     },
-    /// The tenant belongs to another cloud.
-    #[error("this tenant uses the Graph at {0}, which belongs to another cloud")]
-    OtherCloud(String),
-    /// Its Graph is named nowhere.
-    #[error("the authority does not say where its Microsoft Graph is")]
-    NoGraph,
 }
 
 /// Reads the document.
-pub(crate) async fn read(asked: &str, http: &dyn Http) -> Result<Document, DiscoveryError> {
+pub(crate) async fn read<Added: DeserializeOwned>(
+    asked: &str,
+    http: &dyn Http,
+) -> Result<Document<Added>, DiscoveryError> {
     let answer = http.get(asked).await?;
     if !answer.status().is_success() {
         return Err(match serde_json::from_slice::<ErrorBody>(answer.body()) {
@@ -64,7 +63,7 @@ pub(crate) async fn read(asked: &str, http: &dyn Http) -> Result<Document, Disco
         .map_err(|error| DiscoveryError::NoDocument(asked.to_owned(), error.to_string()))
 }
 
-impl Document {
+impl<Added> Document<Added> {
     /// Checks that every endpoint lies where the issuer does.
     pub(crate) fn stays_at(&self, home: &Url) -> Result<(), DiscoveryError> {
         let endpoints = [

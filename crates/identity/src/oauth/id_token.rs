@@ -1,45 +1,44 @@
 //! Who signed in: the claims of the id token (OpenID Connect Core 1.0, 3.1.3.7). It came over
 //! TLS from the token endpoint itself, so its signature proves nothing more (section 3.1.3.7,
-//! item 6); what it says must still be for this client, this attempt and this tenant.
+//! item 6); what it says must still be for this client, this attempt and this issuer.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use atthene_core::names::is_misleading;
 use atthene_core::port::Expected;
 
-/// What an id token says.
+/// What an id token says, with the claims that a provider adds.
 #[derive(Deserialize)]
-pub(crate) struct Claims {
+pub(crate) struct Claims<Added> {
     pub(crate) iss: String,
     aud: String,
     exp: i64,
     nonce: Option<String>,
     pub(crate) sub: String,
-    /// Entra's number of the account.
-    pub(crate) oid: Option<String>,
-    /// Entra's number of its directory.
-    pub(crate) tid: Option<String>,
     preferred_username: Option<String>,
     email: Option<String>,
     name: Option<String>,
+    #[serde(flatten)]
+    pub(crate) added: Added,
 }
 
 /// Clocks differ a little.
 const SKEW: i64 = 5 * 60 * 1000;
 
 /// Reads the claims of a token of this issuer, or says what does not fit.
-pub(crate) fn claims(
+pub(crate) fn claims<Added: DeserializeOwned>(
     token: &SecretString,
-    issuer: impl FnOnce(&Claims) -> String,
+    issuer: impl FnOnce(&Added) -> String,
     expected: &Expected<'_>,
-) -> Result<Claims, &'static str> {
+) -> Result<Claims<Added>, &'static str> {
     let payload = token.expose_secret().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims: Claims =
+    let claims: Claims<Added> =
         payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or("the id token can't be read")?;
-    if claims.iss != issuer(&claims) {
+    if claims.iss != issuer(&claims.added) {
         return Err("the id token comes from another issuer");
     }
     if claims.aud != expected.client_id.as_str() {
@@ -54,7 +53,7 @@ pub(crate) fn claims(
     Ok(claims)
 }
 
-impl Claims {
+impl<Added> Claims<Added> {
     /// How people recognise the account.
     pub(crate) fn label(&self) -> String {
         const LONGEST: usize = 200;

@@ -7,15 +7,42 @@ use std::sync::Arc;
 
 use atthene_core::bound::Bound;
 use atthene_core::connections::{Account, Toolkit};
-use atthene_core::integrations::{AuthorityDraft, Field, Integration};
+use atthene_core::integrations::{AuthorityDraft, Field, Integration, Redirect};
 use atthene_core::port::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Http, Identity, Later, Page, PageRequest, TellStep, TokenFailure,
     Tokens,
 };
-use atthene_core::provider::{Authority, AuthorityFailure, ClientId, Discovery, Provider, ScopeNote};
+use atthene_core::provider::{Authority, AuthorityFailure, Catalogue, ClientId, Discovery, Provider, ScopeNote};
 use secrecy::SecretString;
+use url::Url;
 
-pub use microsoft::{catalogue, claims_challenge, explain_code, own_page};
+/// The scopes to pick from.
+pub fn catalogue(provider: Provider) -> Catalogue {
+    match provider {
+        Provider::Microsoft => microsoft::catalogue(),
+    }
+}
+
+/// The claims that the provider's API asks for, as JSON, in a refusal with `insufficient_claims`.
+pub fn claims_challenge(provider: Provider, headers: &http::HeaderMap) -> Option<String> {
+    match provider {
+        Provider::Microsoft => microsoft::claims_challenge(headers),
+    }
+}
+
+/// Help for a code as a person reads it off the provider's page.
+pub fn explain_code(provider: Provider, typed: &str) -> AuthorityFailure {
+    match provider {
+        Provider::Microsoft => microsoft::explain_code(typed),
+    }
+}
+
+/// The link, where it leads to a provider's own page, which may be opened in the person's browser.
+pub fn own_page(link: &str) -> Option<Url> {
+    Provider::ALL.iter().find_map(|provider| match provider {
+        Provider::Microsoft => microsoft::own_page(link),
+    })
+}
 
 /// Every provider of this build, with the way out that they share.
 pub struct Platforms {
@@ -51,6 +78,12 @@ impl Identity for Platforms {
     fn scopes(&self, provider: Provider, picked: &[String]) -> Result<Vec<String>, String> {
         match provider {
             Provider::Microsoft => microsoft::scopes(picked),
+        }
+    }
+
+    fn redirect(&self, provider: Provider, redirect: &Redirect, has_secret: bool) -> Result<(), (Field, &'static str)> {
+        match provider {
+            Provider::Microsoft => microsoft::redirect(redirect, has_secret),
         }
     }
 

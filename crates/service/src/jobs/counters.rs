@@ -1,16 +1,45 @@
 //! Writes what was counted.
 
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use atthene_core::Core;
 
-use super::rows::on_rows;
+/// What a crash loses is no older than this and one commit: less than 250 ms together, where the disk keeps up.
+const EVERY: Duration = Duration::from_millis(150);
 
-/// What a crash loses is no older than this and one commit: less than 250 ms together.
-pub(super) const EVERY: Duration = Duration::from_millis(150);
+/// The thread that writes. A write that has begun is never given up, so none is lost when the service stops.
+pub(super) struct Counters {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
 
-/// What could not be written is kept for the next time.
-pub(super) async fn write(core: &Arc<Core>) {
-    on_rows(core, "counters could not be written; they are kept for the next time", |core| core.usage.flush()).await;
+impl Counters {
+    pub(super) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("counters".into()).spawn(move || {
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                write(&core);
+            }
+            write(&core);
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Writes what is left, and ends. Blocks until done.
+    pub(super) fn end(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was logged by its hook; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(core: &Core) {
+    if let Err(error) = core.usage.flush() {
+        tracing::warn!(%error, "counters could not be written; they are kept for the next time");
+    }
 }

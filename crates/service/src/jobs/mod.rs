@@ -1,5 +1,5 @@
-//! What is done by itself, each job in a file of its own. They share a thread; what waits for rows or the network
-//! does so beside it, and no job waits for another one.
+//! What is done by itself, each job in a file of its own. Counting has a thread to itself, since a crash loses what is
+//! not written yet; the other jobs share one, and may wait for each other at a busy database.
 
 mod counters;
 mod renewal;
@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use atthene_core::Core;
+use counters::Counters;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -19,10 +20,12 @@ use tokio::time::MissedTickBehavior;
 pub(crate) struct Jobs {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+    counters: Counters,
 }
 
 impl Jobs {
     pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+        let counters = Counters::start(core.clone())?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         let thread = std::thread::Builder::new().name("jobs".into()).spawn(move || {
@@ -30,7 +33,7 @@ impl Jobs {
             // Renewal may wait for a person at the keychain; nobody waits for that.
             runtime.shutdown_timeout(Duration::from_millis(200));
         })?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread), counters })
     }
 
     /// Ends them; counters are written. Blocks until done.
@@ -40,18 +43,17 @@ impl Jobs {
             // A panic in there was logged by its hook; there is nothing left to stop.
             let _ = thread.join();
         }
+        self.counters.end();
     }
 }
 
 async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>) {
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
-        () = every(counters::EVERY, || counters::write(core)) => {}
         () = every(renewal::EVERY, || renewal::run(core)) => {}
-        () = every(runtime_watch::EVERY, || runtime_watch::look(core)) => {}
+        () = every(runtime_watch::EVERY, || runtime_watch::check(core)) => {}
         () = every(roll_up::EVERY, || roll_up::run(core)) => {}
     }
-    counters::write(core).await;
 }
 
 /// Does it now and then again, for ever. What took longer than its time is not caught up on; after a sleep or a

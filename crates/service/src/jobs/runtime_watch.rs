@@ -11,7 +11,7 @@ pub(super) const EVERY: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Looks whether something listens where the agent runtime should be, without calling it.
-pub(super) async fn look(core: &Arc<Core>) {
+pub(super) async fn check(core: &Arc<Core>) {
     let url = core.settings.current().runtime_url.as_deref().and_then(|url| url::Url::parse(url).ok());
     let place = url.as_ref().and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
     let Some((host, port)) = place else { return core.signals.runtime_seen(Ok(())) };

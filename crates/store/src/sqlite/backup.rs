@@ -16,7 +16,7 @@ use atthene_core::port::backup::{
 use atthene_core::{Error, StoreError};
 
 use super::database::Sqlite;
-use super::error::told;
+use super::error::store_error;
 use super::health::check;
 use super::migration::DATABASE_FORMAT;
 use super::private::make_private_file;
@@ -48,7 +48,7 @@ impl Sqlite {
             // A backup is one file: without the log that WAL keeps beside it.
             copy.pragma_update(None, "journal_mode", "delete")
         };
-        copied().map_err(told)
+        copied().map_err(store_error)
     }
 
     /// With the secret by which this profile is known anybody could pass for its gateway. Put back by hand the
@@ -63,7 +63,7 @@ impl Sqlite {
 impl Backup for Sqlite {
     fn copy_for_others(&self, file: &Path) -> Result<(), Error> {
         self.copy_to(file)?;
-        Ok(Self::forget_secret_in(file).map_err(told)?)
+        Ok(Self::forget_secret_in(file).map_err(store_error)?)
     }
 
     fn set_aside(&self) -> Result<(), Error> {
@@ -98,7 +98,7 @@ impl Backup for Sqlite {
             Ok(Present {
                 revisions: watch::revisions(db)?,
                 integrations: integrations::all(db)?,
-                default_integration: integrations::default_id(db)?,
+                defaults: integrations::defaults(db)?,
                 connections: connections::all(db)?,
                 has_counters: !usage::is_empty(db)?,
             })
@@ -186,7 +186,7 @@ fn read(db: &Connection) -> rusqlite::Result<BackupContents> {
         db,
         "integrations",
         "SELECT id, name, client_id, authority, scopes, way_back, secret, secret_expires_at FROM integrations
-         WHERE provider = 'microsoft' ORDER BY created_at, rowid",
+         ORDER BY created_at, rowid",
         MOST_ROWS,
         bad,
         |row| {
@@ -196,14 +196,14 @@ fn read(db: &Connection) -> rusqlite::Result<BackupContents> {
                 client_id: row.get(2)?,
                 authority: row.get(3)?,
                 scopes: row.get(4)?,
-                way_back: row.get(5)?,
+                redirect: row.get(5)?,
                 has_secret: row.get::<_, String>(6)? != "none",
                 secret_expires_at: row.get(7)?,
             })
         },
     )?;
-    let default = "SELECT integration_id FROM default_integrations WHERE provider = 'microsoft'";
-    contents.default_integration = rows(db, "default_integrations", default, 1, bad, |row| row.get(0))?.pop();
+    let defaults = "SELECT integration_id FROM default_integrations ORDER BY provider";
+    contents.defaults = rows(db, "default_integrations", defaults, MOST_ROWS, bad, |row| row.get(0))?;
     contents.connections = rows(
         db,
         "connections",

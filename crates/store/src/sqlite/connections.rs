@@ -163,12 +163,10 @@ impl ConnectionRows for Sqlite {
     ) -> Result<Option<SignInKept>, StoreError> {
         self.write(|tx| {
             // Changed while the tokens were asked for: they are for nobody any more. The built-in one has no row.
-            let leads_there = match integrations::by_id(tx, &row.integration)? {
-                Some(integration) => integration.recipient() == *to,
-                None => row.integration.is_built_in(),
-            };
-            if !leads_there {
-                return Ok(Some(SignInKept::Moved));
+            match integrations::by_id(tx, &row.integration)? {
+                Some(integration) if integration.recipient() != *to => return Ok(Some(SignInKept::Moved)),
+                None if !row.integration.is_built_in() => return Ok(Some(SignInKept::Gone)),
+                _ => {}
             }
             if !unsettled::advance(tx, step)? {
                 return Ok(None);

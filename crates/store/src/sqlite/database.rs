@@ -8,7 +8,7 @@ use atthene_core::port::{Store, Watcher};
 use atthene_core::{Error, ProfileSecret, StoreError};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::error::told;
+use super::error::store_error;
 use super::health::check;
 use super::private::make_private;
 use super::watch::Watch;
@@ -35,7 +35,7 @@ impl Sqlite {
         let opened = Self::connect(&path).map_err(Error::from).and_then(|mut connection| {
             migration::run(&mut connection, &path)?;
             check(&connection)?;
-            let secret = profile_secret::read(&connection).map_err(told)?;
+            let secret = profile_secret::read(&connection).map_err(store_error)?;
             Ok((connection, secret))
         });
         match opened {
@@ -57,7 +57,7 @@ impl Sqlite {
             connection.set_prepared_statement_cache_capacity(64);
             Ok(connection)
         };
-        connected().map_err(told)
+        connected().map_err(store_error)
     }
 
     /// Runs `work` in one write transaction. An error rolls everything back.
@@ -69,7 +69,7 @@ impl Sqlite {
             tx.commit()?;
             Ok(done)
         };
-        written().map_err(told)
+        written().map_err(store_error)
     }
 
     /// Runs `work` on one consistent view.
@@ -105,7 +105,7 @@ impl Store for Sqlite {
     }
 
     fn watch(&self) -> Result<Box<dyn Watcher>, StoreError> {
-        Ok(Box::new(Watch::new(self.connection_beside()?).map_err(told)?))
+        Ok(Box::new(Watch::new(self.connection_beside()?).map_err(store_error)?))
     }
 }
 
@@ -114,7 +114,7 @@ fn view<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusqlite::
         let tx = connection.unchecked_transaction()?;
         work(&tx)
     };
-    viewed().map_err(told)
+    viewed().map_err(store_error)
 }
 
 /// SQLite does not wait for another process when the journal mode changes, so this does.

@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 
 /// What an error of SQLite means to a person.
-pub(super) fn told(error: rusqlite::Error) -> StoreError {
+pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
         Some(ErrorCode::DiskFull) => StoreError::DiskFull,

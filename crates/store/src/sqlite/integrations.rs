@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use atthene_core::activity::Entry;
-use atthene_core::integrations::{Check, Integration, IntegrationId, StoredSecret, WayBack};
+use atthene_core::integrations::{Check, Integration, IntegrationId, Redirect, StoredSecret};
 use atthene_core::port::{IntegrationRows, IntegrationSaved, SecretStep};
 use atthene_core::provider::Provider;
 use atthene_core::{StoreError, UnixMs};
@@ -14,9 +14,6 @@ use atthene_core::{StoreError, UnixMs};
 use super::database::Sqlite;
 use super::error::word;
 use super::{activity, unsettled};
-
-/// The one provider that rows are of so far.
-const PROVIDER: &str = Provider::Microsoft.as_str();
 
 const COLUMNS: &str = "id, name, client_id, authority, scopes, way_back, secret, secret_expires_at, created_at, \
                        checked_at, check_problem";
@@ -53,13 +50,13 @@ pub(super) fn save(connection: &Connection, row: &Integration) -> rusqlite::Resu
            checked_at = excluded.checked_at, check_problem = excluded.check_problem",
         named_params! {
             ":id": row.id.as_str(),
-            ":provider": PROVIDER,
+            ":provider": row.authority.provider().as_str(),
             ":name": row.name,
             ":name_key": key(&row.name),
             ":client_id": row.client_id.as_str(),
             ":authority": to_json(&row.authority)?,
             ":scopes": row.scopes.join(" "),
-            ":way_back": to_json(&row.way_back)?,
+            ":way_back": to_json(&row.redirect)?,
             ":secret": row.secret.as_str(),
             ":secret_expires_at": row.secret_expires_at.map(|at| at.0),
             ":created_at": row.created_at.0,
@@ -88,23 +85,23 @@ fn delete(connection: &Connection, id: &IntegrationId) -> rusqlite::Result<bool>
     Ok(connection.execute("DELETE FROM integrations WHERE id = ?1", [id.as_str()])? > 0)
 }
 
-/// `None`: the built-in one.
-pub(super) fn default_id(connection: &Connection) -> rusqlite::Result<Option<IntegrationId>> {
+/// One of a provider at the most.
+pub(super) fn defaults(connection: &Connection) -> rusqlite::Result<Vec<IntegrationId>> {
     connection
-        .prepare_cached("SELECT integration_id FROM default_integrations WHERE provider = ?1")?
-        .query_row([PROVIDER], |row| Ok(IntegrationId::from_row(row.get(0)?)))
-        .optional()
+        .prepare_cached("SELECT integration_id FROM default_integrations ORDER BY provider")?
+        .query_map([], |row| Ok(IntegrationId::from_row(row.get(0)?)))?
+        .collect()
 }
 
 /// `None`: the built-in one.
-fn set_default(connection: &Connection, id: Option<&IntegrationId>) -> rusqlite::Result<()> {
+fn set_default(connection: &Connection, of: Provider, id: Option<&IntegrationId>) -> rusqlite::Result<()> {
     match id {
         Some(id) => connection.execute(
             "INSERT INTO default_integrations VALUES (?1, ?2)
              ON CONFLICT (provider) DO UPDATE SET integration_id = excluded.integration_id",
-            [PROVIDER, id.as_str()],
+            [of.as_str(), id.as_str()],
         )?,
-        None => connection.execute("DELETE FROM default_integrations WHERE provider = ?1", [PROVIDER])?,
+        None => connection.execute("DELETE FROM default_integrations WHERE provider = ?1", [of.as_str()])?,
     };
     Ok(())
 }
@@ -123,7 +120,7 @@ fn integration(row: &Row<'_>) -> rusqlite::Result<Integration> {
         client_id: from_json(2, &serde_json::Value::String(row.get(2)?).to_string())?,
         authority: from_json(3, &row.get::<_, String>(3)?)?,
         scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-        way_back: from_json(5, &row.get::<_, String>(5)?)?,
+        redirect: from_json(5, &row.get::<_, String>(5)?)?,
         secret: word(6, &secret, StoredSecret::known)?,
         secret_expires_at: row.get::<_, Option<i64>>(7)?.map(UnixMs),
         created_at: UnixMs(row.get(8)?),
@@ -158,14 +155,14 @@ fn taken(db: &Connection, row: &Integration) -> rusqlite::Result<Option<Integrat
     if named(db, &row.name)?.is_some_and(|other| other != row.id) {
         return Ok(Some(IntegrationSaved::NameTaken));
     }
-    let has_page = matches!(row.way_back, WayBack::Page { .. });
-    let shared = has_page && all(db)?.iter().any(|other| other.id != row.id && other.way_back == row.way_back);
+    let has_page = matches!(row.redirect, Redirect::Page { .. });
+    let shared = has_page && all(db)?.iter().any(|other| other.id != row.id && other.redirect == row.redirect);
     Ok(shared.then_some(IntegrationSaved::PageTaken))
 }
 
 impl IntegrationRows for Sqlite {
-    fn integrations(&self) -> Result<(Vec<Integration>, Option<IntegrationId>), StoreError> {
-        self.read(|db| Ok((all(db)?, default_id(db)?)))
+    fn integrations(&self) -> Result<(Vec<Integration>, Vec<IntegrationId>), StoreError> {
+        self.read(|db| Ok((all(db)?, defaults(db)?)))
     }
 
     fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError> {
@@ -187,13 +184,14 @@ impl IntegrationRows for Sqlite {
             if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
-            let is_first = default_if_first && all(tx)?.is_empty();
+            let of = row.authority.provider();
+            let is_first = default_if_first && all(tx)?.iter().all(|other| other.authority.provider() != of);
             save(tx, row)?;
             if let Some(problem) = ends {
                 end_sign_ins(tx, &row.id, problem)?;
             }
             if is_first {
-                set_default(tx, Some(&row.id))?;
+                set_default(tx, of, Some(&row.id))?;
             }
             activity::append(tx, entry)?;
             Ok(Some(IntegrationSaved::Saved))
@@ -237,9 +235,9 @@ impl IntegrationRows for Sqlite {
         })
     }
 
-    fn set_default(&self, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError> {
+    fn set_default(&self, of: Provider, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError> {
         self.write(|tx| {
-            set_default(tx, id)?;
+            set_default(tx, of, id)?;
             activity::append(tx, entry)
         })
     }

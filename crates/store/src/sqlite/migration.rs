@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use atthene_core::{Error, ProfileSecret, StoreError};
 
-use super::error::told;
+use super::error::store_error;
 use super::profile_secret;
 
 const MIGRATIONS: &[&str] = &[
@@ -29,7 +29,7 @@ fn version(connection: &Connection) -> rusqlite::Result<usize> {
 /// Brings the database to the newest format. Two processes may run this at once: the
 /// second finds the work done.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), Error> {
-    let found = version(connection).map_err(told)?;
+    let found = version(connection).map_err(store_error)?;
     if found > DATABASE_FORMAT {
         return Err(StoreError::Newer { found: signed(found), known: signed(DATABASE_FORMAT) }.into());
     }
@@ -40,7 +40,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), Error>
         back_up(connection, path, found)?;
     }
     let secret = ProfileSecret::generate()?;
-    Ok(migrate(connection, &secret).map_err(told)?)
+    Ok(migrate(connection, &secret).map_err(store_error)?)
 }
 
 fn migrate(connection: &mut Connection, secret: &ProfileSecret) -> rusqlite::Result<()> {
@@ -58,7 +58,7 @@ fn back_up(connection: &Connection, path: &Path, version: usize) -> Result<(), E
     let copy = PathBuf::from(format!("{}.{version}.backup", path.display()));
     super::private::make_private_file(&copy)
         .map_err(|error| Error::Backup(format!("No copy was made before the update: {error}")))?;
-    connection.backup(rusqlite::MAIN_DB, copy, None::<fn(rusqlite::backup::Progress)>).map_err(told)?;
+    connection.backup(rusqlite::MAIN_DB, copy, None::<fn(rusqlite::backup::Progress)>).map_err(store_error)?;
     Ok(())
 }
 

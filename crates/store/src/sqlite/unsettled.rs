@@ -45,15 +45,15 @@ fn swept(db: &Connection, entry: &str) -> rusqlite::Result<()> {
 }
 
 impl SecretRows for Sqlite {
-    fn unsettle(&self, entry: &str) -> Result<(), StoreError> {
+    fn mark_unsettled(&self, entry: &str) -> Result<(), StoreError> {
         self.write(|tx| unsettle(tx, entry))
     }
 
-    fn settle(&self, step: SecretStep<'_>) -> Result<(), StoreError> {
+    fn advance(&self, step: SecretStep<'_>) -> Result<(), StoreError> {
         self.write(|tx| advance(tx, step).map(drop))
     }
 
-    fn settled(&self, entry: &str) -> Result<(), StoreError> {
+    fn mark_settled(&self, entry: &str) -> Result<(), StoreError> {
         self.write(|tx| settle(tx, entry).map(drop))
     }
 

@@ -10,7 +10,7 @@ use atthene_core::{StoreError, UnixMs};
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::database::Sqlite;
-use super::error::told;
+use super::error::store_error;
 use super::{activity, keys, notices, reports, troubled};
 
 fn add(connection: &Connection, added: &CountedCalls<'_>) -> rusqlite::Result<()> {
@@ -212,7 +212,7 @@ impl UsageRows for Sqlite {
 
     fn usage(&self) -> Result<Box<dyn UsageView>, StoreError> {
         let connection = self.connection_beside()?;
-        connection.execute_batch("BEGIN").map_err(told)?;
+        connection.execute_batch("BEGIN").map_err(store_error)?;
         Ok(Box::new(View(connection)))
     }
 
@@ -242,22 +242,22 @@ struct View(Connection);
 
 impl UsageView for View {
     fn hours(&self, from: UnixMs, each: &mut dyn FnMut(HourRow<'_>)) -> Result<(), StoreError> {
-        reports::hours(&self.0, from, each).map_err(told)
+        reports::hours(&self.0, from, each).map_err(store_error)
     }
 
     fn caller(&self, number: i64) -> Result<(String, String), StoreError> {
-        reports::caller(&self.0, number).map_err(told)
+        reports::caller(&self.0, number).map_err(store_error)
     }
 
     fn refusals(&self, from: UnixMs) -> Result<Vec<RefusalView>, StoreError> {
-        refusals(&self.0, from).map_err(told)
+        refusals(&self.0, from).map_err(store_error)
     }
 
     fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError> {
-        reports::totals(&self.0, from, until).map_err(told)
+        reports::totals(&self.0, from, until).map_err(store_error)
     }
 
     fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError> {
-        reports::latency(&self.0, part, from).map_err(told)
+        reports::latency(&self.0, part, from).map_err(store_error)
     }
 }

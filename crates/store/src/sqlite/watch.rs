@@ -4,7 +4,7 @@ use atthene_core::port::{Revisions, Watcher};
 use atthene_core::{Change, StoreError};
 use rusqlite::Connection;
 
-use super::error::told;
+use super::error::store_error;
 
 /// A connection that sees commits of every other one.
 pub(super) struct Watch {
@@ -23,11 +23,11 @@ impl Watch {
 
 impl Watcher for Watch {
     fn poll(&mut self) -> Result<Vec<Change>, StoreError> {
-        let data_version = data_version(&self.connection).map_err(told)?;
+        let data_version = data_version(&self.connection).map_err(store_error)?;
         if data_version == self.data_version {
             return Ok(Vec::new());
         }
-        let now = revisions(&self.connection).map_err(told)?;
+        let now = revisions(&self.connection).map_err(store_error)?;
         let before = std::mem::replace(&mut self.revisions, now);
         self.data_version = data_version;
         let changed = [

@@ -174,7 +174,7 @@ export const text = {
       microsoft: 'Outlook and Teams, with an app registration in Azure',
       soon: 'Coming soon',
     },
-    waysBack: {
+    redirects: {
       loopback: {
         name: 'Through this machine (loopback)',
         short: 'Loopback',
@@ -201,7 +201,7 @@ export const text = {
       copyClientId: 'Copy the client ID',
       authority: 'Authority',
       scopes: 'Scopes',
-      wayBack: 'Way back',
+      redirect: 'Redirect',
       secret: 'Client secret',
       checked: 'Checked',
       secretStates: { none: 'None (public client)', stored: 'In your keychain', missing: 'Not found' },
@@ -263,7 +263,7 @@ export const text = {
       secretLastDay: 'The secret’s last day',
       secretLastDayHint:
         'Optional. Azure shows it in the column Expires; you are warned from 30 days before.',
-      wayBack: 'Way back after the sign-in',
+      redirect: 'Redirect after the sign-in',
       useLoopback: 'Use loopback',
       page: 'Address of your page',
       pageHint: 'Exactly as it is registered in Azure.',

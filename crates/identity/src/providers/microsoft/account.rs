@@ -4,24 +4,35 @@ use atthene_core::connections::Account;
 use atthene_core::port::Expected;
 use atthene_core::provider::Authority;
 use secrecy::SecretString;
+use serde::Deserialize;
 
 use super::client::is_guid;
 use crate::oauth::id_token::claims;
+
+/// Entra's own claims.
+#[derive(Deserialize)]
+struct OfEntra {
+    /// The account's number in its directory.
+    oid: Option<String>,
+    /// The directory's number.
+    tid: Option<String>,
+}
 
 /// Reads the account, or says what does not fit.
 pub(in crate::providers) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<Account, &'static str> {
     // `common` and `organizations` describe themselves with a template.
     let template = &expected.found.issuer;
-    let claims =
-        claims(token, |claims| template.replace("{tenantid}", claims.tid.as_deref().unwrap_or_default()), expected)?;
+    let issuer = |own: &OfEntra| template.replace("{tenantid}", own.tid.as_deref().unwrap_or_default());
+    let claims = claims(token, issuer, expected)?;
     if let Authority::Entra { tenant, .. } = &expected.found.authority
         && is_guid(tenant.as_str())
-        && claims.tid.as_deref() != Some(tenant.as_str())
+        && claims.added.tid.as_deref() != Some(tenant.as_str())
     {
         return Err("the account belongs to another tenant than the integration");
     }
     let label = claims.label();
-    Ok(Account { id: claims.oid.unwrap_or(claims.sub), directory: claims.tid.unwrap_or(claims.iss), label })
+    let OfEntra { oid, tid } = claims.added;
+    Ok(Account { id: oid.unwrap_or(claims.sub), directory: tid.unwrap_or(claims.iss), label })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use atthene_core::address::is_loopback;
 use atthene_core::port::Http;
 use atthene_core::provider::{Authority, AuthorityFailure, Discovery, GraphUrl};
+use serde::Deserialize;
 use url::Url;
 
 use super::authority::graph_url;
@@ -11,21 +12,40 @@ use super::failure::EntraRefusal;
 use super::hosts;
 use crate::oauth::discovery::{self, DiscoveryError, Document};
 
+/// What Entra's document says besides.
+#[derive(Deserialize)]
+struct OfEntra {
+    msgraph_host: Option<String>,
+}
+
+/// Why an authority can't be used, or its Graph can't.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error(transparent)]
+    Authority(#[from] DiscoveryError),
+    /// The tenant belongs to another cloud.
+    #[error("this tenant uses the Graph at {0}, which belongs to another cloud")]
+    OtherCloud(String),
+    /// Its Graph is named nowhere.
+    #[error("the authority does not say where its Microsoft Graph is")]
+    NoGraph,
+}
+
 /// Reads and checks the document of an authority.
-pub(super) async fn discover(authority: &Authority, http: &dyn Http) -> Result<Discovery, DiscoveryError> {
+pub(super) async fn discover(authority: &Authority, http: &dyn Http) -> Result<Discovery, Unusable> {
     checked(authority, discovery::read(&authority.discovery_url(), http).await?)
 }
 
-fn checked(authority: &Authority, document: Document) -> Result<Discovery, DiscoveryError> {
+fn checked(authority: &Authority, document: Document<OfEntra>) -> Result<Discovery, Unusable> {
     let home = Url::parse(&authority.issuer())
         .map_err(|error| DiscoveryError::NoDocument(authority.issuer(), error.to_string()))?;
     if !names_itself(authority, &home, &document.issuer) {
-        return Err(DiscoveryError::OtherIssuer(document.issuer));
+        return Err(DiscoveryError::OtherIssuer(document.issuer).into());
     }
     document.stays_at(&home)?;
     Ok(Discovery {
         authority: authority.clone(),
-        graph: graph(authority, &home, document.msgraph_host)?,
+        graph: graph(authority, &home, document.added.msgraph_host)?,
         names_issuer: document.authorization_response_iss_parameter_supported,
         issuer: document.issuer,
         authorization_endpoint: document.authorization_endpoint,
@@ -42,17 +62,21 @@ pub(super) fn tenant_id(found: &Discovery) -> Option<String> {
 }
 
 /// In words that a person can act on.
-pub(super) fn failure(error: &DiscoveryError) -> AuthorityFailure {
+pub(super) fn failure(error: &Unusable) -> AuthorityFailure {
     let fix = match error {
-        DiscoveryError::Network(error) => return error.into(),
-        DiscoveryError::Refused(body) => return body.failure(),
-        DiscoveryError::NoDocument(..) => "Check the address; a proxy or a login page in between looks like this, too.",
-        DiscoveryError::OtherIssuer(_) => {
+        Unusable::Authority(DiscoveryError::Network(error)) => return error.into(),
+        Unusable::Authority(DiscoveryError::Refused(body)) => return body.failure(),
+        Unusable::Authority(DiscoveryError::NoDocument(..)) => {
+            "Check the address; a proxy or a login page in between looks like this, too."
+        }
+        Unusable::Authority(DiscoveryError::OtherIssuer(_)) => {
             "Type that name as the authority, if you trust it. Until then nothing is sent to it."
         }
-        DiscoveryError::OtherHost { .. } => "Ask whoever runs the authority. Until then nothing is sent to it.",
-        DiscoveryError::OtherCloud(_) => "Choose the cloud that this Graph belongs to.",
-        DiscoveryError::NoGraph => "Type the address of its Graph.",
+        Unusable::Authority(DiscoveryError::OtherHost { .. }) => {
+            "Ask whoever runs the authority. Until then nothing is sent to it."
+        }
+        Unusable::OtherCloud(_) => "Choose the cloud that this Graph belongs to.",
+        Unusable::NoGraph => "Type the address of its Graph.",
     };
     AuthorityFailure::sentence(&error.to_string(), fix)
 }
@@ -77,22 +101,22 @@ fn names_itself(authority: &Authority, home: &Url, issuer: &str) -> bool {
     }
 }
 
-fn graph(authority: &Authority, home: &Url, named: Option<String>) -> Result<GraphUrl, DiscoveryError> {
+fn graph(authority: &Authority, home: &Url, named: Option<String>) -> Result<GraphUrl, Unusable> {
     let scheme = if is_loopback(home) { "http" } else { "https" };
     let named = named.map(|host| {
         graph_url(&format!("{scheme}://{host}")).map_err(|_| DiscoveryError::OtherHost { endpoint: "Graph", at: host })
     });
     match authority {
         Authority::Entra { cloud, .. } => {
-            let own = graph_url(&format!("https://{}", hosts::graph(*cloud))).map_err(|_| DiscoveryError::NoGraph)?;
+            let own = graph_url(&format!("https://{}", hosts::graph(*cloud))).map_err(|_| Unusable::NoGraph)?;
             match named.transpose()? {
-                Some(named) if named != own => Err(DiscoveryError::OtherCloud(named.as_str().to_owned())),
+                Some(named) if named != own => Err(Unusable::OtherCloud(named.as_str().to_owned())),
                 _ => Ok(own),
             }
         }
         // What an admin typed counts more than what a document says.
         Authority::Custom { graph: Some(typed), .. } => Ok(typed.clone()),
-        Authority::Custom { graph: None, .. } => named.ok_or(DiscoveryError::NoGraph)?,
+        Authority::Custom { graph: None, .. } => Ok(named.ok_or(Unusable::NoGraph)??),
     }
 }
 
@@ -122,7 +146,7 @@ mod tests {
         })
     }
 
-    fn check(authority: &Authority, document: serde_json::Value) -> Result<Discovery, DiscoveryError> {
+    fn check(authority: &Authority, document: serde_json::Value) -> Result<Discovery, Unusable> {
         checked(authority, serde_json::from_value(document).expect("a document"))
     }
 
@@ -139,7 +163,10 @@ mod tests {
     #[test]
     fn a_document_of_another_tenant_or_host_is_refused() {
         let other = "99999999-2222-3333-4444-555555555555";
-        assert!(matches!(check(&entra(TENANT), document(other)), Err(DiscoveryError::OtherIssuer(_))));
+        assert!(matches!(
+            check(&entra(TENANT), document(other)),
+            Err(Unusable::Authority(DiscoveryError::OtherIssuer(_)))
+        ));
         for (field, value) in [
             ("issuer", format!("https://login.evil.example/{TENANT}/v2.0")),
             ("issuer", format!("https://login.microsoftonline.com.evil.example/{TENANT}/v2.0")),
@@ -163,7 +190,7 @@ mod tests {
     fn a_tenant_of_another_cloud_is_named() {
         let mut moved = document(TENANT);
         moved["msgraph_host"] = "dod-graph.microsoft.us".into();
-        assert!(matches!(check(&entra(TENANT), moved), Err(DiscoveryError::OtherCloud(_))));
+        assert!(matches!(check(&entra(TENANT), moved), Err(Unusable::OtherCloud(_))));
     }
 
     #[test]
@@ -181,10 +208,10 @@ mod tests {
         let found =
             check(&custom("https://graph.example.com"), document("https://id.example.com/t/v2.0")).expect("fits");
         assert_eq!(found.graph.as_str(), "https://graph.example.com");
-        assert!(matches!(check(&custom(""), document("https://id.example.com/t/v2.0")), Err(DiscoveryError::NoGraph)));
+        assert!(matches!(check(&custom(""), document("https://id.example.com/t/v2.0")), Err(Unusable::NoGraph)));
         assert!(matches!(
             check(&custom(""), document("https://id.example.com/other/v2.0")),
-            Err(DiscoveryError::OtherIssuer(_))
+            Err(Unusable::Authority(DiscoveryError::OtherIssuer(_)))
         ));
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use atthene_core::port::Meaning;
 use atthene_core::provider::AuthorityFailure;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::help::{Help, help};
 use crate::oauth::ErrorBody;
@@ -11,6 +13,39 @@ use crate::oauth::ErrorBody;
 /// After too many same requests the authority wants five minutes of silence.
 const LOOP_PAUSE: Duration = Duration::from_mins(5);
 const LOOP: u32 = 50196;
+
+/// What Entra adds to a refusal.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OfEntra {
+    /// A finer class of the error.
+    suberror: Option<String>,
+    /// AADSTS numbers, the first of which is the reason.
+    #[serde(deserialize_with = "numbers")]
+    error_codes: Vec<u32>,
+    /// What Microsoft's support asks for.
+    correlation_id: Option<String>,
+}
+
+impl OfEntra {
+    fn of(body: &ErrorBody) -> Self {
+        serde_json::from_value(Value::Object(body.added.clone())).unwrap_or_default()
+    }
+}
+
+/// Codes that are no numbers must not hide the error that they belong to.
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let number = |value: &Value| match value {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    Ok(match value {
+        Some(Value::Array(values)) => values.iter().filter_map(number).collect(),
+        Some(single) => number(&single).into_iter().collect(),
+        None => Vec::new(),
+    })
+}
 
 /// What a refusal means.
 pub(crate) trait EntraRefusal {
@@ -27,7 +62,7 @@ pub(crate) trait EntraRefusal {
 
 impl EntraRefusal for ErrorBody {
     fn aadsts(&self) -> Option<u32> {
-        self.error_codes.first().copied().or_else(|| {
+        OfEntra::of(self).error_codes.first().copied().or_else(|| {
             let (_, rest) = self.error_description.as_deref()?.split_once("AADSTS")?;
             let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
             digits.parse().ok()
@@ -42,7 +77,7 @@ impl EntraRefusal for ErrorBody {
             what: help.what.to_owned(),
             fix: help.fix.to_owned(),
             aadsts,
-            correlation_id: self.correlation_id.clone().filter(id),
+            correlation_id: OfEntra::of(self).correlation_id.filter(id),
             said: said(self),
         }
     }
@@ -53,7 +88,8 @@ impl EntraRefusal for ErrorBody {
         if self.aadsts() == Some(LOOP) {
             return Meaning::Wait(Some(LOOP_PAUSE));
         }
-        match (self.error.as_str(), self.suberror.as_deref().unwrap_or_default()) {
+        let suberror = OfEntra::of(self).suberror;
+        match (self.error.as_str(), suberror.as_deref().unwrap_or_default()) {
             ("temporarily_unavailable" | "server_error" | "slow_down", _) => {
                 Meaning::Wait(Some(Duration::from_mins(1)))
             }
@@ -149,7 +185,7 @@ mod tests {
         for (json, (error, suberror, aadsts, said)) in cases {
             let body = body(json);
             assert_eq!(body.error, error, "{json}");
-            assert_eq!(body.suberror.as_deref(), suberror, "{json}");
+            assert_eq!(OfEntra::of(&body).suberror.as_deref(), suberror, "{json}");
             assert_eq!(body.aadsts(), aadsts, "{json}");
             assert_eq!(super::said(&body).as_deref(), said, "{json}");
             assert!(!body.failure().fix.is_empty(), "{json}");

@@ -12,6 +12,7 @@ mod hosts;
 mod page;
 mod pages;
 mod preflight;
+mod redirect;
 mod scope_table;
 mod scopes;
 mod tokens;
@@ -28,28 +29,25 @@ pub(super) use authority::{authority, consent_link};
 pub(super) use client::client_id;
 pub(super) use page::page;
 pub(super) use preflight::run as preflight;
+pub(super) use redirect::redirect;
 pub(super) use scopes::{cleaned_scopes as scopes, note as scope_note};
 pub(super) use tokens::{device_code, device_tokens, tokens};
 
 use failure::EntraRefusal;
 
-/// The claims that Graph asks for, as JSON, from a 401 with `insufficient_claims`.
-pub fn claims_challenge(headers: &http::HeaderMap) -> Option<String> {
+pub(super) fn claims_challenge(headers: &http::HeaderMap) -> Option<String> {
     claims::claims_challenge(headers)
 }
 
-/// Help for a code as a person reads it off Microsoft's page, with or without its letters.
-pub fn explain_code(typed: &str) -> AuthorityFailure {
+pub(super) fn explain_code(typed: &str) -> AuthorityFailure {
     failure::explain_code(typed)
 }
 
-/// The scopes to pick from.
-pub fn catalogue() -> Catalogue {
+pub(super) fn catalogue() -> Catalogue {
     scopes::catalogue()
 }
 
-/// The link, where it leads to one of Microsoft's own pages, which may be opened in the person's browser.
-pub fn own_page(link: &str) -> Option<Url> {
+pub(super) fn own_page(link: &str) -> Option<Url> {
     pages::own_page(link)
 }
 

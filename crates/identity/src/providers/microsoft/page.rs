@@ -10,7 +10,7 @@ use crate::oauth::token::OAuthClient;
 pub(in crate::providers) fn page(request: &PageRequest<'_>) -> Result<Page, &'static str> {
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let nonce = CsrfToken::new_random_len(24).into_secret();
-    let redirect = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| "its way back is no address")?;
+    let redirect = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| "its redirect is no address")?;
     let client: OAuthClient<EndpointSet, EndpointNotSet> =
         OAuthClient::new(oauth2::ClientId::new(request.client_id.as_str().to_owned()))
             .set_auth_uri(AuthUrl::from_url(request.found.authorization_endpoint.clone()))

@@ -189,14 +189,14 @@ fn scopes(scopes: &[String]) -> StepState {
 }
 
 fn redirect_uri(subject: &Integration) -> StepState {
-    let platform = match subject.way_back.platform(subject.secret.is_expected()) {
+    let platform = match subject.redirect.platform(subject.secret.is_expected()) {
         Platform::Web => "Web",
         Platform::MobileAndDesktop => "Mobile and desktop applications",
     };
     StepState::Skipped {
         note: format!(
             "Only a sign-in can check it. Compare: {} under “{platform}”.",
-            subject.way_back.redirect_uri(&subject.id)
+            subject.redirect.redirect_uri(&subject.id)
         ),
     }
 }

@@ -38,15 +38,15 @@ pub(in crate::providers) async fn tokens(
             TokenRequest::Refresh { token, scopes: &scopes, claims }
         }
     };
-    let asker = TokenClient { client_id: client.client_id, secret: client.secret, found: client.found, http };
-    let answered = match asker.ask(&request).await {
+    let token_client = TokenClient { client_id: client.client_id, secret: client.secret, found: client.found, http };
+    let answered = match token_client.ask(&request).await {
         // Refused before anything was spent: the redirect URI is registered as public.
         Err(TokenError::Refused(body)) if client.secret.is_some() && body.wants_no_secret() => {
-            TokenClient { secret: None, ..asker }.ask(&request).await.map(|tokens| (tokens, false))
+            TokenClient { secret: None, ..token_client }.ask(&request).await.map(|tokens| (tokens, false))
         }
         Err(TokenError::Busy { retry_after: None }) => {
             tokio::time::sleep(AGAIN_AFTER).await;
-            asker.ask(&request).await.map(|tokens| (tokens, client.secret.is_some()))
+            token_client.ask(&request).await.map(|tokens| (tokens, client.secret.is_some()))
         }
         answered => answered.map(|tokens| (tokens, client.secret.is_some())),
     };
@@ -59,8 +59,8 @@ pub(in crate::providers) async fn device_code(
     scopes: &[String],
     http: &dyn Http,
 ) -> Option<Result<DeviceCode, TokenFailure>> {
-    let asker = TokenClient { client_id: client.client_id, secret: None, found: client.found, http };
-    let code = asker.device_code(&with_automatic(scopes)).await?;
+    let token_client = TokenClient { client_id: client.client_id, secret: None, found: client.found, http };
+    let code = token_client.device_code(&with_automatic(scopes)).await?;
     let sealed = code.and_then(|code| {
         Ok(DeviceCode {
             user_code: code.user_code().secret().clone(),
@@ -78,9 +78,9 @@ pub(in crate::providers) async fn device_tokens(
     asked: &[String],
     http: &dyn Http,
 ) -> Result<Tokens, TokenFailure> {
-    let asker = TokenClient { client_id: client.client_id, secret: None, found: client.found, http };
+    let token_client = TokenClient { client_id: client.client_id, secret: None, found: client.found, http };
     let code = open_device_code(&code.sealed).map_err(|error| failed(&error, None))?;
-    let tokens = asker.wait_for_device(&code).await.map_err(|error| failed(&error, None))?;
+    let tokens = token_client.wait_for_device(&code).await.map_err(|error| failed(&error, None))?;
     Ok(as_tokens(tokens, asked, false))
 }
 

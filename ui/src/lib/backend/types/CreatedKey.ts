@@ -4,11 +4,7 @@ import type { KeyView } from "./KeyView";
 /**
  * A key with its text, this one time.
  */
-export type CreatedKey = { 
-/**
- * The key.
- */
-key: KeyView, 
+export type CreatedKey = { key: KeyView, 
 /**
  * Its text: shown now, and never again.
  */

@@ -15,11 +15,7 @@ url: string,
 /**
  * Calls that were open then and were cut.
  */
-cut: number, } | { "state": "off" } | { "state": "port_taken", 
-/**
- * The port.
- */
-port: number, 
+cut: number, } | { "state": "off" } | { "state": "port_taken", port: number, 
 /**
  * The program, where it could be told.
  */
@@ -27,8 +23,4 @@ by: string | null,
 /**
  * A port that was free a moment ago.
  */
-free_port: number | null, } | { "state": "failed", 
-/**
- * The reason.
- */
-reason: string, } | { "state": "stopped" };
+free_port: number | null, } | { "state": "failed", reason: string, } | { "state": "stopped" };

@@ -3,9 +3,9 @@ import type { Check } from "./Check";
 import type { Health } from "./Health";
 import type { IntegrationId } from "./IntegrationId";
 import type { Platform } from "./Platform";
+import type { Redirect } from "./Redirect";
 import type { StoredSecret } from "./StoredSecret";
 import type { UnixMs } from "./UnixMs";
-import type { WayBack } from "./WayBack";
 
 /**
  * An integration as the faces show it.
@@ -26,7 +26,7 @@ scopes: Array<string>,
 /**
  * How the answer comes back.
  */
-way_back: WayBack, 
+way_back: Redirect, 
 /**
  * The URI to register.
  */

@@ -7,8 +7,4 @@ export type Written<T> = {
 /**
  * The file, to be shown.
  */
-path: string, 
-/**
- * What was done.
- */
-done: T, };
+path: string, done: T, };

@@ -23,14 +23,14 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
-use super::connections::OpenConnections;
-use super::forward::{self, REQUEST_ID};
-use super::unserved;
-use crate::api::problem::{PendingProblem, Problem};
 use crate::api::{guard, routes};
-use crate::call::{CallContext, Measured, Outbound};
-use crate::caller::CallerConnection;
+use crate::problem::{PendingProblem, Problem};
 use crate::shared::Shared;
+use crate::transport::call::{CallContext, Measured, Outbound};
+use crate::transport::caller_connection::CallerConnection;
+use crate::transport::connections::OpenConnections;
+use crate::transport::forward::{self, REQUEST_ID};
+use crate::transport::unserved;
 
 /// What the calls of every connection are served with.
 struct CallServices {
@@ -81,10 +81,10 @@ pub(crate) async fn serve(
         let connection = Arc::new(CallerConnection::new((peer, local), slot.slot(), core, look_ups));
         let services = services.clone();
         let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
-        let served = slot.hold(builder.serve_connection(TokioIo::new(stream), service));
+        let connection = slot.hold(builder.serve_connection(TokioIo::new(stream), service));
         let shared = shared.clone();
         tokio::spawn(async move {
-            if let Err(error) = served.await {
+            if let Err(error) = connection.await {
                 shared.unserved.broke(&shared.core, &error);
             }
         });
@@ -134,7 +134,7 @@ async fn handle(
         .unwrap_or(Err(Problem::Internal))
         .unwrap_or_else(|problem| problem.respond(call.request_id().as_str()).map(Either::Right));
     response.headers_mut().insert(REQUEST_ID, call.request_id().header());
-    call.connection().settle().await;
+    call.connection().name_known().await;
     Ok(call.finish(&head, response))
 }
 

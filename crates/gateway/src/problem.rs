@@ -148,7 +148,7 @@ impl Problem {
                 "The key was mistyped, or made by another machine or an earlier version. Copy the live key of this machine again, whole.".into()
             }
             Self::Key(Refusal::Unknown) => {
-                "No such key here. CallCheck that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
+                "No such key here. Check that the key comes from this machine's ATTHENE Settings; if it is lost, create a new one.".into()
             }
             Self::Key(Refusal::Ended(Ending::Expired)) => {
                 "This key has expired. Create a new one in ATTHENE Settings, API Keys, and put it into this application.".into()
@@ -185,7 +185,7 @@ impl Problem {
                 format!("{reason} The credential of the agent runtime lies there. Unlock the keychain, then try again.")
             }
             Self::RuntimeUnreachable(reason) => {
-                format!("The agent runtime could not be reached: {reason}. CallCheck that it runs and that its URL is right in ATTHENE Settings, Preferences.")
+                format!("The agent runtime could not be reached: {reason}. Check that it runs and that its URL is right in ATTHENE Settings, Preferences.")
             }
             Self::RuntimeTimeout => "The agent runtime did not begin to answer in time.".into(),
             Self::ConnectionNotFound => "Connections are listed at /api/amas/connections.".into(),
@@ -273,3 +273,43 @@ impl IntoResponse for Problem {
 /// A problem that has no request id yet.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingProblem(pub(crate) Problem);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_sentences_without_names_of_the_code() {
+        let text = || "It is so.".to_owned();
+        let ended = [Ending::Expired, Ending::Replaced, Ending::Revoked].map(|how| Problem::Key(Refusal::Ended(how)));
+        let malformed = [Malformed::Shape, Malformed::Check].map(|how| Problem::Key(Refusal::Malformed(how)));
+        let others = [
+            Problem::MissingKey,
+            Problem::MalformedAuthorization,
+            Problem::Key(Refusal::Unknown),
+            Problem::ForbiddenHost,
+            Problem::ForbiddenOrigin,
+            Problem::Stopped,
+            Problem::TooManyConnections,
+            Problem::NotFound,
+            Problem::MethodNotAllowed,
+            Problem::BodyTooLarge(1),
+            Problem::BodyTimeout,
+            Problem::NoAgentRuntime,
+            Problem::CredentialUnavailable(text()),
+            Problem::RuntimeUnreachable("it is away".into()),
+            Problem::RuntimeTimeout,
+            Problem::ConnectionNotFound,
+            Problem::NeedsSignIn(text()),
+            Problem::PathNotAllowed,
+            Problem::GraphUnreachable("it is away".into()),
+            Problem::Internal,
+        ];
+        for problem in others.into_iter().chain(ended).chain(malformed) {
+            let detail = problem.detail();
+            let letters: Vec<char> = detail.replace("MiB", "").chars().collect();
+            let camel = letters.windows(2).any(|pair| pair[0].is_lowercase() && pair[1].is_uppercase());
+            assert!(!camel && detail.ends_with('.'), "{detail}");
+        }
+    }
+}

@@ -11,10 +11,9 @@ use atthene_core::limits::LONGEST_USER_AGENT;
 use http::HeaderValue;
 use tokio::sync::Notify;
 
-use super::platform;
-use super::program::Ends;
-use crate::transport::connections::SlotState;
-use crate::transport::head_deadline::HeadDeadline;
+use super::connections::SlotState;
+use super::head_deadline::HeadDeadline;
+use crate::caller::{Ends, Programs};
 
 /// How long the first answer on a connection may be held back for the look-up: a short-lived
 /// program is gone, and its name with it, once it has its answer.
@@ -80,7 +79,7 @@ impl CallerConnection {
     }
 
     /// Waits a moment for a look-up that is under way.
-    pub(crate) async fn settle(&self) {
+    pub(crate) async fn name_known(&self) {
         if !self.asked.load(Ordering::Relaxed) || self.program.get().is_some() {
             return;
         }
@@ -117,7 +116,7 @@ impl LookUps {
     }
 
     fn run(asked: &Receiver<Arc<CallerConnection>>) {
-        let mut programs = platform::Programs::default();
+        let mut programs = Programs::default();
         while let Ok(first) = asked.recv() {
             let waiting: Vec<Arc<CallerConnection>> = std::iter::once(first).chain(asked.try_iter()).collect();
             let started = Instant::now();

@@ -18,9 +18,9 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use tower::BoxError;
 
-use crate::api::problem::ProblemTag;
-use crate::caller::CallerConnection;
-use crate::request_id::RequestId;
+use super::caller_connection::CallerConnection;
+use super::request_id::RequestId;
+use crate::problem::ProblemTag;
 
 /// What is known of a call so far. Cheap to clone: handlers and bodies write into one.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ impl CallContext {
 
     /// The calling program, once it is known; its user agent where it stays unknown.
     pub(crate) async fn program(&self) -> String {
-        self.0.connection.settle().await;
+        self.0.connection.name_known().await;
         Caller { program: self.0.connection.program(), user_agent: self.0.user_agent.clone() }.label().to_owned()
     }
 
