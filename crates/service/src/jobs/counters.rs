@@ -1,5 +1,6 @@
 //! Writes what was counted.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -39,7 +40,10 @@ impl Counters {
 }
 
 fn write(core: &Core) {
-    if let Err(error) = core.usage.flush() {
-        tracing::warn!(%error, "counters could not be written; they are kept for the next time");
+    // One batch that breaks must not end all counting.
+    match catch_unwind(AssertUnwindSafe(|| core.usage.flush())) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "counters could not be written; they are kept for the next time"),
+        Err(_) => tracing::error!("a batch of counters was lost: writing it broke"),
     }
 }
