@@ -11,7 +11,7 @@ use crate::oauth::id_token::claims;
 
 /// Entra's own claims.
 #[derive(Deserialize)]
-struct OfEntra {
+struct EntraClaims {
     /// The account's number in its directory.
     oid: Option<String>,
     /// The directory's number.
@@ -22,7 +22,7 @@ struct OfEntra {
 pub(in crate::providers) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<Account, &'static str> {
     // `common` and `organizations` describe themselves with a template.
     let template = &expected.found.issuer;
-    let issuer = |own: &OfEntra| template.replace("{tenantid}", own.tid.as_deref().unwrap_or_default());
+    let issuer = |own: &EntraClaims| template.replace("{tenantid}", own.tid.as_deref().unwrap_or_default());
     let claims = claims(token, issuer, expected)?;
     if let Authority::Entra { tenant, .. } = &expected.found.authority
         && is_guid(tenant.as_str())
@@ -31,7 +31,7 @@ pub(in crate::providers) fn account(token: &SecretString, expected: &Expected<'_
         return Err("the account belongs to another tenant than the integration");
     }
     let label = claims.label();
-    let OfEntra { oid, tid } = claims.added;
+    let EntraClaims { oid, tid } = claims.added;
     Ok(Account { id: oid.unwrap_or(claims.sub), directory: tid.unwrap_or(claims.iss), label })
 }
 

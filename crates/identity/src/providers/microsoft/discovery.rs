@@ -14,7 +14,7 @@ use crate::oauth::discovery::{self, DiscoveryError, Document};
 
 /// What Entra's document says besides.
 #[derive(Deserialize)]
-struct OfEntra {
+struct EntraDocument {
     msgraph_host: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn discover(authority: &Authority, http: &dyn Http) -> Result<D
     checked(authority, discovery::read(&authority.discovery_url(), http).await?)
 }
 
-fn checked(authority: &Authority, document: Document<OfEntra>) -> Result<Discovery, Unusable> {
+fn checked(authority: &Authority, document: Document<EntraDocument>) -> Result<Discovery, Unusable> {
     let home = Url::parse(&authority.issuer())
         .map_err(|error| DiscoveryError::NoDocument(authority.issuer(), error.to_string()))?;
     if !names_itself(authority, &home, &document.issuer) {

@@ -17,7 +17,7 @@ const LOOP: u32 = 50196;
 /// What Entra adds to a refusal.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct OfEntra {
+struct EntraDetail {
     /// A finer class of the error.
     suberror: Option<String>,
     /// AADSTS numbers, the first of which is the reason.
@@ -27,7 +27,7 @@ struct OfEntra {
     correlation_id: Option<String>,
 }
 
-impl OfEntra {
+impl EntraDetail {
     fn of(body: &ErrorBody) -> Self {
         serde_json::from_value(Value::Object(body.added.clone())).unwrap_or_default()
     }
@@ -62,7 +62,7 @@ pub(crate) trait EntraRefusal {
 
 impl EntraRefusal for ErrorBody {
     fn aadsts(&self) -> Option<u32> {
-        OfEntra::of(self).error_codes.first().copied().or_else(|| {
+        EntraDetail::of(self).error_codes.first().copied().or_else(|| {
             let (_, rest) = self.error_description.as_deref()?.split_once("AADSTS")?;
             let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
             digits.parse().ok()
@@ -77,7 +77,7 @@ impl EntraRefusal for ErrorBody {
             what: help.what.to_owned(),
             fix: help.fix.to_owned(),
             aadsts,
-            correlation_id: OfEntra::of(self).correlation_id.filter(id),
+            correlation_id: EntraDetail::of(self).correlation_id.filter(id),
             said: said(self),
         }
     }
@@ -88,7 +88,7 @@ impl EntraRefusal for ErrorBody {
         if self.aadsts() == Some(LOOP) {
             return Meaning::Wait(Some(LOOP_PAUSE));
         }
-        let suberror = OfEntra::of(self).suberror;
+        let suberror = EntraDetail::of(self).suberror;
         match (self.error.as_str(), suberror.as_deref().unwrap_or_default()) {
             ("temporarily_unavailable" | "server_error" | "slow_down", _) => {
                 Meaning::Wait(Some(Duration::from_mins(1)))
@@ -185,7 +185,7 @@ mod tests {
         for (json, (error, suberror, aadsts, said)) in cases {
             let body = body(json);
             assert_eq!(body.error, error, "{json}");
-            assert_eq!(OfEntra::of(&body).suberror.as_deref(), suberror, "{json}");
+            assert_eq!(EntraDetail::of(&body).suberror.as_deref(), suberror, "{json}");
             assert_eq!(body.aadsts(), aadsts, "{json}");
             assert_eq!(super::said(&body).as_deref(), said, "{json}");
             assert!(!body.failure().fix.is_empty(), "{json}");
