@@ -53,7 +53,7 @@ where
 }
 
 /// Writes a call down. It was made, whatever becomes of its record: an error would have a mail sent twice.
-pub(crate) async fn record(
+async fn record(
     core: &Arc<Core>,
     id: &ConnectionId,
     [method, path, program]: [String; 3],

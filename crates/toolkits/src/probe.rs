@@ -1,18 +1,13 @@
 //! Tries a connection: who am I, and one read that fits the toolkit.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use atthene_core::connections::{ConnectionId, Fresh, Toolkit};
-use atthene_core::identity::PRODUCT_NAME;
 use atthene_core::{Core, Error};
 
 use crate::access::access;
-use crate::graph::record;
 
 /// One call of a try, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -44,8 +39,8 @@ struct GraphErrorBody {
     message: String,
 }
 
-/// Calls Graph twice with fresh access, recorded.
-pub async fn probe(core: &Arc<Core>, id: &ConnectionId) -> Result<Vec<ProbeStep>, Error> {
+/// Calls Graph twice with fresh access. No receipt: nothing leaves this process, and no agent has used it.
+pub async fn probe(core: &Core, id: &ConnectionId) -> Result<Vec<ProbeStep>, Error> {
     let toolkit = core.connections.toolkit(id)?;
     let fresh = access(core, id).await?;
     let (read, path) = match toolkit {
@@ -53,34 +48,22 @@ pub async fn probe(core: &Arc<Core>, id: &ConnectionId) -> Result<Vec<ProbeStep>
         Toolkit::Teams => ("GET /me/joinedTeams", "/v1.0/me/joinedTeams?$select=id"),
     };
     Ok(vec![
-        call(core, id, &fresh, ("GET /me", "/v1.0/me"), |body| {
+        call(core, &fresh, "GET /me", "/v1.0/me", |body| {
             let me: Me = serde_json::from_slice(body).unwrap_or_default();
             me.display_name.or(me.user_principal_name).unwrap_or_else(|| "Graph answered.".to_owned())
         })
         .await,
-        call(core, id, &fresh, (read, path), |_| "Graph answered.".to_owned()).await,
+        call(core, &fresh, read, path, |_| "Graph answered.".to_owned()).await,
     ])
 }
 
-async fn call(
-    core: &Arc<Core>,
-    id: &ConnectionId,
-    fresh: &Fresh,
-    (call, path): (&str, &str),
-    found: impl FnOnce(&[u8]) -> String,
-) -> ProbeStep {
-    let started = Instant::now();
+async fn call(core: &Core, fresh: &Fresh, call: &str, path: &str, found: impl FnOnce(&[u8]) -> String) -> ProbeStep {
     let step = |passed, note: String| ProbeStep { call: call.to_owned(), passed, note };
     let request = http::Request::get(format!("{}{path}", fresh.graph.as_str()))
         .header(http::header::AUTHORIZATION, format!("Bearer {}", fresh.token.expose_secret()))
         .body(Vec::new());
     let Ok(request) = request else { return step(false, "The call could not be made.".to_owned()) };
-    let answer = core.http().send(request).await;
-    if let Ok(answer) = &answer {
-        let path = path.split('?').next().unwrap_or_default().to_owned();
-        record(core, id, ["GET".to_owned(), path, PRODUCT_NAME.to_owned()], answer.status(), started).await;
-    }
-    match answer {
+    match core.http().send(request).await {
         Ok(answer) if answer.status().is_success() => step(true, found(answer.body())),
         Ok(answer) => {
             let said = serde_json::from_slice::<GraphError>(answer.body());
