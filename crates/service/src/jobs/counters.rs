@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atthene_core::Core;
 
@@ -21,7 +21,11 @@ impl Counters {
     pub(super) fn start(core: Arc<Core>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("counters".into()).spawn(move || {
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            let mut next = Instant::now() + EVERY;
+            let wait = |next: Instant| stopped.recv_timeout(next.saturating_duration_since(Instant::now()));
+            while wait(next) == Err(RecvTimeoutError::Timeout) {
+                // Counted from the beginning of a write: what comes during one waits no longer for its own.
+                next = Instant::now() + EVERY;
                 write(&core);
             }
             write(&core);
