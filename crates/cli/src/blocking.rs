@@ -1,4 +1,4 @@
-//! What blocks, beside the runtime.
+//! What blocks on the core, beside the runtime.
 
 use std::sync::Arc;
 
@@ -12,8 +12,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Core) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Failure> {
     let core = core.clone();
-    match tokio::task::spawn_blocking(move || work(&core)).await {
-        Ok(done) => Ok(done?),
-        Err(error) => Err(Error::Internal(error.to_string()).into()),
-    }
+    Ok(atthene_core::blocking(move || work(&core)).await?)
 }

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod address;
+mod blocking;
 pub mod bound;
 mod browser;
 mod change;
@@ -33,6 +34,7 @@ pub mod vault;
 mod watch;
 
 pub use activity::Actor;
+pub use blocking::blocking;
 pub use browser::open_in_browser;
 pub use change::{Change, Changes};
 pub use clock::{Clock, UnixMs};

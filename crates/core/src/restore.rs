@@ -9,6 +9,7 @@ use serde_json::json;
 use ts_rs::TS;
 
 use crate::activity::{ActOutcome, Kind};
+use crate::blocking::blocking;
 use crate::bound::Bound;
 use crate::change::Change;
 use crate::clock::UnixMs;
@@ -95,8 +96,7 @@ impl Core {
     /// every secret stay as they are. Blocks on SQLite, and waits for the keychain.
     pub async fn restore(&self, from: &Path) -> Result<RestoreReport, Error> {
         let (store, file) = (self.store.clone(), from.to_owned());
-        let read = tokio::task::spawn_blocking(move || store.read_backup(&file)).await;
-        let contents = read.map_err(|error| Error::Internal(error.to_string()))??;
+        let contents = blocking(move || store.read_backup(&file)).await?;
         self.store.set_aside()?;
         let (mut report, integrations, connections) = self.put_back(&contents)?;
         self.keys.reload()?;

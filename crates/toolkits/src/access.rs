@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atthene_core::connections::{ConnectionId, Fresh};
-use atthene_core::{Core, Error};
+use atthene_core::{Core, Error, blocking};
 
 /// Fresh access, unless an administrator has stopped everything.
 pub(crate) async fn access(core: &Core, id: &ConnectionId) -> Result<Fresh, Error> {
@@ -24,13 +24,5 @@ pub async fn hand_out(
     let fresh = access(core, id).await?;
     let program = program.await;
     let (core, id) = (core.clone(), id.clone());
-    on_rows(move || core.connections.hand_over(&id, &fresh, &program).map(|()| fresh)).await
-}
-
-/// Runs what waits for rows beside the runtime.
-pub(crate) async fn on_rows<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::Internal(error.to_string())))
+    blocking(move || core.connections.hand_over(&id, &fresh, &program).map(|()| fresh)).await
 }

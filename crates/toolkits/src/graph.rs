@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, Fresh, GraphCall};
-use atthene_core::{Core, Error};
+use atthene_core::{Core, Error, blocking};
 use atthene_identity::claims_challenge;
 use http::{Response, StatusCode, header};
 
-use crate::access::{access, on_rows};
+use crate::access::access;
 
 /// What is asked of Graph, as it is recorded.
 pub struct GraphRequest {
@@ -61,7 +61,7 @@ async fn record(
     started: Instant,
 ) {
     let (core, id, time) = (core.clone(), id.clone(), started.elapsed());
-    let written = on_rows(move || {
+    let written = blocking(move || {
         let (method, path, program) = (method.as_str(), path.as_str(), program.as_str());
         core.connections.graph_called(&id, &GraphCall { method, path, status: status.as_u16(), time, program })
     });

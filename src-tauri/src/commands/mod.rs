@@ -166,8 +166,5 @@ async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> Comm
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> CommandAnswer<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| error.view()),
-        Err(error) => Err(Error::Internal(error.to_string()).view()),
-    }
+    atthene_core::blocking(work).await.map_err(|error| error.view())
 }

@@ -223,7 +223,7 @@ impl Usage {
 
     /// Calls by outcome over all that is kept: answered, failed, or the word of the refusal.
     pub fn all_time(&self) -> Result<Vec<(String, u64)>, Error> {
-        let totals = self.store.usage()?.totals(UnixMs(0), UnixMs(i64::MAX))?;
+        let totals = self.store.all_time()?;
         Ok(totals.into_iter().map(|(outcome, requests, ..)| (outcome, requests)).collect())
     }
 

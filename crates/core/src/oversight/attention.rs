@@ -130,7 +130,7 @@ impl Core {
         }
         let keys = self.keys.list()?;
         if let Some((port, who)) = self.signals.stranger() {
-            let live = self.keys.live()?.is_some();
+            let live = keys.iter().any(|key| key.state.is_live());
             let replace = if live { " Then replace the key: applications may have sent it there." } else { "" };
             found.push(Attention::daily(
                 format!("stranger {port}"),

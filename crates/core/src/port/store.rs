@@ -187,6 +187,8 @@ pub trait UsageRows {
         since: UnixMs,
         answered: &str,
     ) -> Result<(Vec<(KeyId, UnixMs, u64)>, Vec<RefusalView>), StoreError>;
+    /// All calls that are counted, by outcome.
+    fn all_time(&self) -> Result<UsageTotals, StoreError>;
     /// What a report reads.
     fn usage(&self) -> Result<Box<dyn UsageView>, StoreError>;
     /// Reads every counter from then on, hour by hour. `each` ends it by refusing one.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
-use atthene_core::{Code, Error};
+use atthene_core::{Code, Error, blocking};
 use atthene_toolkits::{GraphRequest, call_graph, hand_out};
 use axum::Json;
 use axum::body::Body;
@@ -196,13 +196,6 @@ fn graph_path(uri: &Uri, id: &ConnectionId) -> Option<Uri> {
 
 fn known(id: &str) -> Result<ConnectionId, Problem> {
     ConnectionId::try_from(id).map_err(|_| Problem::ConnectionNotFound)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Problem::from),
-        Err(_) => Err(Problem::Internal),
-    }
 }
 
 impl From<Error> for Problem {

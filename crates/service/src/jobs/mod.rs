@@ -4,7 +4,6 @@
 mod counters;
 mod renewal;
 mod roll_up;
-mod rows;
 mod runtime_watch;
 
 use std::sync::Arc;

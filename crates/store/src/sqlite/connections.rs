@@ -224,14 +224,7 @@ impl ConnectionRows for Sqlite {
         step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| {
-            if !delete(tx, id)? {
-                return Ok(false);
-            }
-            unsettled::advance(tx, step)?;
-            activity::append(tx, entry)?;
-            Ok(true)
-        })
+        self.write(|tx| unsettled::deleted(tx, delete(tx, id)?, step, entry))
     }
 
     fn keep_sign_in(

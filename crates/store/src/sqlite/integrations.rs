@@ -225,14 +225,7 @@ impl IntegrationRows for Sqlite {
         step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| {
-            if !delete(tx, id)? {
-                return Ok(false);
-            }
-            unsettled::advance(tx, step)?;
-            activity::append(tx, entry)?;
-            Ok(true)
-        })
+        self.write(|tx| unsettled::deleted(tx, delete(tx, id)?, step, entry))
     }
 
     fn set_default(&self, of: Provider, id: Option<&IntegrationId>, entry: &Entry<'_>) -> Result<(), StoreError> {

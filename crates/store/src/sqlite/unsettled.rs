@@ -32,6 +32,20 @@ pub(super) fn advance(db: &Connection, step: SecretStep<'_>) -> rusqlite::Result
     }
 }
 
+/// A row was deleted, or there was none: what belongs to its secret, and the record. Whether there was one.
+pub(super) fn deleted(
+    db: &Connection,
+    was_there: bool,
+    step: SecretStep<'_>,
+    entry: &Entry<'_>,
+) -> rusqlite::Result<bool> {
+    if was_there {
+        advance(db, step)?;
+        activity::append(db, entry)?;
+    }
+    Ok(was_there)
+}
+
 /// Every entry that a crash may have left, claimed for sweeping.
 fn claim(db: &Connection) -> rusqlite::Result<Vec<String>> {
     db.prepare_cached("UPDATE unsettled_secrets SET swept = 1 RETURNING entry")?

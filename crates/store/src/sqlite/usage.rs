@@ -210,6 +210,10 @@ impl UsageRows for Sqlite {
         self.read(|db| Ok((answered_by_hour(db, since, answered)?, refusals(db, since)?)))
     }
 
+    fn all_time(&self) -> Result<UsageTotals, StoreError> {
+        self.read(|db| reports::totals(db, UnixMs(0), UnixMs(i64::MAX)))
+    }
+
     fn usage(&self) -> Result<Box<dyn UsageView>, StoreError> {
         let connection = self.connection_beside()?;
         connection.execute_batch("BEGIN").map_err(store_error)?;
