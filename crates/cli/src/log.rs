@@ -1,11 +1,11 @@
 //! What the command writes beside its output: on standard error.
 
-use std::io::IsTerminal;
-
 use atthene_core::LogLevel;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+use crate::plain::Plain;
 
 /// The log of this process.
 pub(crate) struct Log {
@@ -19,11 +19,16 @@ impl Log {
     pub(crate) fn begin(service: bool, json: bool, quiet: bool) -> Self {
         let chosen = EnvFilter::try_from_default_env().ok();
         let follows = service && !quiet && chosen.is_none();
-        let usual = if service { "warn" } else { "error" };
+        // A command that fails says so itself, once, in words; whoever reads JSON or nothing reads no line beside it.
+        let usual = match (service, json || quiet) {
+            (true, _) => "warn",
+            (false, false) => "off,atthene=error",
+            (false, true) => "off",
+        };
         let (filter, handle) = reload::Layer::new(chosen.unwrap_or_else(|| EnvFilter::new(usual)));
-        let to = fmt::layer().with_writer(std::io::stderr);
-        let written =
-            if service && json { to.json().boxed() } else { to.with_ansi(std::io::stderr().is_terminal()).boxed() };
+        // What a line tells may come from anybody.
+        let to = fmt::layer().with_writer(|| Plain::new(std::io::stderr())).with_ansi(false);
+        let written = if service && json { to.json().boxed() } else { to.boxed() };
         tracing_subscriber::registry().with(filter).with(written).init();
         Self { level: follows.then_some(handle) }
     }

@@ -6,10 +6,13 @@ mod blocking;
 mod commands;
 mod log;
 mod out;
+mod plain;
 mod time;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::identity::Profile;
 use atthene_core::{Actor, Core};
@@ -17,8 +20,10 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use args::{Arguments, Command};
+use commands::serve;
 use log::Log;
 use out::{CommandResult, Failure, Out};
+use plain::Plain;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -28,7 +33,16 @@ fn main() -> ExitCode {
             return Out::new(true, false)
                 .end(Err(Failure::Use(error.render().to_string().trim_start_matches("error: ").trim().to_owned())));
         }
-        Err(error) => error.exit(),
+        Err(error) if error.use_stderr() => {
+            // What is echoed may have been pasted.
+            let _ = write!(Plain::new(std::io::stderr()), "{}", error.render());
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            let mut out = Plain::new(std::io::stdout().lock());
+            let told = write!(out, "{}", help.render()).and_then(|()| out.flush());
+            return Out::new(false, false).end(told.map_err(Failure::Output));
+        }
     };
     let out = Out::new(arguments.json, arguments.quiet);
     let log = Log::begin(matches!(arguments.command, Command::Serve(_)), arguments.json, arguments.quiet);
@@ -38,40 +52,86 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(run(arguments, &out, &log));
     // What waits for a person at the keychain does not keep the command.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    runtime.shutdown_timeout(Duration::from_millis(100));
     out.end(outcome)
 }
 
 async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
     match &arguments.command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut std::io::stdout());
-            return Ok(());
+            // In memory first: whoever writes it panics where nobody reads it.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut script);
+            return Ok(std::io::stdout().write_all(&script).and_then(|()| std::io::stdout().flush())?);
         }
         Command::Man { dir: None } => {
-            return Ok(clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?);
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            return Ok(std::io::stdout().write_all(&page).and_then(|()| std::io::stdout().flush())?);
         }
         Command::Man { dir: Some(dir) } => return Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         _ => {}
     }
     let core = open(&arguments)?;
-    match arguments.command {
-        Command::Key(command) => commands::key::run(&core, out, command).await,
-        Command::Integration(command) => commands::integration::run(&core, out, command).await,
-        Command::Connection(command) => commands::connection::run(&core, out, command).await,
-        Command::Activity(wanted) => commands::activity::run(&core, out, &wanted).await,
-        Command::Serve(wanted) => commands::serve::run(core, out, log, &wanted).await,
-        Command::Status => commands::health::status(&core, out).await,
-        Command::Doctor => commands::health::doctor(&core, out).await,
-        Command::Explain { request_id } => commands::health::explain(&core, out, &request_id),
-        Command::Config(command) => commands::config::run(&core, out, command).await,
-        Command::Stop => commands::health::stop(&core, out).await,
+    let outcome = if let Command::Serve(wanted) = &arguments.command {
+        serve::run(core.clone(), out, log, wanted).await
+    } else {
+        let changes = arguments.command.changes_rows();
+        tokio::select! {
+            outcome = act(&core, out, arguments.command) => {
+                if changes && outcome.is_ok() {
+                    tokio::time::sleep(HEARD).await;
+                }
+                outcome
+            }
+            told = told_to_end() => Err(Failure::Interrupted(told?)),
+        }
+    };
+    // What has begun is not left half done, whoever is in a hurry.
+    core.finish_begun().await;
+    outcome
+}
+
+/// Every gateway on this data has heard of a change by then: when the command ends, it holds.
+const HEARD: Duration = Duration::from_millis(100);
+
+async fn act(core: &Arc<Core>, out: &Out, command: Command) -> CommandResult {
+    match command {
+        Command::Key(command) => commands::key::run(core, out, command).await,
+        Command::Integration(command) => commands::integration::run(core, out, command).await,
+        Command::Connection(command) => commands::connection::run(core, out, command).await,
+        Command::Activity(wanted) => commands::activity::run(core, out, &wanted).await,
+        Command::Status => commands::health::status(core, out).await,
+        Command::Doctor => commands::health::doctor(core, out).await,
+        Command::Explain { id } => commands::health::explain(core, out, &id).await,
+        Command::Config(command) => commands::config::run(core, out, command).await,
+        Command::Stop => commands::health::stop(core, out).await,
         Command::Resume => {
             core.resume()?;
             out.done(&json!({ "stopped": false }), "The gateway goes on.")
         }
-        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Serve(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
+}
+
+/// Waits for Ctrl+C or a request to end; tells the number of the signal.
+#[cfg(unix)]
+async fn told_to_end() -> std::io::Result<u8> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // The terminal was closed.
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = hang_up.recv() => 1,
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    })
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() -> std::io::Result<u8> {
+    tokio::signal::ctrl_c().await?;
+    Ok(2)
 }
 
 fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {

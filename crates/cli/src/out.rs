@@ -10,6 +10,11 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::plain::{Plain, cell, escaped};
+
+/// Standard output, as people read it.
+pub(crate) type Printer = Plain<io::StdoutLock<'static>>;
+
 /// How a command failed.
 pub(crate) enum Failure {
     /// The core refused.
@@ -20,8 +25,12 @@ pub(crate) enum Failure {
     NotFound(String),
     /// It did what it could, and something is wrong all the same.
     Failed(String),
+    /// The same, with what helps.
+    Helped(String, String),
     /// Whoever reads the output is gone.
     Output(io::Error),
+    /// It was told to end, by the signal of this number.
+    Interrupted(u8),
 }
 
 impl From<Error> for Failure {
@@ -44,7 +53,9 @@ impl Failure {
             Self::Core(error) => error,
             Self::Use(_) => return 2,
             Self::NotFound(_) => return 3,
-            Self::Failed(_) | Self::Output(_) => return 1,
+            Self::Failed(_) | Self::Helped(..) | Self::Output(_) => return 1,
+            // As shells tell it.
+            Self::Interrupted(signal) => return 128 + signal,
         };
         match error.code() {
             Code::InvalidName | Code::InvalidExpiry | Code::InvalidSetting | Code::InvalidIntegration => 2,
@@ -52,6 +63,8 @@ impl Failure {
             Code::FixedByPolicy
             | Code::SecretMissing
             | Code::KeychainMissing
+            | Code::KeyringMissing
+            | Code::VaultFile
             | Code::KeychainLocked
             | Code::KeychainRefused
             | Code::KeychainTimeout
@@ -82,15 +95,16 @@ impl Out {
     pub(crate) fn result(
         &self,
         value: &impl Serialize,
-        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        human: impl FnOnce(&mut Printer) -> io::Result<()>,
     ) -> CommandResult {
         let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
-            writeln!(out)?;
-        } else {
-            human(&mut out)?;
+            let json = serde_json::to_string_pretty(&for_scripts(value)?).map_err(io::Error::from)?;
+            writeln!(out, "{}", escaped(&json))?;
+            return Ok(out.flush()?);
         }
+        let mut out = Plain::new(out);
+        human(&mut out)?;
         Ok(out.flush()?)
     }
 
@@ -98,10 +112,10 @@ impl Out {
     pub(crate) fn line(&self, value: &impl Serialize, human: impl Display) -> CommandResult {
         let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, &for_scripts(value)?).map_err(io::Error::from)?;
-            writeln!(out)?;
+            let json = serde_json::to_string(&for_scripts(value)?).map_err(io::Error::from)?;
+            writeln!(out, "{}", escaped(&json))?;
         } else {
-            writeln!(out, "{human}")?;
+            writeln!(Plain::new(&mut out), "{human}")?;
         }
         Ok(out.flush()?)
     }
@@ -114,9 +128,10 @@ impl Out {
     }
 
     /// A table on a terminal; the same columns with tabs between them elsewhere.
-    pub(crate) fn table(&self, out: &mut dyn Write, heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    pub(crate) fn table(&self, out: &mut Printer, heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
         if !io::stdout().is_terminal() {
-            for row in rows {
+            for row in &rows {
                 writeln!(out, "{}", row.join("\t"))?;
             }
             return Ok(());
@@ -135,21 +150,24 @@ impl Out {
         };
         let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
         let (dim, plain) = if self.colours { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
-        writeln!(out, "{dim}{}{plain}", line(&heads))?;
+        out.style(dim)?;
+        write!(out, "{}", line(&heads))?;
+        out.style(plain)?;
+        writeln!(out)?;
         rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
     }
 
     /// What a person has to know for it to go on, also where the rest is quiet: on standard error.
     pub(crate) fn tell(&self, text: impl Display) {
         if !self.json {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(Plain::new(io::stderr()), "{text}");
         }
     }
 
     /// What helps a person and no script: on standard error.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.quiet && !self.json {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(Plain::new(io::stderr()), "{text}");
         }
     }
 
@@ -158,19 +176,22 @@ impl Out {
         let Err(failure) = outcome else { return ExitCode::SUCCESS };
         let (code, message, remedy) = match &failure {
             Failure::Core(error) => (serde_json::to_value(error.code()).ok(), error.to_string(), error.remedy()),
-            Failure::Use(message) => (Some("wrong_use".into()), message.clone(), "See --help."),
-            Failure::NotFound(message) => (Some("not_found".into()), message.clone(), ""),
-            Failure::Failed(message) => (Some("failed".into()), message.clone(), ""),
+            Failure::Use(message) => (Some("wrong_use".into()), message.clone(), "See --help.".into()),
+            Failure::NotFound(message) => (Some("not_found".into()), message.clone(), "".into()),
+            Failure::Failed(message) => (Some("failed".into()), message.clone(), "".into()),
+            Failure::Helped(message, remedy) => (Some("failed".into()), message.clone(), remedy.clone().into()),
+            Failure::Interrupted(_) => return ExitCode::from(failure.exit()),
             // A reader that has seen enough, such as `head`.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Failure::Output(error) => (Some("failed".into()), error.to_string(), ""),
+            Failure::Output(error) => (Some("failed".into()), error.to_string(), "".into()),
         };
         let mut err = io::stderr().lock();
         let _ = if self.json {
             let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
             let error = serde_json::json!({ "error": { "code": code, "message": message, "remedy": remedy } });
-            writeln!(err, "{error}")
+            writeln!(err, "{}", escaped(&error.to_string()))
         } else {
+            let mut err = Plain::new(err);
             writeln!(err, "{message}").and_then(|()| if remedy.is_empty() { Ok(()) } else { writeln!(err, "{remedy}") })
         };
         ExitCode::from(failure.exit())
@@ -216,7 +237,7 @@ fn moment(value: &mut Value) {
 
 /// Goes on only with a yes from the terminal.
 pub(crate) fn ask(question: &str, refused: &str) -> CommandResult {
-    write!(io::stderr(), "{question} [y/N] ")?;
+    write!(Plain::new(io::stderr()), "{question} [y/N] ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Failed(refused.into())) }

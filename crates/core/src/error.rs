@@ -1,6 +1,8 @@
 //! Everything that can go wrong in the domain, in words a person can act on.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use ts_rs::TS;
@@ -44,12 +46,16 @@ pub enum Code {
     DatabaseNewer,
     DatabaseDamaged,
     DatabaseFailed,
+    DatabaseReplaced,
+    DatabaseUnsupported,
     DiskFull,
     DataFolderNotWritable,
     KeychainMissing,
     KeychainLocked,
     KeychainRefused,
     KeychainTimeout,
+    KeyringMissing,
+    VaultFile,
     VaultPassphrase,
     EnvFileFailed,
     ReturnPageFailed,
@@ -152,8 +158,12 @@ pub enum Error {
     #[error("{0}")]
     ConnectionFailing(String),
     /// The network or the authority is away; the connection itself is sound.
-    #[error("{0}")]
-    Waiting(String),
+    #[error("{why}")]
+    Waiting {
+        why: String,
+        /// How long until it is asked again.
+        left: Duration,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The keychain refused.
@@ -211,6 +221,22 @@ pub enum StoreError {
         /// What the operating system said.
         reason: String,
     },
+    /// The file is another one than was opened, or is gone.
+    #[error(
+        "The database file {} was deleted, moved or replaced while this program had it open, so nothing is read from it or saved to it.",
+        path.display()
+    )]
+    Replaced { path: PathBuf },
+    /// The file system can't share memory between processes, which the database needs.
+    #[error(
+        "The folder {} lies on a file system that can't share memory between programs, as some network, guest and FUSE folders can't ({reason}).",
+        path.display()
+    )]
+    Unsupported {
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
     /// Anything else that the database says.
     #[error("The database failed: {0}.")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -245,17 +271,21 @@ impl Error {
             Self::ConnectionNotFound => Code::ConnectionNotFound,
             Self::NeedsSignIn(_) => Code::NeedsSignIn,
             Self::ConnectionFailing(_) => Code::ConnectionFailing,
-            Self::Waiting(_) => Code::ConnectionWaiting,
+            Self::Waiting { .. } => Code::ConnectionWaiting,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
             Self::Store(StoreError::DiskFull) => Code::DiskFull,
             Self::Store(StoreError::NotWritable { .. }) => Code::DataFolderNotWritable,
             Self::Store(StoreError::Failed(_)) => Code::DatabaseFailed,
+            Self::Store(StoreError::Replaced { .. }) => Code::DatabaseReplaced,
+            Self::Store(StoreError::Unsupported { .. }) => Code::DatabaseUnsupported,
             Self::Vault(VaultError::Missing(_)) => Code::KeychainMissing,
             Self::Vault(VaultError::Locked(_)) => Code::KeychainLocked,
             Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
             Self::Vault(VaultError::Timeout) => Code::KeychainTimeout,
+            Self::Vault(VaultError::NoKeyring(_)) => Code::KeyringMissing,
+            Self::Vault(VaultError::File(_)) => Code::VaultFile,
             Self::Vault(VaultError::Passphrase(_)) => Code::VaultPassphrase,
             Self::EnvFile { .. } => Code::EnvFileFailed,
             Self::ReturnPage { .. } => Code::ReturnPageFailed,
@@ -266,8 +296,23 @@ impl Error {
     }
 
     /// What the person can do about it.
-    pub fn remedy(&self) -> &'static str {
-        match self.code() {
+    pub fn remedy(&self) -> Cow<'static, str> {
+        match self {
+            // The one who refused is known, and so is what helps.
+            Self::Authority(failure) => failure.fix.clone().into(),
+            other => other.code().remedy().into(),
+        }
+    }
+
+    /// The error as it crosses to a window or a terminal.
+    pub fn view(&self) -> ErrorView {
+        ErrorView { code: self.code(), message: self.to_string(), remedy: self.remedy().into_owned() }
+    }
+}
+
+impl Code {
+    fn remedy(self) -> &'static str {
+        match self {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
             Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
             Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
@@ -294,7 +339,9 @@ impl Error {
             Code::AuthorityRefused => "Check the integration; the check says what is wrong.",
             Code::UnknownSignIn => "Start the sign-in again from the app.",
             Code::Stopped => "Let the gateway go on: in the tray, under Preferences, or: atthene resume.",
-            Code::NeedsSignIn => "Sign in again on the page Tools.",
+            Code::NeedsSignIn => {
+                "Sign in again: on the page Tools of the window, or with: atthene connection sign-in ID."
+            }
             Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",
             Code::ConnectionWaiting => "Wait; the app tries again by itself.",
             Code::DatabaseLocked => {
@@ -307,12 +354,22 @@ impl Error {
             Code::DiskFull => {
                 "Free some space on the disk that holds the data folder, then try again. What you typed is still here."
             }
+            Code::DatabaseReplaced => {
+                "Put the file back where it was, or restart every program of ATTHENE Settings that runs on this folder."
+            }
+            Code::DatabaseUnsupported => {
+                "Keep the data in a folder on a disk of this machine: start with ATTHENE_DATA_DIR or --data-dir set to one."
+            }
             Code::DataFolderNotWritable => {
                 "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one."
             }
             Code::KeychainMissing => keychain_remedy::MISSING,
             Code::KeychainLocked => keychain_remedy::LOCKED,
             Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
+            Code::KeyringMissing => keychain_remedy::NO_KEYRING,
+            Code::VaultFile => {
+                "Give the account that runs this the file, as its only reader: it may have been written by another one, such as root."
+            }
             Code::KeychainTimeout => "Answer the keychain's password window, then try again.",
             Code::VaultPassphrase => {
                 "Put the passphrase (12 characters or more) into a file that only you can read, and name that file in \
@@ -324,11 +381,6 @@ impl Error {
             Code::DatabaseFailed | Code::Internal => "Try again; if it stays, restart the app.",
         }
     }
-
-    /// The error as it crosses to a window or a terminal.
-    pub fn view(&self) -> ErrorView {
-        ErrorView { code: self.code(), message: self.to_string(), remedy: self.remedy().to_owned() }
-    }
 }
 
 #[cfg(target_os = "linux")]
@@ -336,15 +388,18 @@ mod keychain_remedy {
     pub(super) const MISSING: &str = "Install and start a keychain (GNOME Keyring or KWallet), then try again; on a server without one, `atthene config set vault file` chooses an encrypted file. API keys work without either.";
     pub(super) const LOCKED: &str =
         "Unlock your login keyring (Passwords and Keys, or KWalletManager), then try again.";
+    pub(super) const NO_KEYRING: &str = "Make one: in Passwords and Keys or KWalletManager add a password keyring and set it as the default, or sign in to the desktop once. On a server, `atthene config set vault file` chooses an encrypted file instead.";
 }
 #[cfg(target_os = "macos")]
 mod keychain_remedy {
     pub(super) const MISSING: &str = "Create a login keychain in Keychain Access, then try again.";
     pub(super) const LOCKED: &str = "Unlock the login keychain in Keychain Access, then try again.";
+    pub(super) const NO_KEYRING: &str = "Create a login keychain in Keychain Access, then try again.";
 }
 #[cfg(target_os = "windows")]
 mod keychain_remedy {
     pub(super) const MISSING: &str =
         "Start the Credential Manager service; it is not available in network logons such as SSH. Then try again.";
     pub(super) const LOCKED: &str = "Sign in to Windows again, then try again.";
+    pub(super) const NO_KEYRING: &str = "Sign in to Windows again, then try again.";
 }

@@ -31,15 +31,22 @@ impl Profile {
     pub fn from_environment() -> Option<Self> {
         match std::env::var_os(DATA_DIR_VARIABLE).filter(|value| !value.is_empty()) {
             Some(dir) => Some(Self::at(dir)),
-            None => directories::BaseDirs::new()
-                .map(|dirs| Self { data_dir: dirs.data_local_dir().join(IDENTIFIER), overridden: false }),
+            None => Self::usual().map(|data_dir| Self { data_dir, overridden: false }),
         }
+    }
+
+    /// The platform's own data folder.
+    fn usual() -> Option<PathBuf> {
+        directories::BaseDirs::new().map(|dirs| dirs.data_local_dir().join(IDENTIFIER))
     }
 
     /// A side-by-side profile in the given folder.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
-        Self { data_dir: std::path::absolute(&dir).unwrap_or(dir), overridden: true }
+        let data_dir = std::path::absolute(&dir).unwrap_or(dir);
+        // The account's own folder, named outright, is the same profile.
+        let usual = Self::usual().is_some_and(|usual| where_it_is(&usual) == where_it_is(&data_dir));
+        Self { data_dir, overridden: !usual }
     }
 
     /// The folder that holds the database.
@@ -95,6 +102,14 @@ mod tests {
     fn s22_the_name_of_a_folder_follows_its_specification() {
         // printf /data/a | b2sum of the reference implementation, blake2s, cut.
         assert_eq!(hash(Path::new("/data/a")), "6f86f7bb0c79a72e");
+    }
+
+    #[test]
+    fn k5_the_usual_folder_named_outright_is_the_same_profile() {
+        let Some(usual) = Profile::usual() else { return };
+        assert_eq!(Profile::at(&usual).keychain_service(), IDENTIFIER);
+        assert_eq!(Profile::at(usual.join("..").join(IDENTIFIER)).keychain_service(), IDENTIFIER);
+        assert_ne!(Profile::at(usual.join("other")).keychain_service(), IDENTIFIER);
     }
 
     #[cfg(unix)]

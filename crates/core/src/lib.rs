@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod address;
+mod begun;
 mod blocking;
 pub mod bound;
 mod browser;
@@ -11,6 +12,7 @@ mod clock;
 pub mod connections;
 mod error;
 mod export;
+pub mod files;
 mod hex;
 pub mod identity;
 pub mod integrations;

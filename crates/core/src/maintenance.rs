@@ -12,6 +12,9 @@ use crate::settings::Settings;
 use crate::use_cases::Core;
 use crate::vault::SecretChange;
 
+/// Rows that are cut off in one transaction.
+const CUT_AT_ONCE: usize = 5000;
+
 impl Core {
     /// Copies the database to a file of that name, readable by its owner only. Blocks on SQLite.
     pub fn back_up(&self, to: &Path) -> Result<(), Error> {
@@ -38,6 +41,27 @@ impl Core {
         self.store.forget_keys_and_usage()?;
         self.append(Kind::WasReset, json!({}))?;
         self.read_again()
+    }
+
+    /// Cuts off what is older than the record's span; the chain carries the hash of the last row on. Blocks on SQLite.
+    pub fn cut_record(&self) -> Result<(), Error> {
+        let days = self.settings.current().record_days;
+        if days == 0 {
+            return Ok(());
+        }
+        if !self.clock.is_steady() {
+            // It may be right by now, or not: after a start from here on, it is taken for right.
+            tracing::warn!("the clock was set far while this ran; the record is left as it is");
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let before = now.plus(-i64::from(days) * UnixMs::DAY);
+        let entry = |last: i64| {
+            self.recorder.entry(Kind::RecordCut, "record", ActOutcome::Done, json!({ "up_to": last, "days": days }))
+        };
+        // In parts: whoever else writes waits for none of them for long.
+        while self.store.cut_activity(before, now, CUT_AT_ONCE, &entry)? == CUT_AT_ONCE {}
+        Ok(())
     }
 
     fn append(&self, kind: Kind, detail: serde_json::Value) -> Result<(), Error> {

@@ -18,9 +18,15 @@ pub fn checked_name(name: &str) -> Result<String, &'static str> {
     Ok(name.to_owned())
 }
 
-/// Whether a character would make a line lie (Unicode TR36, 2.4).
+/// Whether a character would make a line lie (Unicode TR36, 2.4): controls, separators of lines, whatever changes the
+/// direction in which a line is read (UAX 9, 2), and letters that are not seen at all (tags).
 pub fn is_misleading(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ pub enum ProblemCode {
     Stopped,
     /// Every place was taken by a call under way.
     TooManyConnections,
-    /// The head of the request could not be read. Answered with a bare 400, 414 or 431.
+    /// The head of the request could not be read. Where it was too large: with status 431 or 414.
     UnreadableRequest,
     /// There is no such route.
     NotFound,
@@ -111,10 +111,16 @@ pub enum ProblemCode {
     NoAgentRuntime,
     /// The credential of the agent runtime could not be had.
     CredentialUnavailable,
-    /// The agent runtime could not be reached, or broke off.
+    /// The agent runtime could not be reached.
     RuntimeUnreachable,
+    /// The agent runtime was reached, and its answer could not be read.
+    RuntimeUnreadable,
+    /// The agent runtime closed the connection before it answered.
+    RuntimeClosed,
     /// The agent runtime did not begin to answer in time.
     RuntimeTimeout,
+    /// The call came back to the gateway that it went through before.
+    LoopDetected,
     /// There is no such connection.
     ConnectionNotFound,
     /// A person has to sign in again.
@@ -129,13 +135,21 @@ pub enum ProblemCode {
     PathNotAllowed,
     /// Microsoft Graph could not be reached.
     GraphUnreachable,
+    /// Microsoft Graph was reached, and its answer could not be read.
+    GraphUnreadable,
+    /// Microsoft Graph closed the connection before it answered.
+    GraphClosed,
+    /// Microsoft Graph did not begin to answer in time.
+    GraphTimeout,
+    /// The rows of this profile can't be had now.
+    StoreUnavailable,
     /// Something inside the gateway broke.
     Internal,
 }
 
 impl ProblemCode {
     /// Every one, in the order in which they are told.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 35] = [
         Self::MissingKey,
         Self::MalformedAuthorization,
         Self::InvalidKey,
@@ -155,7 +169,10 @@ impl ProblemCode {
         Self::NoAgentRuntime,
         Self::CredentialUnavailable,
         Self::RuntimeUnreachable,
+        Self::RuntimeUnreadable,
+        Self::RuntimeClosed,
         Self::RuntimeTimeout,
+        Self::LoopDetected,
         Self::ConnectionNotFound,
         Self::NeedsSignIn,
         Self::ConnectionFailing,
@@ -163,6 +180,10 @@ impl ProblemCode {
         Self::KeychainUnavailable,
         Self::PathNotAllowed,
         Self::GraphUnreachable,
+        Self::GraphUnreadable,
+        Self::GraphClosed,
+        Self::GraphTimeout,
+        Self::StoreUnavailable,
         Self::Internal,
     ];
 
@@ -188,7 +209,10 @@ impl ProblemCode {
             Self::NoAgentRuntime => "no_agent_runtime",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::RuntimeUnreachable => "runtime_unreachable",
+            Self::RuntimeUnreadable => "runtime_unreadable",
+            Self::RuntimeClosed => "runtime_closed",
             Self::RuntimeTimeout => "runtime_timeout",
+            Self::LoopDetected => "loop_detected",
             Self::ConnectionNotFound => "connection_not_found",
             Self::NeedsSignIn => "needs_sign_in",
             Self::ConnectionFailing => "connection_failing",
@@ -196,6 +220,10 @@ impl ProblemCode {
             Self::KeychainUnavailable => "keychain_unavailable",
             Self::PathNotAllowed => "path_not_allowed",
             Self::GraphUnreachable => "graph_unreachable",
+            Self::GraphUnreadable => "graph_unreadable",
+            Self::GraphClosed => "graph_closed",
+            Self::GraphTimeout => "graph_timeout",
+            Self::StoreUnavailable => "store_unavailable",
             Self::Internal => "internal",
         }
     }
@@ -305,7 +333,7 @@ impl ProblemCode {
             Self::UnreadableRequest => (
                 400,
                 "Not readable as HTTP",
-                "Look into the log: it says what could not be read.",
+                "Look at what the application sends: a line end inside a header (a key from a file with Windows line ends, for one), a header without a colon, a space in the address, or more headers than 100.",
                 CallCheck::Answer,
                 true,
             ),
@@ -344,6 +372,27 @@ impl ProblemCode {
                 502,
                 "Agent runtime not reachable",
                 "Look at the agent runtime on the page Preferences, and test it there.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::RuntimeUnreadable => (
+                502,
+                "Agent runtime's answer not readable",
+                "Look into the log of the agent runtime: it was reached, and what it answered is not HTTP/1.1.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::RuntimeClosed => (
+                502,
+                "Agent runtime hung up",
+                "Look into the log of the agent runtime: it was reached, and closed the connection without an answer. A call that can be sent twice may be tried again.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::LoopDetected => (
+                508,
+                "Call came back to the gateway",
+                "Correct the agent runtime's URL on the page Preferences: it leads back to this gateway.",
                 CallCheck::Answer,
                 false,
             ),
@@ -396,6 +445,34 @@ impl ProblemCode {
                 502,
                 "Microsoft Graph not reachable",
                 "See to the network of this machine, then try again.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::GraphUnreadable => (
+                502,
+                "Microsoft Graph's answer not readable",
+                "Look for what stands between this machine and Microsoft: it was reached, and what it answered is not HTTP/1.1.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::GraphClosed => (
+                502,
+                "Microsoft Graph hung up",
+                "Try again, where the call may be made twice: the connection was closed without an answer.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::GraphTimeout => (
+                504,
+                "Microsoft Graph too slow",
+                "Try again later, where the call may be made twice.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::StoreUnavailable => (
+                503,
+                "Data not available",
+                "Look at what doctor says of the database: it is locked, full, moved, deleted or replaced.",
                 CallCheck::Answer,
                 false,
             ),

@@ -30,6 +30,26 @@ impl Secrets {
         Ok(self.vault.get(entry).await?.as_ref().and_then(Bound::open))
     }
 
+    /// Makes sure that a secret can be written under this entry and its row after it, before something is spent that
+    /// it replaces. It counts as being written from then on: what [`Self::put`] ends, or [`Self::nothing_written`].
+    pub(crate) async fn make_sure(&self, entry: &str) -> Result<(), Error> {
+        self.vault.check_writable().await?;
+        Ok(self.store.mark_unsettled(entry)?)
+    }
+
+    /// Whether secrets can be kept now.
+    pub(crate) async fn check_writable(&self) -> Result<(), Error> {
+        Ok(self.vault.check_writable().await?)
+    }
+
+    /// Nothing was written under an entry that [`Self::make_sure`] was asked about.
+    pub(crate) fn nothing_written(&self, entry: &str) {
+        // A start finds it otherwise, and sees that a row expects it.
+        if let Err(error) = self.store.mark_settled(entry) {
+            tracing::debug!(%error, "an entry that was not written is looked at by the next start");
+        }
+    }
+
     /// Writes the secret, then its row: `unit` is that unit of work of the store. `None` of it: the secret was
     /// swept meanwhile by another process that took this one for dead, so both are written once more.
     pub(crate) async fn put<T>(

@@ -8,7 +8,7 @@ use ts_rs::TS;
 use url::Url;
 
 use crate::activity::{ActOutcome, Kind, Recorder};
-use crate::address::is_safe;
+use crate::address::{is_loopback, is_safe};
 use crate::change::{Change, Changes};
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -46,6 +46,8 @@ pub struct Settings {
     /// What the log holds.
     pub log_level: LogLevel,
     pub vault: VaultKind,
+    /// Days after which rows of the record are cut off; 0: never.
+    pub record_days: u16,
 }
 
 /// The settings with what follows from them and can't be set as such.
@@ -127,9 +129,15 @@ impl Default for Settings {
             theme: Theme::System,
             log_level: LogLevel::Info,
             vault: VaultKind::Keychain,
+            record_days: 365,
         }
     }
 }
+
+/// Characters of a value that are shown.
+const LONGEST_SHOWN: usize = 60;
+/// Ten years, in days.
+const LONGEST_RECORD: u16 = 3650;
 
 impl Settings {
     /// The defaults, besides the settings of these names.
@@ -161,8 +169,14 @@ impl Settings {
         if !(5..=600).contains(&self.clipboard_seconds) {
             return wrong("clipboard time", "must lie between 5 and 600 seconds");
         }
+        if self.record_days > LONGEST_RECORD {
+            return wrong("span of the record", "must lie between 1 and 3,650 days, or be 0 for no end");
+        }
         let url = self.runtime_url.take().filter(|url| !url.trim().is_empty());
         self.runtime_url = url.as_deref().map(checked_runtime_url).transpose()?;
+        if self.runtime_url.as_deref().is_some_and(|url| leads_to(url, self.gateway_port)) {
+            return wrong("agent runtime URL", "leads back to this gateway: each call would call itself again");
+        }
         if has_credential && !self.runtime_url.as_deref().is_none_or(may_send_secrets_to) {
             return wrong(
                 "agent runtime URL",
@@ -171,6 +185,11 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Whether the URL is that of a port on this machine.
+fn leads_to(url: &str, port: u16) -> bool {
+    Url::parse(url).is_ok_and(|url| is_loopback(&url) && url.port_or_known_default() == Some(port))
 }
 
 /// Whether a secret may be sent to this address: over https, or without leaving this machine.
@@ -188,6 +207,13 @@ pub(crate) fn checked_runtime_url(text: &str) -> Result<String, Error> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("must not hold a user name or password; use the credential field"));
     }
+    // A socket's path is read as the path of a host that is called "unix".
+    if url.host_str() == Some("unix") && text.contains("unix:") {
+        return Err(wrong("must name a host and port; a Unix socket can't be called"));
+    }
+    if url.path().trim_end_matches('/').ends_with("/api/amas") {
+        return Err(wrong("must end before /api/amas; the path of each call, which begins with that, is added to it"));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("must not have a query or fragment; the path of each call is added to it"));
     }
@@ -201,6 +227,8 @@ pub struct SettingsStore {
     recorder: Recorder,
     /// What the machine's administrator has fixed.
     fixed: Fields,
+    /// Why that is not all that they meant to fix.
+    policy_trouble: Option<String>,
     current: RwLock<Current>,
 }
 
@@ -209,6 +237,7 @@ struct Current {
     settings: Arc<Settings>,
     stopped_at: Option<UnixMs>,
     has_credential: bool,
+    credential_writing: Option<String>,
 }
 
 type Fields = serde_json::Map<String, serde_json::Value>;
@@ -217,6 +246,8 @@ type Fields = serde_json::Map<String, serde_json::Value>;
 const STOPPED_AT: &str = "stopped_at";
 /// The same: it follows from what is done with the credential.
 const HAS_CREDENTIAL: &str = "runtime_has_credential";
+/// Another value for each credential that is kept, so that whoever holds the one before hears of it.
+const CREDENTIAL_WRITING: &str = "runtime_credential_writing";
 
 impl SettingsStore {
     pub(crate) fn load(
@@ -226,7 +257,7 @@ impl SettingsStore {
         policy: &Policy,
     ) -> Result<Self, Error> {
         let known = fields(&Settings::default())?;
-        let mut fixed = Fields::new();
+        let (mut fixed, mut trouble) = (Fields::new(), policy.trouble.clone());
         for (name, value) in &policy.settings {
             let mut with = known.clone();
             // A name of a newer version, or a value that can't be, is left alone.
@@ -236,9 +267,13 @@ impl SettingsStore {
                 fixed.insert(name.clone(), value.clone());
             } else {
                 tracing::warn!(name, "the policy file fixes a setting that can't be understood");
+                trouble.get_or_insert_with(|| {
+                    let shown: String = value.to_string().chars().take(LONGEST_SHOWN).collect();
+                    format!("it fixes {name} to {shown}, which can't be understood, so that setting is free")
+                });
             }
         }
-        let settings = Self { store, changes, recorder, fixed, current: RwLock::default() };
+        let settings = Self { store, changes, recorder, fixed, policy_trouble: trouble, current: RwLock::default() };
         settings.record_policy()?;
         settings.reload()?;
         Ok(settings)
@@ -253,6 +288,11 @@ impl SettingsStore {
         self.fixed.keys().cloned().collect()
     }
 
+    /// Why the policy file is not in force, or a part of it; `None`: it is, or there is none.
+    pub fn policy_trouble(&self) -> Option<&str> {
+        self.policy_trouble.as_deref()
+    }
+
     /// Since when everything is stopped; `None`: nothing is.
     pub fn stopped_at(&self) -> Option<UnixMs> {
         self.read().stopped_at
@@ -261,6 +301,11 @@ impl SettingsStore {
     /// Whether a credential for the agent runtime is kept.
     pub fn has_runtime_credential(&self) -> bool {
         self.read().has_credential
+    }
+
+    /// Tells one credential for the agent runtime from the one before it; says nothing about either.
+    pub fn credential_writing(&self) -> Option<String> {
+        self.read().credential_writing
     }
 
     /// The values in force, with what follows from them.
@@ -305,7 +350,9 @@ impl SettingsStore {
     /// changed, and yet the gateway has to hear of it.
     pub(crate) fn credential_replaced(&self) -> Result<(), Error> {
         let detail = json!({ "is": { "runtime_credential": "replaced" } });
-        self.write(&[], Kind::SettingsChanged, "settings", detail)
+        let kept = format!("{:016x}", rand::random::<u64>());
+        let value = serde_json::Value::from(kept).to_string();
+        self.write(&[(CREDENTIAL_WRITING, Some(value))], Kind::SettingsChanged, "settings", detail)
     }
 
     /// Stops everything, or lets it go on. Blocks on SQLite.
@@ -334,11 +381,14 @@ impl SettingsStore {
     /// Reads the rows again, as after a change by another process.
     pub fn reload(&self) -> Result<(), Error> {
         let mut values = fields(&Settings::default())?;
-        let (mut stopped_at, mut has_credential) = (None, false);
+        let (mut stopped_at, mut has_credential, mut credential_writing) = (None, false, None);
         for (name, text) in self.store.settings()? {
             if name == STOPPED_AT {
                 // What can't be read was meant to stop.
                 stopped_at = Some(UnixMs(text.parse().unwrap_or_default()));
+            }
+            if name == CREDENTIAL_WRITING {
+                credential_writing = Some(text.clone());
             }
             has_credential |= name == HAS_CREDENTIAL && text == "true";
             // A name of a newer version is left alone; a value that can't be read falls back.
@@ -352,7 +402,7 @@ impl SettingsStore {
             Settings::default()
         });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Current { settings: Arc::new(read), stopped_at, has_credential };
+            Current { settings: Arc::new(read), stopped_at, has_credential, credential_writing };
         Ok(())
     }
 

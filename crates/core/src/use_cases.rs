@@ -1,15 +1,17 @@
 //! One open profile: what it is composed of, and the use cases that need several of its parts.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::activity::{Activity, Actor, Recorder, Usage};
+use crate::begun::Begun;
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
 use crate::connections::Connections;
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::identity::Profile;
 use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, ProfileParts};
 use crate::keys::Keys;
@@ -48,7 +50,7 @@ pub struct Core {
     /// OAuth app registrations.
     pub integrations: Arc<Integrations>,
     /// Accounts that are signed in.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// What was done, by whom, and what came of it.
     pub activity: Activity,
     /// What this process has seen lately and no row holds.
@@ -61,6 +63,7 @@ pub struct Core {
     pub(crate) secrets: Secrets,
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) changes: Changes,
+    begun: Begun,
 }
 
 impl Core {
@@ -81,11 +84,13 @@ impl Core {
             changes: changes.clone(),
         };
         let integrations = Arc::new(Integrations::new(shared.clone(), &policy));
+        let begun = Begun::default();
         let core = Arc::new(Self {
             keys: Keys::load(store.clone(), clock.clone(), changes.clone(), recorder.clone())?,
             usage: Usage::new(store.clone(), clock.clone(), changes.clone(), recorder.clone()),
             settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
-            connections: Connections::new(shared, integrations.clone()),
+            connections: Arc::new(Connections::new(shared, integrations.clone(), begun.clone())),
+            begun,
             integrations,
             activity: Activity::new(store.clone()),
             signals: Signals::new(clock.clone(), changes.clone()),
@@ -99,9 +104,28 @@ impl Core {
             changes,
         });
         core.choose_vault();
-        watch::run(watcher, Arc::downgrade(&core), Self::on_change)
+        watch::run(watcher, Arc::downgrade(&core), Self::on_change, Self::on_trouble)
             .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
         Ok(core)
+    }
+
+    /// Waits until what has begun has ended, so that nothing is left half done: a process that ends calls this first.
+    pub async fn finish_begun(&self) {
+        self.begun.ended().await;
+    }
+
+    /// Looks through all rows; where they are not sound, nothing is let in from then on. Takes long.
+    pub fn look_through(&self) -> Result<(), Error> {
+        let looked = self.store.look_through();
+        if let Err(error @ StoreError::Damaged(_)) = &looked {
+            self.signals.store_seen(Err(error.to_string()));
+        }
+        Ok(looked?)
+    }
+
+    /// Why the rows can't be had; `None`: they can.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.signals.store_trouble()
     }
 
     /// The broadcast that tells what changed.
@@ -195,8 +219,21 @@ impl Core {
         self.connections.remove_all_through(id).await
     }
 
-    fn on_change(core: &Arc<Self>, change: Change) {
-        let reloaded = match change {
+    /// What this process knows of the rows is not to be relied on; `None`: it is again.
+    fn on_trouble(core: &Arc<Self>, trouble: Option<&dyn Display>) -> Result<(), Error> {
+        let Some(trouble) = trouble else {
+            // Whatever was changed meanwhile was not heard.
+            core.read_again()?;
+            core.signals.store_seen(Ok(()));
+            return Ok(());
+        };
+        tracing::error!(%trouble, "the rows can't be had; nothing is let in");
+        core.signals.store_seen(Err(trouble.to_string()));
+        Ok(())
+    }
+
+    fn on_change(core: &Arc<Self>, change: Change) -> Result<(), Error> {
+        match change {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
             Change::Connections => core.connections.follow_rows(),
@@ -207,10 +244,8 @@ impl Core {
             | Change::SignIns
             | Change::Activity
             | Change::Attention => Ok(()),
-        };
-        match reloaded {
-            Ok(()) => core.changes.publish(change),
-            Err(error) => tracing::warn!(%error, ?change, "a change by another process could not be read"),
-        }
+        }?;
+        core.changes.publish(change);
+        Ok(())
     }
 }

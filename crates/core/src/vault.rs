@@ -16,6 +16,12 @@ pub enum VaultError {
     /// It said no.
     #[error("The keychain refused ({0}).")]
     Refused(String),
+    /// There is a keychain service, and in it nothing to keep secrets in.
+    #[error("The keychain service has no keyring to keep secrets in ({0}).")]
+    NoKeyring(String),
+    /// The encrypted file can't be read or written.
+    #[error("The vault file can't be used: {0}.")]
+    File(String),
     /// The encrypted file can't be opened.
     #[error("The vault file needs its passphrase ({0}).")]
     Passphrase(String),

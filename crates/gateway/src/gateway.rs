@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use atthene_core::oversight::Serving;
 use atthene_core::{Change, Core, Settings};
+use secrecy::SecretString;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -15,7 +17,7 @@ use ts_rs::TS;
 use crate::api::routes;
 use crate::caller;
 use crate::caller::stranger::Strangers;
-use crate::problem::Problem;
+use crate::problem::{Callee, Problem};
 use crate::server;
 use crate::shared::{Config, Shared};
 use crate::transport::body::MIB;
@@ -60,7 +62,19 @@ pub enum GatewayState {
 pub struct Gateway {
     state: watch::Receiver<GatewayState>,
     stop: watch::Sender<bool>,
+    hurry: Hurry,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Cuts short what a gateway that ends still waits for.
+#[derive(Clone, Default)]
+pub struct Hurry(Arc<Notify>);
+
+impl Hurry {
+    /// Open calls are not waited for any more.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
 }
 
 impl Gateway {
@@ -69,11 +83,17 @@ impl Gateway {
     pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(GatewayState::Starting);
+        let hurry = Hurry::default();
+        let hurried = hurry.clone();
         let thread = std::thread::Builder::new().name("gateway".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
             match runtime {
                 Ok(runtime) => {
-                    runtime.block_on(run(core, limits, port, &tell, stopped));
+                    runtime.block_on(async {
+                        run(core.clone(), limits, port, &tell, stopped, hurried).await;
+                        // A refresh that a call began goes on to its end without it.
+                        core.finish_begun().await;
+                    });
                     // Blocking work may wait for a person at the keychain; nobody waits for that.
                     runtime.shutdown_timeout(Duration::from_millis(200));
                 }
@@ -82,12 +102,17 @@ impl Gateway {
                 }
             }
         })?;
-        Ok(Self { state, stop, thread: Some(thread) })
+        Ok(Self { state, stop, hurry, thread: Some(thread) })
     }
 
     /// Follows what it is doing.
     pub fn watch(&self) -> watch::Receiver<GatewayState> {
         self.state.clone()
+    }
+
+    /// What cuts its end short.
+    pub fn hurry(&self) -> Hurry {
+        self.hurry.clone()
     }
 
     /// Stops it: open calls go on for [`Limits::drain`]. Blocks until done.
@@ -121,15 +146,17 @@ async fn run(
     fixed_port: Option<u16>,
     state: &watch::Sender<GatewayState>,
     mut stop: watch::Receiver<bool>,
+    hurry: Hurry,
 ) {
     let mut changes = core.changes().subscribe();
-    let shared = match Shared::new(core.clone(), Config::of(&core), limits) {
+    let shared = match Shared::new(core.clone(), limits) {
         Ok(shared) => Arc::new(shared),
         Err(error) => {
             state.send_replace(GatewayState::Failed { reason: error.to_string() });
             return core.changes().publish(Change::Gateway);
         }
     };
+    shared.set_config(Config::of(&shared));
     let router = routes::router(shared.clone());
     // The keychain may wait for a person; listening does not wait for the keychain.
     let reload = Arc::new(Notify::new());
@@ -203,7 +230,10 @@ async fn run(
         }
     }
     if let Some(serving) = serving {
-        serving.end().await;
+        tokio::select! {
+            () = serving.end() => {}
+            () = hurry.0.notified() => {}
+        }
     }
     reloading.abort();
     tell(GatewayState::Stopped);
@@ -232,13 +262,15 @@ struct ListeningTask {
     port: u16,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    /// Tells the command which port that is.
+    _told: Option<Serving>,
 }
 
 impl ListeningTask {
     fn start(port: u16, listeners: Vec<TcpListener>, shared: &Arc<Shared>, router: &axum::Router) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(server::serve(listeners, shared.clone(), router.clone(), stopped));
-        Self { port, stop, task }
+        Self { port, stop, task, _told: shared.core.serving(port) }
     }
 
     async fn end(self) {
@@ -281,16 +313,23 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
 
 /// Keeps what calls are served with true to the settings and the keychain.
 async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
+    let mut before = None;
     loop {
         let settings = shared.core.settings.current();
-        let mut config = Config::of(&shared.core);
-        if let Some(url) = settings.runtime_url.as_deref().filter(|_| shared.core.settings.has_runtime_credential()) {
+        let mut config = Config::of(&shared);
+        let of = Some((settings.runtime_url.clone(), shared.core.settings.credential_writing()));
+        if std::mem::replace(&mut before, of.clone()) != of {
+            // What was called with until now is not to be used any more; calls wait for what comes instead.
+            shared.set_config(config.clone());
+        }
+        if config.is_loading
+            && let Some(url) = settings.runtime_url.as_deref()
+        {
             config.runtime = Some(match shared.core.runtime_credential().await {
-                Ok(credential) => Runtime::new(url, credential.as_ref())
-                    .map(|runtime| runtime.trusting_front_proxy(settings.trust_front_proxy))
-                    .ok_or(Problem::RUNTIME_UNUSABLE),
+                Ok(credential) => shared.runtime(&settings, url, credential.as_ref()),
                 Err(error) => Err(Problem::CredentialUnavailable(error.to_string())),
             });
+            config.is_loading = false;
         }
         let unavailable = matches!(config.runtime, Some(Err(Problem::CredentialUnavailable(_))));
         shared.set_config(config);
@@ -304,20 +343,26 @@ async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
 
 impl Config {
     /// What the settings of this profile alone say.
-    fn of(core: &Core) -> Self {
-        Self::without_credential(&core.settings.current(), core.settings.has_runtime_credential())
-    }
-
-    /// The same of these settings. `has_credential`: one is kept, and has to be read first.
-    fn without_credential(settings: &Settings, has_credential: bool) -> Self {
+    fn of(shared: &Shared) -> Self {
+        let settings = shared.core.settings.current();
+        let is_loading = shared.core.settings.has_runtime_credential();
         let runtime = settings.runtime_url.as_deref().map(|url| {
-            if has_credential {
+            if is_loading {
                 return Err(Problem::CredentialUnavailable("The keychain has not answered yet.".into()));
             }
-            Runtime::new(url, None)
-                .map(|runtime| runtime.trusting_front_proxy(settings.trust_front_proxy))
-                .ok_or(Problem::RUNTIME_UNUSABLE)
+            shared.runtime(&settings, url, None)
         });
-        Self { largest_body: u64::from(settings.largest_body_mib) * MIB, runtime }
+        Self {
+            largest_body: u64::from(settings.largest_body_mib) * MIB,
+            is_loading: is_loading && runtime.is_some(),
+            runtime,
+        }
+    }
+}
+
+impl Shared {
+    fn runtime(&self, settings: &Settings, url: &str, credential: Option<&SecretString>) -> Result<Runtime, Problem> {
+        let runtime = Runtime::new(Callee::Runtime, url, credential).ok_or(Problem::RUNTIME_UNUSABLE)?;
+        Ok(runtime.trusting_front_proxy(settings.trust_front_proxy).marking(self.hop()))
     }
 }

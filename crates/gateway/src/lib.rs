@@ -4,6 +4,8 @@
 
 mod api;
 mod caller;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gateway;
 mod problem;
 mod server;
@@ -13,5 +15,5 @@ mod transport;
 pub use api::metrics::serve_metrics;
 pub use api::sign_in::begin_sign_in;
 pub use caller::stranger::check_port;
-pub use gateway::{Gateway, GatewayState};
+pub use gateway::{Gateway, GatewayState, Hurry};
 pub use transport::limits::Limits;

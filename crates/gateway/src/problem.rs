@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::keys::{Ending, Malformed, Refusal};
+use atthene_core::limits;
 use atthene_core::problem::{CallCheck, ProblemCode};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -29,8 +31,8 @@ pub(crate) enum Problem {
     TooManyConnections,
     /// No such route.
     NotFound,
-    /// The route exists, the method doesn't.
-    MethodNotAllowed,
+    /// The route exists, the method doesn't; those that do, where they are known here.
+    MethodNotAllowed(Option<HeaderValue>),
     /// A body that the built-in agent can't read.
     BadRequest(&'static str),
     /// A body over the limit, in MiB.
@@ -41,26 +43,113 @@ pub(crate) enum Problem {
     NoAgentRuntime,
     /// The runtime's credential could not be had from the keychain.
     CredentialUnavailable(String),
-    /// The agent runtime can't be reached or broke off.
-    RuntimeUnreachable(Cow<'static, str>),
-    /// The agent runtime did not begin to answer in time.
-    RuntimeTimeout,
+    /// Whoever was called on behalf of the caller did not answer.
+    Upstream(Callee, UpstreamFailure),
+    /// The head of the request can't be read.
+    Unreadable(UnreadableHead),
+    /// The call came from this very gateway.
+    LoopDetected,
+    /// The rows can't be had, for this reason.
+    StoreUnavailable(String),
     /// No such connection.
     ConnectionNotFound,
     /// A person has to sign in again.
     NeedsSignIn(String),
     /// A rule or the app registration stands in the way.
     ConnectionFailing(String),
-    /// The authority or the network is away.
-    ConnectionWaiting(String),
+    /// The authority or the network is away, and is asked again after this time.
+    ConnectionWaiting(String, Duration),
     /// What a connection needs lies in a keychain that gives nothing now.
     KeychainUnavailable(String),
     /// A path that could lead elsewhere than to Graph, or than to the agent API of the runtime.
     PathNotAllowed,
-    /// Microsoft Graph can't be reached.
-    GraphUnreachable(Cow<'static, str>),
     /// A defect of the gateway.
     Internal,
+}
+
+/// Whoever is called on behalf of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Callee {
+    Runtime,
+    Graph,
+}
+
+impl Callee {
+    fn detail(self, failure: &UpstreamFailure) -> String {
+        let name = self.name();
+        let (happened, remedy) = match failure {
+            UpstreamFailure::Unreachable(why) => (
+                format!("{name} could not be reached: {why}."),
+                match self {
+                    Self::Runtime => "Check that it runs and that its URL is right in ATTHENE Settings, Preferences.",
+                    Self::Graph => "See to the network of this machine, then try again.",
+                },
+            ),
+            UpstreamFailure::Unreadable(why) => (
+                format!("{name} was reached, and its answer can't be read as HTTP/1.1: {why}."),
+                match self {
+                    Self::Runtime => "Look into its log.",
+                    Self::Graph => "Look for what stands between this machine and Microsoft.",
+                },
+            ),
+            UpstreamFailure::Closed(why) => (
+                format!("{name} was reached, and closed the connection before it answered: {why}."),
+                "What it did of the call is not known; try again where that does no harm.",
+            ),
+            UpstreamFailure::Timeout => (format!("{name} did not begin to answer in time."), ""),
+        };
+        format!("{happened} {remedy}").trim_end().to_owned()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Runtime => "The agent runtime",
+            Self::Graph => "Microsoft Graph",
+        }
+    }
+}
+
+/// Why it did not answer. An answer that came early, before the end of the request, is none of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UpstreamFailure {
+    /// No connection came about.
+    Unreachable(Cow<'static, str>),
+    /// It answered, and not in HTTP/1.1.
+    Unreadable(Cow<'static, str>),
+    /// It closed the connection before it answered.
+    Closed(Cow<'static, str>),
+    /// It was silent for too long.
+    Timeout,
+}
+
+/// What is wrong with the head of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnreadableHead {
+    /// It is not HTTP/1.1.
+    Malformed,
+    /// Its headers are too many, or too long.
+    TooLarge,
+    /// Its address is.
+    AddressTooLong,
+}
+
+impl UnreadableHead {
+    /// As the status says it.
+    pub(crate) fn of(status: u16) -> Self {
+        match status {
+            414 => Self::AddressTooLong,
+            431 => Self::TooLarge,
+            _ => Self::Malformed,
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::AddressTooLong => StatusCode::URI_TOO_LONG,
+        }
+    }
 }
 
 /// The body of every problem.
@@ -90,8 +179,10 @@ pub(crate) struct ProblemTag {
 
 impl Problem {
     /// A stored URL or credential that no request can be made of.
-    pub(crate) const RUNTIME_UNUSABLE: Self =
-        Self::RuntimeUnreachable(Cow::Borrowed("its URL or credential can't be used"));
+    pub(crate) const RUNTIME_UNUSABLE: Self = Self::Upstream(
+        Callee::Runtime,
+        UpstreamFailure::Unreachable(Cow::Borrowed("its URL or credential can't be used")),
+    );
 
     /// Its place in the one list of problems.
     pub(crate) fn code(&self) -> ProblemCode {
@@ -104,21 +195,33 @@ impl Problem {
             Self::Stopped => ProblemCode::Stopped,
             Self::TooManyConnections => ProblemCode::TooManyConnections,
             Self::NotFound => ProblemCode::NotFound,
-            Self::MethodNotAllowed => ProblemCode::MethodNotAllowed,
+            Self::MethodNotAllowed(_) => ProblemCode::MethodNotAllowed,
             Self::BadRequest(_) => ProblemCode::BadRequest,
             Self::BodyTooLarge(_) => ProblemCode::BodyTooLarge,
             Self::BodyTimeout => ProblemCode::BodyTimeout,
             Self::NoAgentRuntime => ProblemCode::NoAgentRuntime,
             Self::CredentialUnavailable(_) => ProblemCode::CredentialUnavailable,
-            Self::RuntimeUnreachable(_) => ProblemCode::RuntimeUnreachable,
-            Self::RuntimeTimeout => ProblemCode::RuntimeTimeout,
+            Self::Upstream(Callee::Runtime, failure) => match failure {
+                UpstreamFailure::Unreachable(_) => ProblemCode::RuntimeUnreachable,
+                UpstreamFailure::Unreadable(_) => ProblemCode::RuntimeUnreadable,
+                UpstreamFailure::Closed(_) => ProblemCode::RuntimeClosed,
+                UpstreamFailure::Timeout => ProblemCode::RuntimeTimeout,
+            },
+            Self::Upstream(Callee::Graph, failure) => match failure {
+                UpstreamFailure::Unreachable(_) => ProblemCode::GraphUnreachable,
+                UpstreamFailure::Unreadable(_) => ProblemCode::GraphUnreadable,
+                UpstreamFailure::Closed(_) => ProblemCode::GraphClosed,
+                UpstreamFailure::Timeout => ProblemCode::GraphTimeout,
+            },
+            Self::Unreadable(_) => ProblemCode::UnreadableRequest,
+            Self::LoopDetected => ProblemCode::LoopDetected,
+            Self::StoreUnavailable(_) => ProblemCode::StoreUnavailable,
             Self::ConnectionNotFound => ProblemCode::ConnectionNotFound,
             Self::NeedsSignIn(_) => ProblemCode::NeedsSignIn,
             Self::ConnectionFailing(_) => ProblemCode::ConnectionFailing,
-            Self::ConnectionWaiting(_) => ProblemCode::ConnectionWaiting,
+            Self::ConnectionWaiting(..) => ProblemCode::ConnectionWaiting,
             Self::KeychainUnavailable(_) => ProblemCode::KeychainUnavailable,
             Self::PathNotAllowed => ProblemCode::PathNotAllowed,
-            Self::GraphUnreachable(_) => ProblemCode::GraphUnreachable,
             Self::Internal => ProblemCode::Internal,
         }
     }
@@ -131,7 +234,10 @@ impl Problem {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
+        if let Self::Unreadable(head) = self {
+            return head.status();
+        }
         StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
@@ -172,7 +278,7 @@ impl Problem {
                 "As many calls are under way as the gateway takes at a time. Try again in a second, or keep connections open for several calls.".into()
             }
             Self::NotFound => "The routes are listed at /openapi.json.".into(),
-            Self::MethodNotAllowed => "The methods of this route are listed at /openapi.json.".into(),
+            Self::MethodNotAllowed(_) => "The methods of this route are listed at /openapi.json.".into(),
             Self::BadRequest(detail) => (*detail).into(),
             Self::BodyTooLarge(mib) => {
                 format!("The body is larger than {mib} MiB. Send less, or raise the limit in ATTHENE Settings, Preferences.")
@@ -182,19 +288,32 @@ impl Problem {
                 "Only the built-in agent 'atthene-status' answers, because no agent runtime is set. Set its URL in ATTHENE Settings, Preferences.".into()
             }
             Self::CredentialUnavailable(reason) => {
-                format!("{reason} The credential of the agent runtime lies there. Unlock the keychain, then try again.")
+                format!("{reason} The credential of the agent runtime lies there; it is asked for again by itself.")
             }
-            Self::RuntimeUnreachable(reason) => {
-                format!("The agent runtime could not be reached: {reason}. Check that it runs and that its URL is right in ATTHENE Settings, Preferences.")
+            Self::Upstream(upstream, failure) => upstream.detail(failure),
+            Self::Unreadable(UnreadableHead::Malformed) => {
+                "The head of the request can't be read as HTTP/1.1. Look for a line end or a control character inside a header (a key from a file with Windows line ends, for one), a header without a colon, two lengths, or a space in the address.".into()
             }
-            Self::RuntimeTimeout => "The agent runtime did not begin to answer in time.".into(),
+            Self::Unreadable(UnreadableHead::TooLarge) => {
+                format!("The gateway takes up to 100 headers of {} KiB in all. Send fewer, or shorter ones.", limits::HEAD_BYTES / 1024)
+            }
+            Self::Unreadable(UnreadableHead::AddressTooLong) => {
+                "The address is longer than the gateway takes. Send what is long in the body.".into()
+            }
+            Self::LoopDetected => {
+                "The agent runtime's URL leads back to this gateway. Correct it in ATTHENE Settings, Preferences.".into()
+            }
+            Self::StoreUnavailable(reason) => {
+                format!("{reason} No call is let in until the gateway can read its own data again.")
+            }
             Self::ConnectionNotFound => "Connections are listed at /api/amas/connections.".into(),
-            Self::NeedsSignIn(text) => format!("{text} A person does so in ATTHENE Settings, Tools."),
-            Self::ConnectionFailing(text) | Self::ConnectionWaiting(text) | Self::KeychainUnavailable(text) => text.clone(),
+            Self::NeedsSignIn(text)
+            | Self::ConnectionFailing(text)
+            | Self::ConnectionWaiting(text, _)
+            | Self::KeychainUnavailable(text) => text.clone(),
             Self::PathNotAllowed => {
                 "The path could be read, decoded once or twice, as leading elsewhere. A path of Graph must begin with v1.0/ or beta/.".into()
             }
-            Self::GraphUnreachable(reason) => format!("Microsoft Graph could not be reached: {reason}. Try again later."),
             Self::Internal => "Something inside the gateway broke while it served this call. Try again.".into(),
         }
     }
@@ -223,6 +342,16 @@ impl Problem {
         Some(HeaderValue::from_static(words))
     }
 
+    /// How soon it is worth a try again, in whole seconds (RFC 9110, 10.2.3).
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyConnections | Self::StoreUnavailable(_) => Some(1),
+            // Rounded up: whoever comes a moment too early is sent away again.
+            Self::ConnectionWaiting(_, left) => Some((left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1)),
+            _ => None,
+        }
+    }
+
     /// The body of the answer for the call with this id, and its detail.
     pub(crate) fn body(&self, request_id: &str) -> (Vec<u8>, Arc<str>) {
         let detail: Arc<str> = self.detail().into();
@@ -248,13 +377,11 @@ impl Problem {
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        let retry_after = match self {
-            Self::TooManyConnections => Some("1"),
-            Self::ConnectionWaiting(_) => Some("15"),
-            _ => None,
-        };
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        if let Self::MethodNotAllowed(Some(methods)) = self {
+            headers.insert(header::ALLOW, methods.clone());
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(ProblemTag { code: self.code(), check: self.check(), detail });
         response
@@ -292,22 +419,36 @@ mod tests {
             Problem::Stopped,
             Problem::TooManyConnections,
             Problem::NotFound,
-            Problem::MethodNotAllowed,
+            Problem::MethodNotAllowed(None),
             Problem::BodyTooLarge(1),
             Problem::BodyTimeout,
             Problem::NoAgentRuntime,
             Problem::CredentialUnavailable(text()),
-            Problem::RuntimeUnreachable("it is away".into()),
-            Problem::RuntimeTimeout,
+            Problem::Unreadable(UnreadableHead::Malformed),
+            Problem::Unreadable(UnreadableHead::TooLarge),
+            Problem::Unreadable(UnreadableHead::AddressTooLong),
+            Problem::LoopDetected,
+            Problem::StoreUnavailable(text()),
             Problem::ConnectionNotFound,
             Problem::NeedsSignIn(text()),
             Problem::PathNotAllowed,
-            Problem::GraphUnreachable("it is away".into()),
             Problem::Internal,
         ];
-        for problem in others.into_iter().chain(ended).chain(malformed) {
+        let failures = || {
+            let why = || Cow::Borrowed("it is so");
+            [
+                UpstreamFailure::Unreachable(why()),
+                UpstreamFailure::Unreadable(why()),
+                UpstreamFailure::Closed(why()),
+                UpstreamFailure::Timeout,
+            ]
+        };
+        let upstream = [Callee::Runtime, Callee::Graph]
+            .into_iter()
+            .flat_map(|upstream| failures().map(|failure| Problem::Upstream(upstream, failure)));
+        for problem in others.into_iter().chain(ended).chain(malformed).chain(upstream) {
             let detail = problem.detail();
-            let letters: Vec<char> = detail.replace("MiB", "").chars().collect();
+            let letters: Vec<char> = detail.replace("MiB", "").replace("KiB", "").chars().collect();
             let camel = letters.windows(2).any(|pair| pair[0].is_lowercase() && pair[1].is_uppercase());
             assert!(!camel && detail.ends_with('.'), "{detail}");
         }

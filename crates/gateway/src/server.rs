@@ -12,12 +12,12 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -28,9 +28,14 @@ use crate::problem::{PendingProblem, Problem};
 use crate::shared::Shared;
 use crate::transport::call::{CallContext, Measured, Outbound};
 use crate::transport::caller_connection::CallerConnection;
+use crate::transport::caller_stream::CallerStream;
 use crate::transport::connections::OpenConnections;
 use crate::transport::forward::{self, REQUEST_ID};
+use crate::transport::log_throttle::LogThrottle;
 use crate::transport::unserved;
+
+/// How many connections the system may hold for a listener, at most.
+const BACKLOG: usize = 4096;
 
 /// What the calls of every connection are served with.
 struct CallServices {
@@ -55,8 +60,33 @@ pub(crate) async fn serve(
     let mut builder = http1::Builder::new();
     // Heads that never end are found by the sweeps.
     builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
+    let take = |(stream, peer): (TcpStream, SocketAddr)| {
+        let Some(slot) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
+            tokio::spawn(unserved::refuse(stream, shared.core.clone(), shared.next_request_id()));
+            return;
+        };
+        let Ok(local) = stream.local_addr() else { return };
+        // Answers leave at once; without this, small ones wait for the caller's ACK.
+        let _ = stream.set_nodelay(true);
+        let (core, look_ups) = (shared.core.clone(), shared.look_ups.clone());
+        let connection = Arc::new(CallerConnection::new((peer, local), slot.slot(), core, look_ups));
+        let services = services.clone();
+        let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
+        let unreadable = {
+            let shared = shared.clone();
+            Box::new(move |status| unserved::answer_unreadable(&shared.core, status, &shared.next_request_id()))
+        };
+        let stream = CallerStream::new(stream, slot.slot(), unreadable);
+        let connection = slot.hold(builder.serve_connection(stream, service).with_upgrades());
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                shared.unserved.broke(&error);
+            }
+        });
+    };
     loop {
-        let (stream, peer) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
             // Everything was stopped.
@@ -68,26 +98,16 @@ pub(crate) async fn serve(
                 open.sweep();
                 continue;
             }
-            accepted = accept(&listeners) => accepted,
+            accepted = accept(&listeners, &shared.unaccepted) => accepted,
         };
-        let Some(slot) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
-            tokio::spawn(unserved::refuse(stream, shared.core.clone(), shared.next_request_id()));
-            continue;
-        };
-        let Ok(local) = stream.local_addr() else { continue };
-        // Answers leave at once; without this, small ones wait for the caller's ACK.
-        let _ = stream.set_nodelay(true);
-        let (core, look_ups) = (shared.core.clone(), shared.look_ups.clone());
-        let connection = Arc::new(CallerConnection::new((peer, local), slot.slot(), core, look_ups));
-        let services = services.clone();
-        let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
-        let connection = slot.hold(builder.serve_connection(TokioIo::new(stream), service));
-        let shared = shared.clone();
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                shared.unserved.broke(&shared.core, &error);
-            }
-        });
+        take(accepted);
+    }
+    // Those whose connection the system had taken already would be reset with the listener.
+    for _ in 0..BACKLOG {
+        let next = accept(&listeners, &shared.unaccepted);
+        // What the system holds is known at once, or after one look at it.
+        let Ok(accepted) = tokio::time::timeout(Duration::from_millis(5), next).await else { break };
+        take(accepted);
     }
     drop(listeners);
     let rest = tokio::spawn(async move {
@@ -104,14 +124,16 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(limits.drain, rest).await;
 }
 
-async fn accept(listeners: &[TcpListener]) -> (TcpStream, SocketAddr) {
+async fn accept(listeners: &[TcpListener], log: &LogThrottle) -> (TcpStream, SocketAddr) {
     loop {
         let next = futures_util::future::select_all(listeners.iter().map(|listener| listener.accept().boxed()));
         match next.await.0 {
             Ok(accepted) => return accepted,
             Err(error) => {
                 // Out of file descriptors, for one: it passes, a busy loop would not help.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(more) = log.due() {
+                    tracing::warn!(%error, more, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -126,6 +148,9 @@ async fn handle(
     let number = services.shared.number_call();
     // The head stays here: its method and path are told of a call that went wrong.
     let (mut head, body) = request.into_parts();
+    if let Some(upgrade) = head.extensions.remove() {
+        connection.slot.keep_upgrade(upgrade);
+    }
     let user_agent = connection.user_agent(head.headers.get(header::USER_AGENT));
     let call = CallContext::start(connection, user_agent, number, services.shared.request_id(number));
     // A panic while one call is served must not end the others.
@@ -134,6 +159,12 @@ async fn handle(
         .unwrap_or(Err(Problem::Internal))
         .unwrap_or_else(|problem| problem.respond(call.request_id().as_str()).map(Either::Right));
     response.headers_mut().insert(REQUEST_ID, call.request_id().header());
+    // The end of a body of unknown length is that of the connection, whatever was asked for.
+    let ends_with_body = head.version == Version::HTTP_10 && response.body().size_hint().exact().is_none();
+    let is_last = call.connection().slot.is_to_finish() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if ends_with_body || is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     call.connection().name_known().await;
     Ok(call.finish(&head, response))
 }
@@ -156,6 +187,10 @@ async fn answer(
         Err(never) => match never {},
     };
     match response.extensions_mut().remove::<PendingProblem>() {
+        // The router knows which methods there are.
+        Some(PendingProblem(Problem::MethodNotAllowed(None))) => {
+            Err(Problem::MethodNotAllowed(response.headers_mut().remove(header::ALLOW)))
+        }
         Some(PendingProblem(problem)) => Err(problem),
         None => Ok(response.map(Either::Right)),
     }

@@ -1,30 +1,41 @@
 //! What every call shares.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use atthene_core::Core;
-use http::Response;
 use http::request::Parts;
+use http::{HeaderValue, Response};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use crate::problem::Problem;
+use crate::problem::{Callee, Problem, UpstreamFailure};
 use crate::transport::body::Inbound;
 use crate::transport::call::CallContext;
 use crate::transport::caller_connection::LookUps;
 use crate::transport::forward::{Forwarder, Runtime};
 use crate::transport::limits::Limits;
+use crate::transport::log_throttle::LogThrottle;
 use crate::transport::request_id::RequestId;
 use crate::transport::unserved::Unserved;
 
 /// What calls are served with; replaced whole when settings change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Config {
     pub(crate) largest_body: u64,
     /// `None`: no runtime is set. An error: it is set but can't be used now.
     pub(crate) runtime: Option<Result<Runtime, Problem>>,
+    /// Whether the keychain is still asked for what the runtime is called with.
+    pub(crate) is_loading: bool,
 }
+
+/// Gateways that a call may go through, one behind the other.
+const MOST_HOPS: usize = 8;
+
+/// How long a call waits for the keychain's first answer.
+const LONGEST_LOADING: Duration = Duration::from_secs(10);
 
 /// What every call shares.
 pub(crate) struct Shared {
@@ -34,6 +45,8 @@ pub(crate) struct Shared {
     description: OnceLock<String>,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
+    /// The config was replaced.
+    loaded: Notify,
     pub(crate) look_ups: LookUps,
     /// Eight digits that tell one run of the gateway from another.
     run_id: String,
@@ -41,6 +54,8 @@ pub(crate) struct Shared {
     stopped: AtomicBool,
     runtime_trouble: AtomicBool,
     pub(crate) unserved: Unserved,
+    /// Lines of the log about connections that could not be accepted.
+    pub(crate) unaccepted: LogThrottle,
     /// Cuts every connection each time that it changes.
     pub(crate) cut: watch::Sender<()>,
     /// Calls to agents and connections that are open now.
@@ -48,13 +63,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Arc<Core>, config: Config, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn new(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
         Ok(Self {
             core,
             forwarder: OnceLock::new(),
             description: OnceLock::new(),
             limits,
-            config: RwLock::new(Arc::new(config)),
+            config: RwLock::default(),
+            loaded: Notify::new(),
             look_ups: LookUps::start()?,
             run_id: format!(
                 "{:08x}",
@@ -64,9 +80,28 @@ impl Shared {
             stopped: AtomicBool::new(false),
             runtime_trouble: AtomicBool::new(false),
             unserved: Unserved::default(),
+            unaccepted: LogThrottle::default(),
             cut: watch::Sender::new(()),
             open_calls: Arc::default(),
         })
+    }
+
+    /// What calls are served with, once the keychain has answered: a call that comes right after a start waits for
+    /// that.
+    pub(crate) async fn loaded_config(&self) -> Arc<Config> {
+        // One that was loaded may be followed by another one at once.
+        let loaded = async {
+            loop {
+                let mut loaded = pin!(self.loaded.notified());
+                loaded.as_mut().enable();
+                if !self.config().is_loading {
+                    return;
+                }
+                loaded.await;
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST_LOADING, loaded).await;
+        self.config()
     }
 
     pub(crate) fn config(&self) -> Arc<Config> {
@@ -79,8 +114,10 @@ impl Shared {
         if let Some(forwarder) = self.forwarder.get() {
             return Ok(forwarder);
         }
-        let made =
-            Forwarder::new(self.limits).map_err(|error| Problem::RuntimeUnreachable(error.to_string().into()))?;
+        let made = Forwarder::new(self.limits).map_err(|error| {
+            let why = UpstreamFailure::Unreachable(error.to_string().into());
+            Problem::Upstream(Callee::Runtime, why)
+        })?;
         Ok(self.forwarder.get_or_init(|| made))
     }
 
@@ -112,7 +149,7 @@ impl Shared {
         let answer = self.forwarder()?.forward(runtime, head, body, largest_body, call).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
-            Err(Problem::RuntimeUnreachable(reason)) => {
+            Err(Problem::Upstream(_, UpstreamFailure::Unreachable(reason))) => {
                 self.runtime_trouble.store(true, Ordering::Relaxed);
                 self.core.signals.runtime_seen(Err(reason.to_string()));
             }
@@ -123,11 +160,18 @@ impl Shared {
 
     pub(crate) fn set_config(&self, config: Config) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.loaded.notify_waiters();
     }
 
     /// Counts the call as open for as long as what this returns is held.
     pub(crate) fn open_call(&self) -> Arc<()> {
         self.open_calls.clone()
+    }
+
+    /// Why the rows can't be had; `None`: they can.
+    pub(crate) fn store_trouble(&self) -> Option<String> {
+        let signals = &self.core.signals;
+        if signals.is_store_lost() { signals.store_trouble() } else { None }
     }
 
     /// Whether an administrator has stopped everything.
@@ -154,6 +198,17 @@ impl Shared {
 
     pub(crate) fn next_request_id(&self) -> RequestId {
         self.request_id(self.number_call())
+    }
+
+    /// Whether a call that is marked so went through this run before, or through more gateways than any that ends.
+    pub(crate) fn has_seen(&self, hops: &HeaderValue) -> bool {
+        let hops = hops.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        hops.clone().count() > MOST_HOPS || hops.into_iter().any(|hop| hop == self.run_id.as_bytes())
+    }
+
+    /// Marks the calls that went through this run.
+    pub(crate) fn hop(&self) -> HeaderValue {
+        HeaderValue::try_from(&self.run_id).unwrap_or(HeaderValue::from_static("1"))
     }
 
     pub(crate) fn request_id(&self, call: u64) -> RequestId {

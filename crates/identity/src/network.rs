@@ -2,14 +2,72 @@
 //! the system's and the environment's, no redirect is followed, everything has a limit.
 
 use std::error::Error as StdError;
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect::Policy;
+use rustls::CertificateError;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use atthene_core::address::is_loopback;
 use atthene_core::port::{Http, LARGEST_ANSWER, Later, NetworkError};
+
+/// A proxy that calls go through.
+#[derive(Clone)]
+pub struct Proxy {
+    /// Scheme, host and port.
+    pub address: Uri,
+    /// What an HTTP proxy is told of who asks.
+    pub authorization: Option<HeaderValue>,
+    /// The same for a SOCKS proxy.
+    login: Option<(String, SecretString)>,
+}
+
+impl Proxy {
+    /// The one that calls to this address go through: of the environment (`HTTPS_PROXY` and its like), else of the
+    /// system, and none for an exception (`NO_PROXY`) or this machine. One rule for sign-ins, the agent runtime and
+    /// Graph.
+    pub fn between(target: &Uri) -> Option<Self> {
+        static KNOWN: LazyLock<Matcher> = LazyLock::new(Matcher::from_system);
+        Self::of(&KNOWN, target)
+    }
+
+    fn of(known: &Matcher, target: &Uri) -> Option<Self> {
+        if Url::parse(&target.to_string()).is_ok_and(|url| is_loopback(&url)) {
+            return None;
+        }
+        let found = known.intercept(target)?;
+        Some(Self {
+            address: found.uri().clone(),
+            authorization: found.basic_auth().cloned(),
+            login: found.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned().into())),
+        })
+    }
+
+    /// User and password for a SOCKS proxy.
+    pub fn login(&self) -> Option<(String, String)> {
+        self.login.as_ref().map(|(user, password)| (user.clone(), password.expose_secret().to_owned()))
+    }
+}
+
+/// Without what only the proxy is to know.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.address.scheme_str().unwrap_or("http");
+        write!(f, "{scheme}://{}", self.address.host().unwrap_or_default())?;
+        self.address.port_u16().map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({self})")
+    }
+}
 
 /// How long a call may take.
 struct Timeouts {
@@ -87,6 +145,10 @@ impl Http for Network {
     fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
         Box::pin(self.call(request))
     }
+
+    fn proxy_to(&self, url: &str) -> Option<String> {
+        Proxy::between(&url.parse().ok()?).map(|proxy| proxy.to_string())
+    }
 }
 
 /// Finds the cause that a person can act on.
@@ -99,12 +161,30 @@ fn why(host: &str, error: &reqwest::Error) -> NetworkError {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(error) {
-            return NetworkError::Certificate { host, reason: reason.to_string() };
+            return NetworkError::Certificate { host, reason: distrust(reason) };
         }
         deepest = error.to_string();
         next = error.source();
     }
     NetworkError::Unreachable { host, reason: deepest }
+}
+
+/// Why a certificate is not trusted, without the names of types.
+fn distrust(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::UnknownIssuer => "nobody whom this machine trusts has issued it",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired; compare the clock, too",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet; compare the clock, too"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for another host name"
+        }
+        CertificateError::Revoked => "it was revoked",
+        CertificateError::BadSignature => "its signature is wrong",
+        _ => "it is not one that a server may show",
+    }
+    .to_owned()
 }
 
 /// An I/O error hides the error that it carries from the chain of sources, also when that is
@@ -151,6 +231,23 @@ mod tests {
     fn with_body(body: &[u8]) -> Vec<u8> {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn k6_a_proxy_is_told_without_its_password_and_never_asked_for_this_machine() {
+        let known =
+            Matcher::builder().all("http://ada:not-a-real-word@proxy.example:3128").no("inside.example").build();
+        let between = |target: &'static str| Proxy::of(&known, &Uri::from_static(target));
+        let proxy = between("https://graph.example/v1.0").expect("a proxy");
+        assert_eq!((proxy.to_string().as_str(), proxy.authorization.is_some()), ("http://proxy.example:3128", true));
+        assert!(!format!("{proxy:?}").contains("not-a-real-word"));
+        for straight in ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/", "https://a.inside.example/"] {
+            assert!(between(straight).is_none(), "{straight}");
+        }
+        let socks = Matcher::builder().all("socks5h://ada:not-a-real-word@proxy.example:1080").build();
+        let socks = Proxy::of(&socks, &Uri::from_static("http://agents.example/")).expect("a proxy");
+        assert_eq!(socks.to_string(), "socks5h://proxy.example:1080");
+        assert_eq!(socks.login(), Some(("ada".into(), "not-a-real-word".into())));
     }
 
     #[tokio::test]

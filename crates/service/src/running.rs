@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use atthene_core::Core;
-use atthene_gateway::{Gateway, GatewayState, Limits};
+use atthene_gateway::{Gateway, GatewayState, Hurry, Limits};
 use tokio::sync::watch;
 
+use crate::files;
 use crate::jobs::Jobs;
 
 /// What serves and looks after things. Dropping it stops it.
@@ -25,7 +26,7 @@ impl Service {
     /// The same with the gateway on this port, whatever the settings say of it.
     pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
         let jobs = Jobs::start(core.clone())?;
-        let gateway = Gateway::start_on(core, limits, port)?;
+        let gateway = Gateway::start_on(core, limits.within(files::most()), port)?;
         Ok(Self { state: gateway.watch(), gateway: Some(gateway), jobs })
     }
 
@@ -37,6 +38,11 @@ impl Service {
     /// Follows what the gateway is doing.
     pub fn watch(&self) -> watch::Receiver<GatewayState> {
         self.state.clone()
+    }
+
+    /// What cuts the end of open calls short.
+    pub fn hurry(&self) -> Hurry {
+        self.gateway.as_ref().map(Gateway::hurry).unwrap_or_default()
     }
 
     /// Stops it: open calls go on for [`Limits::drain`], counters are written. Blocks until done.

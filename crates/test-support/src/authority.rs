@@ -88,7 +88,12 @@ impl ScriptedAuthority {
 
     /// Answers at once from now on.
     pub fn hurry(&self) {
-        self.pause.store(0, Ordering::Relaxed);
+        self.takes(0);
+    }
+
+    /// Answers after this many milliseconds from now on.
+    pub fn takes(&self, ms: u64) {
+        self.pause.store(ms, Ordering::Relaxed);
     }
 
     /// The forms that came so far.
@@ -159,6 +164,8 @@ fn graph(head: &str, body: &str) -> Reply {
         "authorization": authorization,
         "cookie": header("cookie"),
         "body": body,
+        "@odata.nextLink": format!("http://{}/v1.0/me/messages?$skip=10", header("host").unwrap_or_default()),
+        "@odata.context": format!("http://{}/v1.0/$metadata", header("host").unwrap_or_default()),
     });
     let status = if authorization.contains("stale") || authorization.contains("challenged") { 401 } else { 200 };
     // {"access_token":{"nbf":{"essential":true}}}

@@ -13,6 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct SharedVault {
     pub entries: Arc<Mutex<HashMap<String, SecretString>>>,
     pub refuses: Arc<Mutex<bool>>,
+    /// Can be read, and not be written: a disk is full, or a person has not unlocked it for that.
+    pub is_read_only: Arc<Mutex<bool>>,
+    /// The same from the next change on, which a look before does not show.
+    pub breaks_at_write: Arc<Mutex<bool>>,
     pub halt: Arc<Mutex<Option<Halt>>>,
 }
 
@@ -65,6 +69,10 @@ impl SecretStore for SharedVault {
 
     fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError> {
         self.check()?;
+        self.check_writable()?;
+        if *self.breaks_at_write.lock().expect("not poisoned") {
+            return Err(VaultError::Refused("full".into()));
+        }
         self.entries.lock().expect("not poisoned").insert(name.to_owned(), secret.clone());
         self.halt();
         Ok(())
@@ -75,6 +83,15 @@ impl SecretStore for SharedVault {
         self.halt();
         self.entries.lock().expect("not poisoned").remove(name);
         Ok(())
+    }
+
+    fn check_writable(&mut self) -> Result<(), VaultError> {
+        self.check()?;
+        if *self.is_read_only.lock().expect("not poisoned") {
+            Err(VaultError::Refused("read only".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 

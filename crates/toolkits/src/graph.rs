@@ -15,7 +15,7 @@ pub struct GraphRequest {
     pub method: String,
     /// The path, without its query.
     pub path: String,
-    /// Whether it may be sent a second time: a body can be sent once only.
+    /// Whether it may be sent a second time: a body that was not kept can be sent once only.
     pub may_repeat: bool,
 }
 
@@ -41,7 +41,13 @@ where
     let (token, provider) = (fresh.token.clone(), fresh.provider);
     let mut answer = send(fresh).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        core.connections.drop_access(id, &token, claims_challenge(provider, answer.headers()));
+        let (dropped, refused, claims) = (core.clone(), id.clone(), claims_challenge(provider, answer.headers()));
+        // What is asked for is written down, which may wait for others.
+        blocking(move || {
+            dropped.connections.drop_access(&refused, &token, claims);
+            Ok(())
+        })
+        .await?;
         if request.may_repeat {
             answer = send(access(core, id).await?).await?;
         }

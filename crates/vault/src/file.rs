@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use age::secrecy::SecretString as AgePassphrase;
 use secrecy::{ExposeSecret, SecretString};
 
+use atthene_core::files;
 use atthene_core::vault::VaultError;
 
 use crate::secret_store::SecretStore;
@@ -25,18 +26,18 @@ const WORK_FACTOR: u8 = 15;
 /// A passphrase shorter than this is a password that can be guessed.
 const SHORTEST_PASSPHRASE: usize = 12;
 
+/// What one more secret takes in the file, in bytes, and some.
+const ROOM: usize = 16 * 1024;
+
 type SecretsByName = BTreeMap<String, SecretString>;
 
 /// Secrets in one file, encrypted with age under a passphrase.
 pub struct FileVault {
     folder: PathBuf,
-    /// What was read last, while the file is still the same.
-    known: Option<(Stamp, SecretsByName)>,
+    /// What was read last, and the file as it was then: two writings may have the same size and time, and never the
+    /// same bytes.
+    known: Option<(Vec<u8>, SecretsByName)>,
 }
-
-/// Tells whether another process has written the file.
-#[derive(PartialEq, Eq)]
-struct Stamp(Option<std::time::SystemTime>, u64);
 
 impl FileVault {
     /// The vault of this data folder. The file is made by the first secret.
@@ -49,37 +50,46 @@ impl FileVault {
     }
 
     fn read(&mut self) -> Result<&mut SecretsByName, VaultError> {
-        let stamp = self.stamp();
-        if self.known.as_ref().is_none_or(|(known, _)| *known != stamp) {
-            let secrets = if stamp.1 == 0 { SecretsByName::new() } else { decrypt(&self.path(), &passphrase()?)? };
-            self.known = Some((stamp, secrets));
+        let sealed = match fs::read(self.path()) {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(self.refused_by_name(&error)),
+        };
+        if self.known.as_ref().is_none_or(|(known, _)| *known != sealed) {
+            let secrets = if sealed.is_empty() { SecretsByName::new() } else { decrypt(&sealed, &passphrase()?)? };
+            self.known = Some((sealed, secrets));
         }
         self.known.as_mut().map(|(_, secrets)| secrets).ok_or_else(|| refused("nothing was read"))
     }
 
     /// Changes the secrets; no other process comes between reading and writing.
     fn change(&mut self, work: impl FnOnce(&mut SecretsByName) -> bool) -> Result<(), VaultError> {
-        let lock = private(&self.folder.join(LOCK)).map_err(refused)?;
+        let lock = files::open_private(&self.folder.join(LOCK)).map_err(|error| refused(format!("{LOCK}: {error}")))?;
         lock.lock().map_err(refused)?;
         let passphrase = passphrase()?;
         if !work(self.read()?) {
             return Ok(());
         }
-        let sealed = encrypt(self.read()?, &passphrase)?;
+        let sealed = encrypt(self.read()?, &passphrase);
         // Put in place whole: a crash leaves the old file or the new one.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(refused)?;
-        file.write_all(&sealed).and_then(|()| file.as_file().sync_all()).map_err(refused)?;
-        file.persist(self.path()).map_err(refused)?;
-        let stamp = self.stamp();
-        if let Some((known, _)) = &mut self.known {
-            *known = stamp;
+        let written = sealed.and_then(|sealed| {
+            files::replace(&self.path(), &sealed).map_err(|error| VaultError::File(error.to_string()))?;
+            Ok(sealed)
+        });
+        match (written, &mut self.known) {
+            (Ok(sealed), Some((known, _))) => *known = sealed,
+            (Ok(_), None) => {}
+            // What is in memory is not what lies in the file.
+            (Err(error), _) => {
+                self.known = None;
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    fn stamp(&self) -> Stamp {
-        let meta = fs::metadata(self.path()).ok();
-        Stamp(meta.as_ref().and_then(|meta| meta.modified().ok()), meta.map_or(0, |meta| meta.len()))
+    fn refused_by_name(&self, error: &std::io::Error) -> VaultError {
+        VaultError::File(format!("{}: {error}", self.path().display()))
     }
 }
 
@@ -100,6 +110,22 @@ impl SecretStore for FileVault {
     fn delete(&mut self, name: &str) -> Result<(), VaultError> {
         self.change(|secrets| secrets.remove(name).is_some())
     }
+
+    /// With a file of the same size beside it: sealing once more would take as long as a secret.
+    fn check_writable(&mut self) -> Result<(), VaultError> {
+        passphrase()?;
+        self.read()?;
+        let length = self.known.as_ref().map_or(0, |(sealed, _)| sealed.len());
+        let path = self.path();
+        let target = fs::canonicalize(&path).unwrap_or(path);
+        let folder = target.parent().unwrap_or(&self.folder);
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&vec![0; length + ROOM])?;
+            file.as_file().sync_all()
+        };
+        write().map_err(|error| self.refused_by_name(&error))
+    }
 }
 
 fn refused(reason: impl std::fmt::Display) -> VaultError {
@@ -114,7 +140,7 @@ fn passphrase() -> Result<AgePassphrase, VaultError> {
     let path = path.ok_or_else(|| VaultError::Passphrase("none is given".into()))?;
     let mut text = String::new();
     let read = File::open(&path).and_then(|mut file| {
-        is_private(&file)?;
+        is_private(&file, &path)?;
         file.read_to_string(&mut text)
     });
     read.map_err(|error| VaultError::Passphrase(format!("{}: {error}", path.display())))?;
@@ -126,21 +152,50 @@ fn passphrase() -> Result<AgePassphrase, VaultError> {
     Ok(passphrase)
 }
 
-/// Whoever reads the passphrase reads every secret.
+/// Whoever reads the passphrase reads every secret. One that lies in the folder of systemd's credentials, or that root
+/// has placed, may be read by a group: an access list for the service's account shows like that (systemd since 254),
+/// and so does a secret that is mounted into a container for its group.
 #[cfg(unix)]
-fn is_private(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    const OTHERS: u32 = 0o077;
-    if file.metadata()?.permissions().mode() & OTHERS == 0 {
+fn is_private(file: &File, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    const OTHERS: u32 = 0o037;
+    const GROUP_READS: u32 = 0o040;
+    let meta = file.metadata()?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let was_given = meta.uid() == 0 || credentials.is_some_and(|folder| path.starts_with(folder));
+    let may_be_read_by_group = was_given && meta.mode() & 0o222 & !0o200 == 0;
+    if meta.mode() & OTHERS == 0 && (meta.mode() & GROUP_READS == 0 || may_be_read_by_group) && !names_another(file) {
         return Ok(());
     }
     Err(std::io::Error::other("other accounts may read it; run chmod 600 on it"))
 }
 
+/// Whether an access list lets another account than this one and root read the file (acl(5), as Linux stores it).
+#[cfg(target_os = "linux")]
+fn names_another(file: &File) -> bool {
+    const HEAD: usize = 4;
+    const USER: u16 = 2;
+    const READ: u16 = 4;
+    let mut list = [0; 4096];
+    let Ok(length) = rustix::fs::fgetxattr(file, "system.posix_acl_access", &mut list) else { return false };
+    let own = rustix::process::geteuid().as_raw();
+    let (entries, _) = list.get(HEAD..length).unwrap_or_default().as_chunks::<8>();
+    entries.iter().any(|[t0, t1, p0, p1, id @ ..]| {
+        let (tag, permissions) = (u16::from_le_bytes([*t0, *t1]), u16::from_le_bytes([*p0, *p1]));
+        let account = u32::from_le_bytes(*id);
+        tag == USER && permissions & READ != 0 && account != own && account != 0
+    })
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn names_another(_: &File) -> bool {
+    false
+}
+
 /// Files of an account are private to it there, unless somebody opened them.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-fn is_private(_: &File) -> std::io::Result<()> {
+fn is_private(_: &File, _: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -153,10 +208,9 @@ fn encrypt(secrets: &SecretsByName, passphrase: &AgePassphrase) -> Result<Vec<u8
     age::encrypt(&recipient, &plain).map_err(refused)
 }
 
-fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<SecretsByName, VaultError> {
-    let sealed = fs::read(path).map_err(refused)?;
+fn decrypt(sealed: &[u8], passphrase: &AgePassphrase) -> Result<SecretsByName, VaultError> {
     let identity = age::scrypt::Identity::new(passphrase.clone());
-    let plain = age::decrypt(&identity, &sealed).map_err(|error| match error {
+    let plain = age::decrypt(&identity, sealed).map_err(|error| match error {
         age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed => {
             VaultError::Passphrase("it does not open this vault".into())
         }
@@ -166,34 +220,66 @@ fn decrypt(path: &Path, passphrase: &AgePassphrase) -> Result<SecretsByName, Vau
     serde_json::from_slice(&plain).map_err(refused)
 }
 
-/// Opens a file that only its owner may read, making it where it is missing.
-fn private(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
+    #[test]
+    fn k7_a_passphrase_that_root_gives_may_be_read_by_a_group_and_no_other_may() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("passphrase");
+        fs::write(&path, "x").expect("written");
+        let is_root = fs::metadata(&path).expect("there").uid() == 0;
+        let passes = |mode: u32| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            is_private(&File::open(&path).expect("opens"), &path).is_ok()
+        };
+        assert!(passes(0o600) && passes(0o400));
+        for open in [0o644, 0o444, 0o660, 0o640 | 0o020, 0o604, 0o601] {
+            assert!(!passes(open), "{open:o}");
+        }
+        assert_eq!(passes(0o440), is_root, "as systemd and Kubernetes give it");
+        if is_root {
+            // One's own file is one's own to close.
+            chown(&path, Some(1234), None).expect("given");
+            assert!(!passes(0o440));
+        }
+    }
+
+    #[test]
+    fn k7_two_writings_of_one_time_and_size_are_told_apart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (one, two) = (FileVault::new(dir.path()), FileVault::new(dir.path()));
+        let path = one.path();
+        let passphrase = AgePassphrase::from("correct horse battery".to_owned());
+        let secrets = |text: &str| SecretsByName::from([("a".to_owned(), SecretString::from(text.to_owned()))]);
+        let [first, second] =
+            ["secret-one", "secret-two"].map(|text| encrypt(&secrets(text), &passphrase).expect("seals"));
+        assert_eq!(first.len(), second.len());
+        let (mut one, _) = (one, two);
+        one.known = Some((first.clone(), secrets("secret-one")));
+        fs::write(&path, &first).expect("written");
+        let time = fs::metadata(&path).and_then(|meta| meta.modified()).expect("a time");
+        assert_eq!(one.read().expect("known")["a"].expose_secret(), "secret-one");
+        fs::write(&path, &second).expect("written");
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("set");
+        // Known no more: it would have to be opened, and nobody gives the passphrase here.
+        assert!(matches!(one.read(), Err(VaultError::Passphrase(_))));
+    }
+
     #[test]
     fn sealed_secrets_open_with_their_passphrase_and_no_other() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join(FILE);
         let right = AgePassphrase::from("correct horse battery".to_owned());
         let secrets =
             SecretsByName::from([("Sign-in of outlook-a".to_owned(), SecretString::from("not-a-real-token"))]);
         let sealed = encrypt(&secrets, &right).expect("seals");
         assert!(!sealed.windows(5).any(|part| part == b"token"), "it lies open");
-        fs::write(&path, &sealed).expect("written");
-        let opened = decrypt(&path, &right).expect("opens");
+        let opened = decrypt(&sealed, &right).expect("opens");
         assert_eq!(opened["Sign-in of outlook-a"].expose_secret(), "not-a-real-token");
         let wrong = AgePassphrase::from("correct horse bakery".to_owned());
-        assert!(matches!(decrypt(&path, &wrong), Err(VaultError::Passphrase(_))));
-        fs::write(&path, &sealed[..sealed.len() - 1]).expect("written");
-        assert!(decrypt(&path, &right).is_err(), "a cut file is refused");
+        assert!(matches!(decrypt(&sealed, &wrong), Err(VaultError::Passphrase(_))));
+        assert!(decrypt(&sealed[..sealed.len() - 1], &right).is_err(), "a cut file is refused");
     }
 }

@@ -49,6 +49,9 @@ impl Keychain {
             Err(error) => {
                 self.store = None;
                 Err(match error {
+                    KeyringError::NoStorageAccess(error) if platform::has_no_keyring(&*error) => {
+                        VaultError::NoKeyring(error.to_string())
+                    }
                     KeyringError::NoStorageAccess(error) => VaultError::Locked(error.to_string()),
                     KeyringError::NoDefaultStore => VaultError::Missing("no keychain service".into()),
                     // Never the error itself: some variants carry the bytes of the secret.
@@ -94,6 +97,11 @@ mod platform {
     pub(super) fn labelled(label: &str) -> HashMap<&str, &str> {
         HashMap::from([("label", label)])
     }
+
+    /// Whether the service is there and has no collection to keep secrets in: nothing that could be unlocked.
+    pub(super) fn has_no_keyring(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        matches!(error.downcast_ref(), Some(secret_service::Error::NoResult))
+    }
 }
 
 #[cfg(target_os = "macos")]
@@ -106,6 +114,10 @@ mod platform {
 
     pub(super) fn labelled(_label: &str) -> HashMap<&str, &str> {
         HashMap::new()
+    }
+
+    pub(super) fn has_no_keyring(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        false
     }
 }
 
@@ -120,5 +132,9 @@ mod platform {
     // "Local": a secret must not roam with the Windows profile to other machines.
     pub(super) fn labelled(_label: &str) -> HashMap<&str, &str> {
         HashMap::from([("persistence", "Local")])
+    }
+
+    pub(super) fn has_no_keyring(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        false
     }
 }

@@ -11,4 +11,11 @@ pub trait SecretStore: Send {
     fn set(&mut self, name: &str, secret: &SecretString) -> Result<(), VaultError>;
     /// Forgets the secret; one that is not there is no error.
     fn delete(&mut self, name: &str) -> Result<(), VaultError>;
+
+    /// Whether secrets can be kept now: tried with one of this name, of which nothing is left.
+    fn check_writable(&mut self) -> Result<(), VaultError> {
+        const TRY: &str = "Self-check";
+        self.set(TRY, &SecretString::from("written to see whether secrets can be kept"))?;
+        self.delete(TRY)
+    }
 }

@@ -100,6 +100,10 @@ fn cut(mut text: &str, largest: usize) -> Vec<&str> {
 }
 
 impl<S: SecretStore> SecretStore for Split<S> {
+    fn check_writable(&mut self) -> Result<(), VaultError> {
+        self.store.check_writable()
+    }
+
     fn get(&mut self, name: &str) -> Result<Option<SecretString>, VaultError> {
         let mut looked_for = None;
         loop {

@@ -54,6 +54,10 @@ impl SecretStore for Either {
     fn delete(&mut self, name: &str) -> Result<(), VaultError> {
         self.store().delete(name)
     }
+
+    fn check_writable(&mut self) -> Result<(), VaultError> {
+        self.store().check_writable()
+    }
 }
 
 impl VaultThread {
@@ -112,6 +116,10 @@ impl Vault for VaultThread {
     fn delete<'a>(&'a self, name: &str) -> Later<'a, Result<(), VaultError>> {
         let name = name.to_owned();
         Box::pin(self.ask(move |store| store.delete(&name)))
+    }
+
+    fn check_writable(&self) -> Later<'_, Result<(), VaultError>> {
+        Box::pin(self.ask(|store| store.check_writable()))
     }
 
     fn choose(&self, kind: VaultKind) {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, side by side in one run, never asserted.
 
 mod arguments;
+mod endurance;
 mod figures;
 mod gateway;
 mod startup;
@@ -17,6 +18,16 @@ pub enum Bench {
     Gateway(Output),
     /// Time to the key list, and memory, beside an empty window.
     Startup(Startup),
+    /// Kills the service at any moment, while everything goes on, and looks what is left.
+    Crash {
+        #[arg(long, default_value_t = 500)]
+        rounds: usize,
+    },
+    /// A load that goes on: whether memory, files and threads stay as they are.
+    Soak {
+        #[arg(long, default_value_t = 30.0)]
+        minutes: f64,
+    },
     /// What each page costs over two years of use and a million rows of the record.
     Store(Output),
 }
@@ -25,6 +36,8 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Gateway(output) => gateway::run(output.json.as_deref()),
         Bench::Startup(startup) => startup::run(startup),
+        Bench::Crash { rounds } => endurance::run(&["crash", "--rounds", &rounds.to_string()]),
+        Bench::Soak { minutes } => endurance::run(&["soak", "--minutes", &minutes.to_string()]),
         Bench::Store(output) => store::run(output.json.as_deref()),
     }
 }

@@ -1,5 +1,6 @@
 //! `atthene config`.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use atthene_core::{Core, SecretChange, Settings};

@@ -1,6 +1,6 @@
 //! `atthene connection`.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +30,13 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
             };
             let integration = integration.map_or_else(|| default(core), Ok)?;
             let request = SignInRequest { toolkit, integration, again: None, switch_account: false };
-            if device_code {
-                by_code(core, out, request, &right).await
-            } else {
-                in_browser(core, out, request, print_url, &right).await
-            }
+            sign_in(core, out, request, device_code, print_url, &right).await
+        }
+        ConnectionCommand::SignIn { id, device_code, print_url } => {
+            let (toolkit, integration) = core.connections.way_in(&id)?;
+            let request = SignInRequest { toolkit, integration, again: Some(id), switch_account: false };
+            // Another account is refused: it is the connection that says whose it is.
+            sign_in(core, out, request, device_code, print_url, &Right::Anybody).await
         }
         ConnectionCommand::List => {
             let all = blocking(core, |core| core.connections.list()).await?;
@@ -115,6 +117,21 @@ impl Right {
     }
 }
 
+async fn sign_in(
+    core: &Arc<Core>,
+    out: &Out,
+    request: SignInRequest,
+    device_code: bool,
+    print_url: bool,
+    right: &Right,
+) -> CommandResult {
+    if device_code {
+        by_code(core, out, request, right).await
+    } else {
+        in_browser(core, out, request, print_url, right).await
+    }
+}
+
 async fn in_browser(
     core: &Arc<Core>,
     out: &Out,
@@ -135,7 +152,17 @@ async fn in_browser(
     } else {
         out.say(format_args!("Your browser opens the sign-in page. If it does not, open this:\n  {}", view.link));
         let page = view.link.clone();
-        blocking(core, move |_| open_in_browser(&page)).await?;
+        if let Err(Failure::Core(error)) = blocking(core, move |_| open_in_browser(&page)).await {
+            // The link works all the same: whoever waits for its answer does.
+            if out.is_json() {
+                let asked = json!({ "url": view.link, "message": error.to_string() });
+                std::io::Write::write_all(&mut std::io::stderr(), format!("{asked}\n").as_bytes())?;
+            }
+            out.tell(format_args!(
+                "{error} Open this on this machine yourself; or end this and use --device-code:\n  {}",
+                view.link
+            ));
+        }
     }
     wait(core, out, &view, toolkit, print_url, right).await
 }

@@ -1,8 +1,11 @@
 //! `atthene status`, `atthene doctor` and `atthene explain`.
 
+use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::oversight::{Finding, FindingState, PortOwner, RungState, desktop_checks};
+use atthene_core::provider::Provider;
 use atthene_core::{Core, Error};
 use serde_json::json;
 
@@ -14,6 +17,8 @@ use crate::time::minute;
 enum Port {
     Free,
     Ours(String),
+    /// The same, which can't read its data any more.
+    Lost(String),
     /// A gateway on other data.
     Elsewhere(String),
     Others(String),
@@ -21,12 +26,13 @@ enum Port {
 
 impl Port {
     async fn of(core: &Core) -> Self {
-        let port = core.settings.current().gateway_port;
+        let port = port_of(core);
         let (owner, who) = atthene_gateway::check_port(core, port).await.unwrap_or((PortOwner::ByStranger, None));
         let who = who.unwrap_or_else(|| "an unknown program".into());
         match owner {
             PortOwner::ByNone => Self::Free,
             PortOwner::Here => Self::Ours(who),
+            PortOwner::HereAndLost => Self::Lost(who),
             PortOwner::Elsewhere => Self::Elsewhere(who),
             PortOwner::ByStranger => Self::Others(who),
         }
@@ -35,9 +41,14 @@ impl Port {
     fn owner(&self) -> Option<&str> {
         match self {
             Self::Free => None,
-            Self::Ours(who) | Self::Elsewhere(who) | Self::Others(who) => Some(who),
+            Self::Ours(who) | Self::Lost(who) | Self::Elsewhere(who) | Self::Others(who) => Some(who),
         }
     }
+}
+
+/// The port that a gateway on this data has been given, which may be another one than the settings name.
+fn port_of(core: &Core) -> u16 {
+    core.serving_ports().first().copied().unwrap_or_else(|| core.settings.current().gateway_port)
 }
 
 /// Stops everything, and says so where that is not what answers on the port.
@@ -52,7 +63,7 @@ pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> CommandResult {
 
 pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> CommandResult {
     let owner = Port::of(core).await;
-    let port = core.settings.current().gateway_port;
+    let port = port_of(core);
     let key = blocking(core, |core| core.keys.live()).await?;
     let connections = blocking(core, |core| core.connections.list()).await?;
     let attention = blocking(core, Core::attention).await?;
@@ -75,6 +86,9 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> CommandResult {
         match &owner {
             Port::Free => writeln!(to, "gateway      nobody listens on port {port}")?,
             Port::Ours(who) => writeln!(to, "gateway      {who} listens on port {port}")?,
+            Port::Lost(who) => {
+                writeln!(to, "gateway      {who} on port {port} can't read its data any more; restart it")?;
+            }
             Port::Elsewhere(who) => {
                 writeln!(to, "gateway      port {port} is taken by {who}, for the data of another folder")?;
             }
@@ -125,7 +139,7 @@ pub(crate) async fn doctor(core: &Arc<Core>, out: &Out) -> CommandResult {
 
 async fn about_port(core: &Core) -> Finding {
     let (id, name) = ("gateway", "Gateway");
-    let port = core.settings.current().gateway_port;
+    let port = port_of(core);
     let taken = |by: String| {
         let remedy = "End that program, or choose another port: atthene config set gateway_port PORT. Then replace the \
                       key: applications may have sent it there.";
@@ -134,6 +148,12 @@ async fn about_port(core: &Core) -> Finding {
     match Port::of(core).await {
         Port::Elsewhere(who) => taken(format!("{who}, for the data of another folder or account")),
         Port::Others(who) => taken(who),
+        Port::Lost(who) => Finding::bad(
+            id,
+            name,
+            format!("{who} serves on port {port} and can't read its data any more: it refuses every call."),
+            "The database was moved, deleted or replaced, or is locked. Put it back, or restart that program.",
+        ),
         _ if core.settings.stopped_at().is_some() => {
             Finding::warning(id, name, "Everything is stopped; applications are refused.", "Run: atthene resume.")
         }
@@ -142,8 +162,21 @@ async fn about_port(core: &Core) -> Finding {
     }
 }
 
-pub(crate) fn explain(core: &Core, out: &Out, request_id: &str) -> CommandResult {
-    let explained = core.explain(request_id)?;
+/// A call is written down within this time of its answer.
+const WRITTEN: Duration = Duration::from_millis(400);
+
+pub(crate) async fn explain(core: &Core, out: &Out, id: &str) -> CommandResult {
+    if id.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("AADSTS")) {
+        let meant = atthene_identity::explain_code(Provider::Microsoft, id);
+        return out.result(&meant, |to| writeln!(to, "{meant}.\n{}", meant.fix));
+    }
+    let mut explained = core.explain(id);
+    if matches!(explained, Err(Error::UnknownRequest)) {
+        // Whoever asks at once is told, too.
+        tokio::time::sleep(WRITTEN).await;
+        explained = core.explain(id);
+    }
+    let explained = explained?;
     out.result(&explained, |to| {
         let call = &explained.call;
         writeln!(to, "{}  {} {}  {}", minute(call.at), call.method, call.path, call.code)?;

@@ -1,6 +1,6 @@
 //! `atthene integration`.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationView, RedirectDraft, StepReport};
@@ -49,10 +49,25 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: IntegrationCommand
                     let found = ["/state/failure/what", "/state/note", "/state/found"].map(|field| text(step, field));
                     let found = found.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
                     writeln!(to, "{:14} {:8} {found}", text(step, "/step"), text(step, "/state/state"))?;
+                    let more = [
+                        text(step, "/state/failure/fix"),
+                        step.pointer("/state/failure/aadsts")
+                            .and_then(serde_json::Value::as_u64)
+                            .map_or_else(String::new, |n| format!("AADSTS{n}")),
+                        text(step, "/state/failure/said"),
+                        Some(text(step, "/state/failure/correlation_id"))
+                            .filter(|id| !id.is_empty())
+                            .map_or_else(String::new, |id| format!("Correlation ID {id}")),
+                    ];
+                    for line in more.iter().filter(|line| !line.is_empty()) {
+                        writeln!(to, "{:23} {line}", "")?;
+                    }
                 }
                 Ok(())
             })?;
-            if passed { Ok(()) } else { Err(Failure::Failed("The check did not pass.".into())) }
+            let fix = steps.iter().find_map(|step| step.pointer("/state/failure/fix")?.as_str());
+            let fix = fix.unwrap_or("Correct what the steps name, then check again.").to_owned();
+            if passed { Ok(()) } else { Err(Failure::Helped("The check did not pass.".into(), fix)) }
         }
         IntegrationCommand::Default { id } => {
             let done = json!({ "id": id, "is_default": true });

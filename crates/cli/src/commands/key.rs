@@ -1,8 +1,7 @@
 //! `atthene key`.
 
-use std::io::IsTerminal;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{IsTerminal, Write as _};
+use std::sync::{Arc, Mutex};
 
 use atthene_core::activity::{CallerView, Span};
 use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
@@ -12,6 +11,7 @@ use serde_json::json;
 use crate::args::{KeyCommand, Reason};
 use crate::blocking::blocking;
 use crate::out::{CommandResult, Failure, Out, ask};
+use crate::plain::Plain;
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> CommandResult {
@@ -22,9 +22,6 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Com
         KeyCommand::Usage { days, csv } => usage(core, out, days, csv).await,
     }
 }
-
-/// Every gateway on this data has heard of the change by then: when the command ends, it holds.
-const HEARD: Duration = Duration::from_millis(100);
 
 async fn live(core: &Arc<Core>) -> Result<Option<KeyView>, Failure> {
     blocking(core, |core| core.keys.live()).await
@@ -41,7 +38,6 @@ async fn create(core: &Arc<Core>, out: &Out, name: String, expiry: Expiry, yes: 
     }
     let new = NewKey { name, expiry, replaces: live.as_ref().map(|live| live.id.clone()) };
     let (key, text) = blocking(core, |core| core.keys.create(new)).await?;
-    tokio::time::sleep(HEARD).await;
     if let Some(live) = &live {
         out.tell(format_args!("\"{}\" has ended; applications that use it are refused.", live.name));
     }
@@ -115,7 +111,6 @@ async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reaso
         Reason::Other => RevokeReason::Other,
     });
     let key = blocking(core, move |core| core.keys.revoke(&id, reason)).await?;
-    tokio::time::sleep(HEARD).await;
     let shown = json!({ "id": key.id, "name": key.name, "state": key.state, "ended_at": key.ended_at });
     out.result(&shown, |to| writeln!(to, "\"{}\" is revoked.", key.name))
 }
@@ -140,8 +135,14 @@ async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> CommandRes
         return Err(Failure::Use("Choose one of --csv and --json.".into()));
     }
     if csv {
-        blocking(core, move |core| core.usage.export(span, Format::Csv, std::io::stdout().lock())).await?;
-        return Ok(());
+        let broken = Arc::new(Mutex::new(None));
+        let to = Told { broken: broken.clone() };
+        let written = blocking(core, move |core| core.usage.export(span, Format::Csv, to)).await;
+        return match broken.lock().ok().and_then(|mut broken| broken.take()) {
+            // As every other command tells it.
+            Some(error) => Err(Failure::Output(error)),
+            None => written.map(drop),
+        };
     }
     let report = blocking(core, move |core| core.usage.report(span)).await?;
     // Steps are moments on top, and counts of calls for each program.
@@ -170,4 +171,32 @@ async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> CommandRes
             .collect();
         out.table(to, &["PROGRAM", "ANSWERED", "FAILED", "REFUSED", "LAST CALL"], &rows)
     })
+}
+
+/// Standard output, which tells why it could not be written.
+struct Told {
+    broken: Arc<Mutex<Option<std::io::Error>>>,
+}
+
+impl Told {
+    fn remember<T>(&self, written: std::io::Result<T>) -> std::io::Result<T> {
+        written.map_err(|error| {
+            let kind = error.kind();
+            if let Ok(mut broken) = self.broken.lock() {
+                *broken = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+impl std::io::Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.remember(Plain::new(std::io::stdout().lock()).write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.remember(std::io::stdout().lock().flush())
+    }
 }

@@ -1,6 +1,7 @@
 //! `atthene serve`: the gateway on a server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::{Change, Core};
 use atthene_gateway::{GatewayState, Limits, serve_metrics};
@@ -19,11 +20,23 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
             tracing::warn!(%error, "secrets could not be compared with the database");
         }
     });
-    let service = Service::start_on(core.clone(), Limits::default(), wanted.port)?;
-    let outcome = until_told(&core, out, log, wanted, &service).await;
+    let mut signals = ProcessSignals::listen()?;
+    let limits = Limits { drain: Duration::from_secs(wanted.drain), ..Limits::default() };
+    let service = Service::start_on(core.clone(), limits, wanted.port)?;
+    let hurry = service.hurry();
+    let outcome = until_told(&core, out, log, wanted, &service, &mut signals).await;
     notify(&[Notice::Stopping]);
-    // Open calls go on for a moment; that blocks.
-    let stopped = tokio::task::spawn_blocking(move || service.stop()).await;
+    // Open calls go on to their own end, for a while; that blocks.
+    let mut stopping = tokio::task::spawn_blocking(move || service.stop());
+    let stopped = loop {
+        tokio::select! {
+            stopped = &mut stopping => break stopped,
+            told = signals.next() => if matches!(told, Instruction::End) {
+                tracing::info!("told to end a second time: open calls are cut");
+                hurry.now();
+            },
+        }
+    };
     if stopped.is_err() {
         tracing::warn!("stopping the service broke");
     }
@@ -36,8 +49,8 @@ async fn until_told(
     log: &Log,
     wanted: &ServeArguments,
     service: &Service,
+    signals: &mut ProcessSignals,
 ) -> CommandResult {
-    let mut signals = ProcessSignals::listen()?;
     let mut changes = core.changes().subscribe();
     log.set(core.settings.current().log_level);
     if let Some(port) = wanted.metrics_port {
@@ -112,6 +125,8 @@ struct ProcessSignals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
+    /// They mean nothing here, and must not end it.
+    meaningless: [tokio::signal::unix::Signal; 2],
 }
 
 #[cfg(unix)]
@@ -122,14 +137,20 @@ impl ProcessSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            meaningless: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
         })
     }
 
     async fn next(&mut self) -> Instruction {
-        tokio::select! {
-            _ = self.terminate.recv() => Instruction::End,
-            _ = self.interrupt.recv() => Instruction::End,
-            _ = self.hang_up.recv() => Instruction::Reload,
+        let [first, second] = &mut self.meaningless;
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Instruction::End,
+                _ = self.interrupt.recv() => return Instruction::End,
+                _ = self.hang_up.recv() => return Instruction::Reload,
+                _ = first.recv() => {}
+                _ = second.recv() => {}
+            }
         }
     }
 }

@@ -77,6 +77,8 @@ pub enum Kind {
     WasReset,
     /// The policy file fixed settings.
     PolicyApplied,
+    /// Rows that were older than the record's span were cut off.
+    RecordCut,
 }
 
 impl Kind {
@@ -108,6 +110,7 @@ impl Kind {
             Self::Restored => "restored",
             Self::WasReset => "was_reset",
             Self::PolicyApplied => "policy_applied",
+            Self::RecordCut => "record_cut",
         }
     }
 
@@ -123,6 +126,7 @@ impl Kind {
                 | Self::RefusalBurst
                 | Self::SecretSwept
                 | Self::SecretMissing
+                | Self::RecordCut
         )
     }
 }

@@ -14,6 +14,8 @@ pub struct Answer {
     pub(super) outcome: AnswerContent,
     /// Who says that it answers (RFC 9207).
     pub(super) issuer: Option<String>,
+    /// Whether it came as a form, so that its code stands in no address.
+    pub(super) is_posted: bool,
 }
 
 #[derive(Debug)]
@@ -55,15 +57,24 @@ impl Answer {
         match (ours, url.host_str(), path) {
             (true, Some("oauth"), _) => {
                 let integration = integration.ok_or(AnswerProblem::NotOurs)?;
-                Self::from_form(url.query().unwrap_or_default()).map(|answer| Some((answer, integration)))
+                Self::from_query(url.query().unwrap_or_default()).map(|answer| Some((answer, integration)))
             }
             (true, Some("open"), "" | "/") if url.query().is_none() => Ok(None),
             _ => Err(AnswerProblem::NotOurs),
         }
     }
 
-    /// From a query or an `application/x-www-form-urlencoded` body.
+    /// From an `application/x-www-form-urlencoded` body.
     pub fn from_form(text: &str) -> Result<Self, AnswerProblem> {
+        Self::read(text, true)
+    }
+
+    /// From the query of an address.
+    pub fn from_query(text: &str) -> Result<Self, AnswerProblem> {
+        Self::read(text, false)
+    }
+
+    fn read(text: &str, is_posted: bool) -> Result<Self, AnswerProblem> {
         if text.len() > LONGEST {
             return Err(AnswerProblem::TooLong);
         }
@@ -89,7 +100,7 @@ impl Answer {
             (None, Some(code)) => AnswerContent::Code(code.into()),
             (None, None) => return Err(AnswerProblem::Incomplete),
         };
-        Ok(Self { state, outcome, issuer: full(issuer) })
+        Ok(Self { state, outcome, issuer: full(issuer), is_posted })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Signing in on another machine with a code (RFC 8628), where no browser can reach this one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::finish::is_unchanged;
@@ -61,20 +62,21 @@ impl Connections {
                 "Check the integration's authority; sign in with a browser on this machine.",
             )));
         }
-        let attempt = Attempt::with_device(request, &registration, scopes, again.as_ref(), &code, self.clock.now());
+        let attempt = Attempt::with_device(request, &registration, scopes, again.as_ref(), &code, &self.clock);
         let taken = attempt.taken.clone();
         Ok((self.sign_ins.add(attempt), DeviceSignIn { taken, code }))
     }
 
     /// Waits until the person has entered the code, the code has lapsed or the sign-in was
     /// given up.
-    pub async fn finish_device_sign_in(&self, begun: DeviceSignIn) {
+    pub async fn finish_device_sign_in(self: &Arc<Self>, begun: DeviceSignIn) {
         let DeviceSignIn { taken, code } = begun;
         let outcome = tokio::select! {
             outcome = self.connect_device(&taken, &code) => outcome,
             () = self.given_up(&taken.id) => return,
         };
-        self.end(taken, outcome).await;
+        let this = self.clone();
+        self.begun.run(async move { this.end(taken, outcome).await }).await;
     }
 
     async fn connect_device(&self, taken: &AttemptDetails, code: &DeviceCode) -> Result<SignedIn, AuthorityFailure> {

@@ -1,5 +1,6 @@
 //! What comes of a sign-in: who it was, whether a person has said so, and what is kept of it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
@@ -8,7 +9,9 @@ use super::access::{failure_detail, view};
 use super::answer::AnswerContent;
 use super::sign_in::{AttemptDetails, Flow, Unconfirmed};
 use super::signed_in::SignedIn;
-use super::{Answer, Connection, ConnectionId, Connections, Progress, SignInId, SignInRequest, SignInView, Standing};
+use super::{
+    Answer, Connection, ConnectionId, Connections, Progress, Revision, SignInId, SignInRequest, SignInView, Standing,
+};
 use crate::activity::{ActOutcome, Kind};
 use crate::bound::Bound;
 use crate::change::Change;
@@ -20,16 +23,20 @@ use crate::provider::{AuthorityFailure, Discovery};
 impl Connections {
     /// Those sign-ins that wait for a person to say who signed in.
     pub fn unconfirmed(&self) -> Vec<SignInView> {
-        self.sign_ins.unconfirmed(self.clock.now())
+        self.sign_ins.unconfirmed(self.clock.stopwatch())
     }
 
     /// A person says that the right one signed in; from now on agents get access. Giving it up instead is
     /// [`Self::cancel`].
-    pub async fn confirm(&self, id: &SignInId) -> Result<Progress, Error> {
+    pub async fn confirm(self: &Arc<Self>, id: &SignInId) -> Result<Progress, Error> {
         let Unconfirmed { taken, signed_in } =
-            self.sign_ins.confirmed(id, self.clock.now()).ok_or(Error::UnknownSignIn)?;
-        let kept = self.keep(&taken, &signed_in).await;
-        Ok(self.tell_end(&taken, kept))
+            self.sign_ins.confirmed(id, self.clock.stopwatch()).ok_or(Error::UnknownSignIn)?;
+        let this = self.clone();
+        let told = self.begun.run(async move {
+            let kept = this.keep(&taken, &signed_in).await;
+            this.tell_end(&taken, kept)
+        });
+        told.await.ok_or_else(|| Error::Internal("a sign-in ended before its end".into()))
     }
 
     /// Keeps what came of a sign-in where it is known whose it should be; else asks a person.
@@ -45,7 +52,7 @@ impl Connections {
             }
             Ok(false) => {
                 let account = signed_in.account.label.clone();
-                self.sign_ins.ask(Unconfirmed { taken, signed_in }, self.clock.now());
+                self.sign_ins.ask(Unconfirmed { taken, signed_in }, &self.clock);
                 self.ended.fetch_add(1, Ordering::Relaxed);
                 self.changes.publish(Change::SignIns);
                 Progress::Confirm { account }
@@ -87,7 +94,7 @@ impl Connections {
             }
             Err(failure) => Progress::Failed { failure },
         };
-        self.sign_ins.set(&taken.id, progress.clone());
+        self.sign_ins.set(&taken.id, progress.clone(), self.clock.stopwatch());
         self.ended.fetch_add(1, Ordering::Relaxed);
         self.changes.publish(Change::SignIns);
         progress
@@ -111,12 +118,14 @@ impl Connections {
             }
         };
         let secret = self.integrations.client_secret(&registration).await.map_err(|error| view(&error))?;
-        let challenge = taken.request.again.as_ref().and_then(|id| self.challenge(id));
+        let challenge = taken.request.again.as_ref().and_then(|id| self.row(id).ok()?.challenge);
         let client = Client { client_id: &registration.client_id, secret: secret.as_ref(), found: &found };
         let Flow::Page { verifier, redirect_uri, .. } = &taken.flow else {
             return Err(AuthorityFailure::own("This sign-in waits for no answer", "Start the sign-in again."));
         };
         let grant = Grant::Code { code: &code, verifier, redirect_uri };
+        // The code is spent by asking: before that it is sure that what it brings can be kept.
+        self.secrets.check_writable().await.map_err(|error| view(&error))?;
         let tokens = self.identity.tokens(client, grant, &taken.scopes, challenge.as_deref()).await;
         self.accept(taken, registration, found, tokens.map_err(|failed| failed.failure)?)
     }
@@ -177,18 +186,20 @@ impl Connections {
             signed_in_at: now,
             refreshed_at: now,
             used_at: None,
+            revision: Revision(0),
+            challenge: None,
         };
-        let _lock = self.refresh_locks.wait(&row.id).await;
+        let _lock = self.refresh_locks.wait(&row.id).await.map_err(|error| view(&error))?;
         let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
         let recipient = registration.recipient();
         let keep = |step: SecretStep<'_>| self.store.keep_connection(&row, &recipient, step);
         let kept = self.secrets.put(&row.id.token_entry(), &refresh, keep).await.map_err(|error| view(&error))?;
-        match kept {
-            SignInKept::Kept => {}
+        let revision = match kept {
+            SignInKept::Kept(revision) => revision,
             SignInKept::Moved => return Err(view(&Error::NeedsSignIn(MOVED.to_owned()))),
             SignInKept::Gone => return Err(view(&Error::IntegrationNotFound)),
-        }
-        self.take_over(&row, tokens, found, &row.granted);
+        };
+        self.take_over(&row, revision, tokens, found);
         Ok(row)
     }
 }

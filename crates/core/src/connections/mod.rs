@@ -194,6 +194,11 @@ impl Account {
     }
 }
 
+/// What a connection's row is known by until something ends what is held of it in memory: a sign-in, another standing,
+/// other scopes, a change of its integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(pub i64);
+
 /// One connection as it is kept. The refresh token lies in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -212,6 +217,10 @@ pub struct Connection {
     pub refreshed_at: UnixMs,
     /// When a toolkit last had access.
     pub used_at: Option<UnixMs>,
+    /// Given by the store.
+    pub revision: Revision,
+    /// What the provider asked the next access to hold, as JSON, until it does.
+    pub challenge: Option<String>,
 }
 
 /// A connection as the faces show it.
@@ -237,7 +246,7 @@ pub struct ConnectionView {
 }
 
 impl Connection {
-    fn view(&self, access_until: Option<UnixMs>, waiting: Option<String>) -> ConnectionView {
+    fn view(&self, access_until: Option<UnixMs>, standing: &Standing, waiting: Option<String>) -> ConnectionView {
         let has = |scope: &&String| !self.granted.iter().any(|granted| same_scope(granted, scope));
         ConnectionView {
             id: self.id.clone(),
@@ -246,8 +255,8 @@ impl Connection {
             integration: self.integration.clone(),
             granted: self.granted.clone(),
             refused: self.asked.iter().filter(has).cloned().collect(),
-            state: self.standing.state(),
-            problem: self.standing.problem().map(str::to_owned).or(waiting),
+            state: standing.state(),
+            problem: standing.problem().map(str::to_owned).or(waiting),
             access_until,
             signed_in_at: self.signed_in_at,
             refreshed_at: self.refreshed_at,

@@ -4,7 +4,7 @@
 use blake2::{Blake2s256, Digest};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sign_in::{Attempt, AttemptDetails, Flow, LIFE};
+use super::sign_in::{Attempt, AttemptDetails, Flow, LIFE_MS};
 use super::{Connections, SignInId};
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -43,8 +43,9 @@ impl Connections {
         let Some(kept) = kept else { return Ok(None) };
         let secret = self.secrets.get(&kept.id.entry()).await?;
         self.secrets.forget(&kept.id.entry()).await?;
+        // Another process began it, and no stopwatch lasts from there: a clock that was set counts either way.
         let age = self.clock.now().0.saturating_sub(kept.started_at.0);
-        let Some(secret) = secret.filter(|_| (0..LIFE).contains(&age)) else { return Ok(None) };
+        let Some(secret) = secret.filter(|_| (-LIFE_MS..LIFE_MS).contains(&age)) else { return Ok(None) };
         let Some((verifier, nonce)) = secret.without_account() else { return Ok(None) };
         let again = match &kept.request.again {
             Some(id) if !kept.request.switch_account => Some(self.row(id)?.account),
@@ -65,7 +66,7 @@ impl Connections {
     }
 
     async fn drop_old_sign_ins(&self) -> Result<(), Error> {
-        let then = self.clock.now().plus(-LIFE);
+        let then = self.clock.now().plus(-LIFE_MS);
         for id in self.store.sign_ins_before(then)? {
             self.drop_sign_in(&id).await?;
         }

@@ -1,6 +1,6 @@
 //! Connections that a backup brings: checked, and without a sign-in until the vault shows it.
 
-use super::{Account, Connection, ConnectionId, Connections, Standing, Toolkit, same_scope};
+use super::{Account, Connection, ConnectionId, Connections, Revision, Standing, Toolkit, same_scope};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId};
@@ -51,7 +51,7 @@ impl Connections {
         if !token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&row.account.owner()))) {
             return Ok(false);
         }
-        self.store.set_standing(&row.id, &Standing::Connected)?;
+        self.store.set_standing(&row.id, &Standing::Connected, None)?;
         Ok(true)
     }
 }
@@ -86,6 +86,8 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
         signed_in_at,
         refreshed_at: signed_in_at,
         used_at: None,
+        revision: Revision(0),
+        challenge: None,
     })
 }
 

@@ -9,11 +9,16 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 use super::ConnectionId;
+use crate::error::Error;
+use crate::files;
 
 /// How often a lock that another process has is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(20);
-/// Longer than any refresh takes. Past it the other process hangs, and this one goes on alone.
+/// Longer than any refresh takes. Past it somebody keeps what the authority gave, and can't yet.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// When whoever waited in vain may try again.
+const TRY_AGAIN: Duration = Duration::from_secs(15);
 
 /// Gives refresh locks. A strict authority takes a refresh token that is spent twice for a stolen one and
 /// signs the person out (RFC 9700, 4.14.2), so the window and the command must not race.
@@ -36,30 +41,32 @@ impl RefreshLocks {
     }
 
     /// Waits for the refresh lock.
-    pub(super) async fn wait(&self, id: &ConnectionId) -> RefreshLock {
+    ///
+    /// # Errors
+    /// [`Error::Waiting`]: somebody still holds it, after a minute. Nobody goes on without it: the token that
+    /// would be spent may be spent already.
+    pub(super) async fn wait(&self, id: &ConnectionId) -> Result<RefreshLock, Error> {
         let here = self.here.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
-        let here = here.lock_owned().await;
-        let elsewhere = match tokio::time::timeout(LONGEST_WAIT, self.lock(id)).await {
-            Ok(Ok(file)) => Some(file),
-            // A file system without locks leaves it to one process, as does a hanging one.
-            Ok(Err(error)) => {
+        let held = async {
+            let here = here.lock_owned().await;
+            // A file system without locks leaves it to one process.
+            let elsewhere = self.lock(id).await.inspect_err(|error| {
                 tracing::warn!(%error, "another process may refresh the same connection meanwhile");
-                None
-            }
-            Err(_) => {
-                tracing::warn!("another process holds on to a connection; this one goes on without it");
-                None
-            }
+            });
+            RefreshLock { _elsewhere: elsewhere.ok(), _here: here }
         };
-        RefreshLock { _elsewhere: elsewhere, _here: here }
+        tokio::time::timeout(LONGEST_WAIT, held).await.map_err(|_| {
+            let why = "Another call still renews this connection, or keeps what it was given. Try again.".to_owned();
+            Error::Waiting { why, left: TRY_AGAIN }
+        })
     }
 
     /// The system lets go of it when the process ends, however that comes about.
     async fn lock(&self, id: &ConnectionId) -> std::io::Result<File> {
-        std::fs::create_dir_all(&self.folder)?;
+        files::make_private_folder(&self.folder)?;
         let path = self.folder.join(id.as_str());
         loop {
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            let file = files::open_private(&path)?;
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(TRY_EVERY).await,

@@ -9,14 +9,15 @@ use blake2::{Blake2s256, Digest};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::access::{Access, GONE, LiveAccess};
+use super::access::{Access, GONE, LiveAccess, early};
 use super::refresh_lock::RefreshLocks;
 use super::sign_in::{Attempt, SignIns};
 use super::{
-    Answer, Connection, ConnectionId, ConnectionView, Fresh, Progress, ReturnPath, SignInId, SignInRequest, SignInView,
-    Standing, Toolkit,
+    Answer, Connection, ConnectionId, ConnectionView, Fresh, Progress, ReturnPath, Revision, SignInId, SignInRequest,
+    SignInView, Standing, Toolkit,
 };
 use crate::activity::{ActOutcome, Kind, Recorder};
+use crate::begun::Begun;
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
@@ -42,6 +43,7 @@ pub struct GraphCall<'a> {
 /// The connections of this profile. What is not async blocks on SQLite.
 pub struct Connections {
     pub(super) store: Arc<dyn Store>,
+    pub(super) begun: Begun,
     pub(super) secrets: Secrets,
     pub(super) integrations: Arc<Integrations>,
     pub(super) identity: Arc<dyn Identity>,
@@ -59,11 +61,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(shared: ProfileParts, integrations: Arc<Integrations>) -> Self {
+    pub(crate) fn new(shared: ProfileParts, integrations: Arc<Integrations>, begun: Begun) -> Self {
         let ProfileParts { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
             refresh_locks: RefreshLocks::new(store.folder()),
             store,
+            begun,
             secrets,
             integrations,
             identity,
@@ -80,16 +83,22 @@ impl Connections {
 
     /// Every connection, by toolkit and account.
     pub fn list(&self) -> Result<Vec<ConnectionView>, Error> {
-        let now = self.clock.now();
+        let (now, stopwatch) = (self.clock.now(), self.clock.stopwatch());
         let rows = self.store.connections()?;
         let live = self.live();
         Ok(rows
             .iter()
             .map(|row| {
-                let known = live.get(&row.id);
-                let until = known.and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
-                let waiting = known.and_then(|live| live.pause.as_ref()).filter(|(until, _)| *until > now);
-                row.view(until.filter(|at| *at > now), waiting.map(|(_, why)| why.clone()))
+                let known = live.get(&row.id).filter(|live| live.revision == row.revision);
+                let left = known.and_then(|live| live.access.as_ref()).map(|access| access.left(&self.clock));
+                let until = left.filter(|left| !left.is_zero());
+                let until = until.map(|left| now.plus(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)));
+                let waiting =
+                    known.and_then(|live| live.pause.as_ref()).filter(|pause| pause.error(stopwatch).is_some());
+                let missing = Standing::NeedsSignIn(GONE.to_owned());
+                let is_missing = row.standing == Standing::Connected && known.is_some_and(|live| live.is_missing);
+                let standing = if is_missing { &missing } else { &row.standing };
+                row.view(until, standing, waiting.map(|pause| pause.why.clone()))
             })
             .collect())
     }
@@ -99,6 +108,12 @@ impl Connections {
         Ok(self.row(id)?.toolkit)
     }
 
+    /// What a connection is for, and through which integration its account signs in.
+    pub fn way_in(&self, id: &ConnectionId) -> Result<(Toolkit, IntegrationId), Error> {
+        let row = self.row(id)?;
+        Ok((row.toolkit, row.integration))
+    }
+
     /// Whether answers for this integration come through loopback.
     pub fn returns_through_loopback(&self, integration: &IntegrationId) -> Result<bool, Error> {
         Ok(self.integrations.registration(integration)?.redirect == Redirect::Loopback)
@@ -106,7 +121,7 @@ impl Connections {
 
     /// Whether the answer of this sign-in may still come through loopback.
     pub fn waits_on_loopback(&self, id: &SignInId) -> bool {
-        self.sign_ins.waits_on_loopback(id, self.clock.now())
+        self.sign_ins.waits_on_loopback(id, self.clock.stopwatch())
     }
 
     /// Prepares a sign-in; its link is to be opened in the browser.
@@ -117,10 +132,8 @@ impl Connections {
             None => None,
         };
         let found = self.discover(&registration.authority).await.map_err(Error::Authority)?;
-        let now = self.clock.now();
-        let challenge = request.again.as_ref().and_then(|id| self.challenge(id));
-        let with = (self.identity.as_ref(), now);
-        let challenge = challenge.as_deref();
+        let with = (self.identity.as_ref(), &self.clock);
+        let challenge = again.as_ref().and_then(|row| row.challenge.as_deref());
         let attempt = Attempt::new(request, &registration, &found, again.as_ref(), challenge, loopback_port, with)
             .map_err(|problem| Error::Internal(problem.to_owned()))?;
         self.keep_sign_in(&attempt).await?;
@@ -129,7 +142,7 @@ impl Connections {
 
     /// How far a sign-in has come.
     pub fn sign_in(&self, id: &SignInId) -> Option<SignInView> {
-        self.sign_ins.view(id, self.clock.now())
+        self.sign_ins.view(id, self.clock.stopwatch())
     }
 
     /// How many sign-ins have ended so far: whoever waits for one looks when it grows.
@@ -144,9 +157,15 @@ impl Connections {
     }
 
     /// Takes an answer. One that no live attempt of this door waits for changes nothing but
-    /// the record.
-    pub async fn answer(&self, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
-        let mut taken = self.sign_ins.take(&answer.state, path, self.clock.now());
+    /// the record. An answer that was taken is seen to its end, whoever stops waiting for that.
+    pub async fn answer(self: &Arc<Self>, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
+        let (this, path) = (self.clone(), path.clone());
+        let ended = self.begun.run(async move { this.take_answer(answer, &path).await }).await;
+        ended.unwrap_or_else(|| Err(Error::Internal("a sign-in ended before its end".into())))
+    }
+
+    async fn take_answer(&self, answer: Answer, path: &ReturnPath) -> Result<Progress, Error> {
+        let mut taken = self.sign_ins.take(&answer, path, self.clock.stopwatch());
         if let ReturnPath::Link(integration) = path {
             match &taken {
                 Some(taken) => self.drop_sign_in(&taken.id).await?,
@@ -196,7 +215,7 @@ impl Connections {
     /// Signs out here: the refresh token goes, the account at Microsoft stays.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), Error> {
         let row = self.row(id)?;
-        let _lock = self.refresh_locks.wait(id).await;
+        let _lock = self.refresh_locks.wait(id).await?;
         self.live().remove(id);
         let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
         let entry = self.recorder.entry(Kind::Disconnected, id.as_str(), ActOutcome::Done, detail);
@@ -229,24 +248,36 @@ impl Connections {
             let Ok(registration) = self.integrations.registration(&row.integration) else { continue };
             let token = self.secrets.get(&row.id.token_entry()).await?;
             let (recipient, owner) = (registration.recipient(), row.account.owner());
-            if !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))) {
-                self.set_standing(&row.id, Standing::NeedsSignIn(GONE.to_owned()))?;
-            }
+            self.mark_missing(row, !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))));
         }
         Ok(())
     }
 
-    /// Forgets what was held for rows that are gone, ended, or of another sign-in since: whoever ended
+    /// What a look into the vault has shown of this connection.
+    pub(super) fn mark_missing(&self, row: &Connection, is_missing: bool) {
+        let changed = {
+            let mut live = self.live();
+            let live = live.entry(row.id.clone()).or_insert_with(|| LiveAccess::of(row.revision));
+            if live.revision != row.revision {
+                *live = LiveAccess::of(row.revision);
+            }
+            std::mem::replace(&mut live.is_missing, is_missing) != is_missing
+        };
+        if changed {
+            self.changes.publish(Change::Connections);
+        }
+    }
+
+    /// Forgets what was held for rows that are gone or have another revision by now: whoever ended or changed
     /// them, here or in another process.
     pub(crate) fn follow_rows(&self) -> Result<(), Error> {
         let rows = self.store.connections()?;
         self.live().retain(|id, live| {
-            let Some(row) = rows.iter().find(|row| row.id == *id) else { return false };
-            if matches!(row.standing, Standing::NeedsSignIn(_))
-                || live.signed_in_at.is_some_and(|at| at != row.signed_in_at)
-            {
-                (live.access, live.signed_in_at) = (None, None);
-            }
+            let Some(row) = rows.iter().find(|row| row.id == *id && row.revision == live.revision) else {
+                return false;
+            };
+            // Another process was given what this one still waits for.
+            live.pause.take_if(|pause| pause.refreshed_at != row.refreshed_at);
             true
         });
         Ok(())
@@ -267,28 +298,37 @@ impl Connections {
         Ok(())
     }
 
-    pub(super) fn take_over(&self, row: &Connection, tokens: &Tokens, found: &Discovery, granted: &[String]) -> Access {
-        let lifetime = i64::try_from(tokens.lifetime.as_millis()).unwrap_or(i64::MAX);
+    /// Holds what tokens open, for as long as the row has this revision.
+    pub(super) fn take_over(&self, row: &Connection, revision: Revision, tokens: &Tokens, found: &Discovery) -> Access {
+        let lifetime = tokens.lifetime;
         let access = Access {
             token: tokens.access.clone(),
-            expires_at: self.clock.now().plus(lifetime),
-            scopes: granted.to_vec(),
+            expires_at: self.clock.now().plus(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)),
+            ends: self.clock.stopwatch().saturating_add(lifetime),
+            early: early(lifetime),
+            scopes: tokens.granted.as_ref().unwrap_or(&row.granted).clone(),
             graph: found.graph.clone(),
             provider: found.authority.provider(),
         };
-        *self.live().entry(row.id.clone()).or_default() =
-            LiveAccess { access: Some(access.clone()), signed_in_at: Some(row.signed_in_at), ..LiveAccess::default() };
+        let held = LiveAccess { access: Some(access.clone()), ..LiveAccess::of(revision) };
+        self.live().insert(row.id.clone(), held);
+        // Changed while this was written: nobody would tell of it any more.
+        if self.store.connection(&row.id).is_ok_and(|row| row.is_none_or(|row| row.revision != revision)) {
+            self.live().remove(&row.id);
+        }
         access
     }
 
-    pub(super) fn challenge(&self, id: &ConnectionId) -> Option<String> {
-        self.live().get(id)?.challenge.clone()
-    }
-
-    pub(super) fn set_standing(&self, id: &ConnectionId, standing: Standing) -> Result<(), Error> {
-        self.store.set_standing(id, &standing)?;
+    pub(super) fn set_standing(
+        &self,
+        id: &ConnectionId,
+        standing: &Standing,
+        challenge: Option<&str>,
+    ) -> Result<Option<Revision>, Error> {
+        let revision = self.store.set_standing(id, standing, challenge)?;
+        self.follow_rows()?;
         self.changes.publish(Change::Connections);
-        Ok(())
+        Ok(revision)
     }
 
     pub(super) fn record(&self, kind: Kind, subject: &str, outcome: ActOutcome, detail: Value) -> Result<(), Error> {

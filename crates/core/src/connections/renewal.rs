@@ -1,69 +1,86 @@
 //! Fresh access: one refresh at a time for each connection, and what a failed one leaves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::access::{Access, Fresh, GONE, failure_detail};
-use super::{Account, Connection, ConnectionId, Connections, Standing};
+use super::access::{Access, EARLY, Fresh, GONE, LiveAccess, Pause, failure_detail};
+use super::refresh_lock::RefreshLock;
+use super::{Account, Connection, ConnectionId, Connections, Revision, Standing};
 use crate::activity::{ActOutcome, Kind};
-use crate::bound::Bound;
+use crate::bound::{Bound, Recipient};
 use crate::change::Change;
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::port::{Client, Grant, Meaning, Refreshed, SecretStep, TokenFailure};
+use crate::port::{Client, Grant, Meaning, Refreshed, SecretStep, TokenFailure, Tokens};
 use crate::provider::{Authority, AuthorityFailure, Discovery};
 
-/// Access tokens with less than this left are renewed first.
-const EARLY: i64 = 5 * 60 * 1000;
 /// A discovery document is asked for again after a day; Entra's own say the same.
 const DISCOVERY_LIFE: i64 = UnixMs::DAY;
 /// A connection left idle is refreshed once a week, so that its 90 days never lapse.
 const IDLE: i64 = 7 * UnixMs::DAY;
 /// After a failure that says nothing about the tokens.
 const PAUSE: Duration = Duration::from_secs(15);
+/// A connection that fails is not asked about again at once; a corrected registration ends this.
+const FAILING_PAUSE: Duration = Duration::from_mins(1);
+/// How soon what could not be kept is tried to be kept again, at first and at the latest.
+const KEEP_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 impl Connections {
-    /// Fresh access: at hand, or by one refresh that all who ask meanwhile wait for.
-    pub async fn fresh(&self, id: &ConnectionId) -> Result<Fresh, Error> {
-        let now = self.clock.now();
-        if let Some(access) = self.at_hand(id, now.plus(EARLY)) {
-            return Ok(access.into());
+    /// Fresh access: at hand, or by one refresh that all who ask meanwhile wait for. A refresh that has begun goes on
+    /// to its end, whoever stops waiting for it.
+    pub async fn fresh(self: &Arc<Self>, id: &ConnectionId) -> Result<Fresh, Error> {
+        if let Some(access) = self.at_hand(id, true) {
+            return Ok(access.fresh(&self.clock));
         }
-        let _lock = self.refresh_locks.wait(id).await;
-        if let Some(access) = self.at_hand(id, self.clock.now().plus(EARLY)) {
-            return Ok(access.into());
+        let (this, id) = (self.clone(), id.clone());
+        let refreshed = self.begun.run(async move { this.refreshed(&id).await }).await;
+        refreshed.unwrap_or_else(|| Err(Error::Internal("a refresh ended before its end".into())))
+    }
+
+    async fn refreshed(self: &Arc<Self>, id: &ConnectionId) -> Result<Fresh, Error> {
+        let lock = self.refresh_locks.wait(id).await?;
+        if let Some(access) = self.at_hand(id, true) {
+            return Ok(access.fresh(&self.clock));
         }
-        match self.refresh(id).await {
-            Ok(access) => Ok(access.into()),
+        match self.refresh(id, lock).await {
+            Ok(access) => Ok(access.fresh(&self.clock)),
             // What is at hand still opens Graph while the authority can't be asked.
-            Err(error @ (Error::Waiting(_) | Error::Authority(_))) => {
-                self.at_hand(id, self.clock.now()).map(Fresh::from).ok_or(error)
+            Err(error @ (Error::Waiting { .. } | Error::Authority(_) | Error::Store(_) | Error::Vault(_))) => {
+                self.at_hand(id, false).map(|access| access.fresh(&self.clock)).ok_or(error)
             }
             Err(error) => Err(error),
         }
     }
 
     /// Graph refused the token although its time was not over: the next call gets another one,
-    /// which holds what the challenge asks for.
+    /// which holds what the challenge asks for. Blocks on SQLite where there is one.
     pub fn drop_access(&self, id: &ConnectionId, token: &SecretString, challenge: Option<String>) {
-        let mut live = self.live();
-        if let Some(live) = live.get_mut(id)
-            && live.access.as_ref().is_some_and(|access| access.token.expose_secret() == token.expose_secret())
+        let is_ours = {
+            let mut live = self.live();
+            let held = live.get_mut(id).filter(|live| {
+                live.access.as_ref().is_some_and(|access| access.token.expose_secret() == token.expose_secret())
+            });
+            held.map(|live| live.access = None).is_some()
+        };
+        if let Some(challenge) = challenge.filter(|_| is_ours)
+            && let Err(error) = self.store.set_challenge(id, &challenge)
         {
-            live.access = None;
-            live.challenge = challenge.or(live.challenge.take());
+            tracing::warn!(%error, "what the provider asks for could not be written down");
         }
     }
 
     /// Renews what would end soon or has lain idle for a week. Called once in a while.
-    pub async fn renew(&self) -> Result<(), Error> {
+    pub async fn renew(self: &Arc<Self>) -> Result<(), Error> {
         let now = self.clock.now();
         for row in self.store.connections()?.iter().filter(|row| row.standing == Standing::Connected) {
-            let ends = self.live().get(&row.id).and_then(|live| live.access.as_ref()).map(|access| access.expires_at);
-            let soon = ends.is_some_and(|at| at <= now.plus(EARLY + 60_000));
-            let idle = row.refreshed_at.plus(IDLE) <= now;
+            let left =
+                self.live().get(&row.id).and_then(|live| live.access.as_ref()).map(|access| access.left(&self.clock));
+            let soon = left.is_some_and(|left| left <= EARLY + Duration::from_mins(1));
+            // Dated ahead by a clock that was wrong, it would never be idle.
+            let idle = row.refreshed_at.plus(IDLE) <= now || row.refreshed_at > now.plus(UnixMs::DAY);
             // Access that nobody used for a day is left to lapse until somebody asks.
             let wanted = row.used_at.unwrap_or(row.signed_in_at).plus(UnixMs::DAY) > now;
             if ((soon && wanted) || idle)
@@ -75,17 +92,17 @@ impl Connections {
         Ok(())
     }
 
-    /// One refresh. The caller has the refresh lock.
-    async fn refresh(&self, id: &ConnectionId) -> Result<Access, Error> {
+    /// One refresh, under this lock.
+    async fn refresh(self: &Arc<Self>, id: &ConnectionId, lock: RefreshLock) -> Result<Access, Error> {
         // Read inside the refresh lock: another process may have signed in or out meanwhile.
         let row = self.row(id)?;
         if let Standing::NeedsSignIn(why) = row.standing {
             return Err(Error::NeedsSignIn(why));
         }
-        let now = self.clock.now();
-        let paused = self.live().get(id).and_then(|live| live.pause.clone()).filter(|(until, _)| *until > now);
-        if let Some((_, why)) = paused {
-            return Err(Error::Waiting(why));
+        let paused =
+            self.live().get(id).filter(|live| live.revision == row.revision).and_then(|live| live.pause.clone());
+        if let Some(error) = paused.and_then(|pause| pause.error(self.clock.stopwatch())) {
+            return Err(error);
         }
         let entry = id.token_entry();
         let registration = self.integrations.registration(&row.integration)?;
@@ -94,72 +111,123 @@ impl Connections {
         // One for another authority, client ID or account is as good as none.
         let token = self.secrets.get(&entry).await?.filter(|token| token.is_for(&recipient, Some(&owner)));
         let Some(token) = token else {
-            self.set_standing(id, Standing::NeedsSignIn(GONE.to_owned()))?;
+            self.mark_missing(&row, true);
             return Err(Error::NeedsSignIn(GONE.to_owned()));
         };
         let found = match self.discover_for(&registration.authority, &row.account).await {
             Ok(found) => found,
-            Err(failure) => return Err(self.wait(id, PAUSE, &failure)),
+            Err(failure) => return Err(self.wait(&row, PAUSE, &failure)),
         };
         let secret = if row.confidential { self.integrations.client_secret(&registration).await? } else { None };
         let client = Client { client_id: &registration.client_id, secret: secret.as_ref(), found: &found };
         let grant = Grant::Refresh { token: &token, granted: &row.granted };
-        let challenge = self.challenge(id);
-        match self.identity.tokens(client, grant, &row.asked, challenge.as_deref()).await {
+        // The token is spent by asking: before that it is sure that its successor can be kept.
+        self.secrets.make_sure(&entry).await?;
+        match self.identity.tokens(client, grant, &row.asked, row.challenge.as_deref()).await {
             Ok(tokens) => {
-                let (granted, confidential) = (tokens.granted.clone(), tokens.confidential);
-                let write = |step: SecretStep<'_>| {
-                    // Dated when it is written: the vault may have waited for a person before.
-                    let done = self.recorder.entry(Kind::Refresh, id.as_str(), ActOutcome::Done, json!({}));
-                    self.store.refreshed(&row, self.clock.now(), granted.as_deref(), confidential, step, &done)
-                };
-                // The new refresh token is kept before the new access is used.
-                let written = match &tokens.refresh {
-                    Some(rotated) => {
-                        let rotated = Bound::new(recipient, rotated.clone()).of_account(owner);
-                        Some(self.secrets.put(&entry, &rotated, write).await?)
+                let kept = Kept { row, recipient, owner, tokens, found };
+                match self.keep_refreshed(&kept).await {
+                    Ok(revision) => Ok(self.take_over(&kept.row, revision, &kept.tokens, &kept.found)),
+                    // Spent: what was given for it is not let go of. The access is good all the same.
+                    Err(Unkept::Later(error)) => {
+                        tracing::error!(%error, "what a refresh brought could not be kept yet");
+                        let access = self.take_over(&kept.row, kept.row.revision, &kept.tokens, &kept.found);
+                        let this = self.clone();
+                        self.begun.leave(async move { this.keep_later(kept, lock).await });
+                        Ok(access)
                     }
-                    None => write(SecretStep::Nothing)?,
-                };
-                match written {
-                    Some(Refreshed::Kept) | None => {}
-                    Some(Refreshed::Ended(why)) => return Err(Error::NeedsSignIn(why)),
-                    Some(Refreshed::Gone) => return Err(Error::ConnectionNotFound),
+                    Err(Unkept::Never(error)) => Err(error),
                 }
-                let access = self.take_over(&row, &tokens, &found, granted.as_ref().unwrap_or(&row.granted));
-                self.changes.publish(Change::Connections);
-                Ok(access)
             }
-            Err(failed) => Err(self.refused(&row, failed).await?),
+            Err(failed) => {
+                self.secrets.nothing_written(&entry);
+                Err(self.refused(&row, failed).await)
+            }
         }
     }
 
-    /// What a failed refresh leaves behind, and the error to tell.
-    async fn refused(&self, row: &Connection, failed: TokenFailure) -> Result<Error, Error> {
-        let TokenFailure { failure, meaning } = failed;
-        let text = format!("{failure}. {}", failure.fix);
-        self.record(
-            Kind::Refresh,
-            row.id.as_str(),
-            ActOutcome::Failed,
-            failure_detail(&failure, row.toolkit.as_str()),
-        )?;
-        match meaning {
-            Meaning::Wait(pause) => Ok(self.wait(&row.id, pause.unwrap_or(PAUSE), &failure)),
-            Meaning::SignIn { forget } => {
-                self.set_standing(&row.id, Standing::NeedsSignIn(text.clone()))?;
-                if forget {
-                    self.secrets.forget(&row.id.token_entry()).await?;
-                }
-                Ok(Error::NeedsSignIn(text))
+    /// Keeps what a refresh brought; the new refresh token before the new access is used.
+    async fn keep_refreshed(&self, kept: &Kept) -> Result<Revision, Unkept> {
+        let Kept { row, recipient, owner, tokens, .. } = kept;
+        let write = |step: SecretStep<'_>| {
+            // Dated when it is written: the vault may have waited for a person before.
+            let done = self.recorder.entry(Kind::Refresh, row.id.as_str(), ActOutcome::Done, json!({}));
+            self.store.refreshed(row, self.clock.now(), tokens.granted.as_deref(), tokens.confidential, step, &done)
+        };
+        let entry = row.id.token_entry();
+        let written = if let Some(rotated) = &tokens.refresh {
+            let rotated = Bound::new(recipient.clone(), rotated.clone()).of_account(owner.clone());
+            Some(self.secrets.put(&entry, &rotated, write).await.map_err(Unkept::Later)?)
+        } else {
+            self.secrets.nothing_written(&entry);
+            write(SecretStep::Nothing).map_err(|error| Unkept::Later(error.into()))?
+        };
+        match written {
+            Some(Refreshed::Kept(revision)) => {
+                self.changes.publish(Change::Connections);
+                Ok(revision)
             }
-            Meaning::Failing => {
-                self.set_standing(&row.id, Standing::Failing(text.clone()))?;
-                // Not asked again at once; a corrected registration heals it within the pause.
-                self.pause(&row.id, Duration::from_mins(1), &text);
-                Ok(Error::ConnectionFailing(text))
+            Some(Refreshed::Ended(why)) => Err(Unkept::Never(Error::NeedsSignIn(why))),
+            Some(Refreshed::Gone) | None => Err(Unkept::Never(Error::ConnectionNotFound)),
+        }
+    }
+
+    /// Tries until it is kept, or not to be kept any more. Nobody else refreshes meanwhile.
+    async fn keep_later(self: Arc<Self>, kept: Kept, lock: RefreshLock) {
+        let (mut pause, longest) = KEEP_AGAIN;
+        loop {
+            tokio::time::sleep(pause).await;
+            match self.keep_refreshed(&kept).await {
+                Ok(_) => {
+                    tracing::info!(connection = kept.row.id.as_str(), "what a refresh brought is kept now");
+                    break;
+                }
+                Err(Unkept::Never(error)) => {
+                    tracing::info!(%error, "what a refresh brought is of no use any more");
+                    break;
+                }
+                Err(Unkept::Later(_)) => pause = (pause * 2).min(longest),
             }
         }
+        drop(lock);
+    }
+
+    /// What a failed refresh leaves behind, and the error to tell. Where that can't be written down, it is told all the
+    /// same.
+    async fn refused(&self, row: &Connection, failed: TokenFailure) -> Error {
+        let TokenFailure { failure, meaning, claims } = failed;
+        let text = format!("{failure}. {}", failure.fix);
+        let detail = failure_detail(&failure, row.toolkit.as_str());
+        if let Err(error) = self.record(Kind::Refresh, row.id.as_str(), ActOutcome::Failed, detail) {
+            tracing::warn!(%error, "a failed refresh could not be recorded");
+        }
+        let written = match meaning {
+            Meaning::Wait(pause) => {
+                if pause.is_none() {
+                    // It may be another one by now that answers at these endpoints.
+                    self.discovered().clear();
+                }
+                return self.wait(row, pause.unwrap_or(PAUSE), &failure);
+            }
+            Meaning::SignIn { forget } => {
+                let standing = Standing::NeedsSignIn(text.clone());
+                let written = self.set_standing(&row.id, &standing, claims.as_deref()).map(drop);
+                if forget && let Err(error) = self.secrets.forget(&row.id.token_entry()).await {
+                    tracing::warn!(%error, "a refresh token that is of no use is left in the keychain");
+                }
+                (written, Error::NeedsSignIn(text))
+            }
+            Meaning::Failing => {
+                let written = self.set_standing(&row.id, &Standing::Failing(text.clone()), claims.as_deref());
+                let revision = written.as_ref().ok().copied().flatten().unwrap_or(row.revision);
+                self.pause(row, revision, FAILING_PAUSE, &text, true);
+                (written.map(drop), Error::ConnectionFailing(text))
+            }
+        };
+        if let (Err(error), _) = &written {
+            tracing::warn!(%error, "how a connection stands could not be written down");
+        }
+        written.1
     }
 
     /// Where the tokens of this account are renewed.
@@ -183,19 +251,43 @@ impl Connections {
         Ok(found)
     }
 
-    fn at_hand(&self, id: &ConnectionId, until: UnixMs) -> Option<Access> {
-        self.live().get(id)?.access.clone().filter(|access| access.expires_at > until)
+    /// Access in memory: with enough of its life left, or with any.
+    fn at_hand(&self, id: &ConnectionId, is_fresh: bool) -> Option<Access> {
+        let access = self.live().get(id)?.access.clone()?;
+        let least = if is_fresh { access.early } else { Duration::ZERO };
+        (access.left(&self.clock) > least).then_some(access)
     }
 
-    fn wait(&self, id: &ConnectionId, pause: Duration, failure: &AuthorityFailure) -> Error {
-        let text = format!("{failure}. {}", failure.fix);
-        self.pause(id, pause, &text);
+    fn wait(&self, row: &Connection, pause: Duration, failure: &AuthorityFailure) -> Error {
+        let why = format!("{failure}. {}", failure.fix);
+        self.pause(row, row.revision, pause, &why, false);
         self.changes.publish(Change::Connections);
-        Error::Waiting(text)
+        Error::Waiting { why, left: pause }
     }
 
-    fn pause(&self, id: &ConnectionId, pause: Duration, why: &str) {
-        let until = self.clock.now().plus(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
-        self.live().entry(id.clone()).or_default().pause = Some((until, why.to_owned()));
+    fn pause(&self, row: &Connection, revision: Revision, pause: Duration, why: &str, is_failing: bool) {
+        let until = self.clock.stopwatch() + pause;
+        let pause = Pause { until, why: why.to_owned(), is_failing, refreshed_at: row.refreshed_at };
+        let mut live = self.live();
+        let live = live.entry(row.id.clone()).or_insert_with(|| LiveAccess::of(revision));
+        // Access that is at hand is good until its own end.
+        (live.revision, live.pause) = (revision, Some(pause));
     }
+}
+
+/// What a refresh brought, until it is kept.
+struct Kept {
+    row: Connection,
+    recipient: Recipient,
+    owner: String,
+    tokens: Tokens,
+    found: Discovery,
+}
+
+/// Why it is not.
+enum Unkept {
+    /// It may be later.
+    Later(Error),
+    /// It is for nobody any more.
+    Never(Error),
 }

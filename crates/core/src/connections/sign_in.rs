@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -10,15 +11,20 @@ use ts_rs::TS;
 use url::Url;
 
 use super::signed_in::SignedIn;
-use super::{Account, Connection, ConnectionId, PersistedSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
+use super::{Account, Answer, Connection, ConnectionId, PersistedSignIn, ReturnPath, SignInId, SignInRequest, Toolkit};
 use crate::bound::{Bound, Recipient};
-use crate::clock::UnixMs;
+use crate::clock::{Clock, UnixMs};
 use crate::integrations::{Redirect, Registration};
 use crate::port::{DeviceCode, Identity, PageRequest};
 use crate::provider::{AuthorityFailure, Discovery};
 
-/// After this an answer is too late: Entra's codes do not live longer either.
-pub(super) const LIFE: i64 = 10 * 60 * 1000;
+/// After this an answer is too late: Entra's codes do not live longer either. By the stopwatch: a clock that is set
+/// while the person is at the browser changes nothing.
+pub(super) const LIFE: Duration = Duration::from_mins(10);
+/// The same in milliseconds, as moments are shown.
+pub(super) const LIFE_MS: i64 = 10 * 60 * 1000;
+/// Longer than an authority takes to answer, and a person to unlock the keychain. A check that takes longer has failed.
+const LONGEST_CHECK: Duration = Duration::from_mins(2);
 
 /// How far an attempt has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -79,6 +85,10 @@ pub(super) struct Attempt {
     link: Url,
     started_at: UnixMs,
     ends_at: UnixMs,
+    /// When its progress changed last, on the stopwatch.
+    since: Duration,
+    /// How long it may wait for a person.
+    lives: Duration,
     progress: Progress,
     device: Option<DeviceView>,
     /// What came of the sign-in, until a person has confirmed who it was.
@@ -95,6 +105,8 @@ pub(super) struct Unconfirmed {
 struct Awaited {
     state: SecretString,
     path: ReturnPath,
+    /// Whether it has to come as a form, as was asked for.
+    must_be_posted: bool,
 }
 
 /// How tokens are asked for once the person has signed in.
@@ -149,7 +161,7 @@ impl Attempt {
         again: Option<&Connection>,
         challenge: Option<&str>,
         loopback_port: Option<u16>,
-        (identity, now): (&dyn Identity, UnixMs),
+        (identity, clock): (&dyn Identity, &Clock),
     ) -> Result<Self, &'static str> {
         let (path, redirect_uri, by_form) = match (&registration.redirect, loopback_port) {
             (Redirect::Loopback, Some(port)) => {
@@ -177,11 +189,13 @@ impl Attempt {
         let verifier = Bound::new(registration.recipient(), page.verifier);
         let flow = Flow::Page { verifier, nonce: page.nonce, redirect_uri };
         Ok(Self {
-            awaited: Some(Awaited { state: page.state, path }),
+            awaited: Some(Awaited { state: page.state, path, must_be_posted: by_form && found.posts_answers }),
             taken: AttemptDetails { id: SignInId::generate(), flow, request, scopes, pinned },
             link: page.link,
-            started_at: now,
-            ends_at: now.plus(LIFE),
+            started_at: clock.now(),
+            ends_at: clock.now().plus(LIFE_MS),
+            since: clock.stopwatch(),
+            lives: LIFE,
             progress: Progress::Waiting,
             device: None,
             unconfirmed: None,
@@ -195,7 +209,7 @@ impl Attempt {
         scopes: Vec<String>,
         again: Option<&Connection>,
         code: &DeviceCode,
-        now: UnixMs,
+        clock: &Clock,
     ) -> Self {
         let lives = i64::try_from(code.lifetime.as_millis()).unwrap_or(i64::MAX);
         let pinned = again.filter(|_| !request.switch_account).map(|connection| connection.account.clone());
@@ -204,8 +218,11 @@ impl Attempt {
             awaited: None,
             taken: AttemptDetails { id: SignInId::generate(), flow, request, scopes, pinned },
             link: code.page.clone(),
-            started_at: now,
-            ends_at: now.plus(lives),
+            started_at: clock.now(),
+            ends_at: clock.now().plus(lives),
+            since: clock.stopwatch(),
+            // Whoever asks for its tokens ends it.
+            lives: Duration::MAX,
             progress: Progress::Waiting,
             device: Some(DeviceView { code: code.user_code.clone(), page: code.page.as_str().to_owned() }),
             unconfirmed: None,
@@ -215,7 +232,7 @@ impl Attempt {
     /// The state, what another start needs to take its answer, and the secret part of that. `None`: the answer
     /// can only come to this process.
     pub(super) fn to_keep(&self) -> Option<(SecretString, PersistedSignIn, Bound)> {
-        let Awaited { state, path: ReturnPath::Link(_) } = self.awaited.as_ref()? else { return None };
+        let Awaited { state, path: ReturnPath::Link(_), .. } = self.awaited.as_ref()? else { return None };
         let Flow::Page { verifier, nonce, redirect_uri } = &self.taken.flow else { return None };
         let kept = PersistedSignIn {
             id: self.taken.id.clone(),
@@ -236,10 +253,21 @@ impl Attempt {
             link: unconfirmed.signed_in.found.authorization_endpoint.clone(),
             started_at: UnixMs(0),
             ends_at: UnixMs(0),
+            since: Duration::ZERO,
+            lives: LIFE,
             progress: Progress::Checking,
             device: None,
             unconfirmed: None,
         }
+    }
+
+    fn turn(&mut self, progress: Progress, stopwatch: Duration) {
+        (self.progress, self.since) = (progress, stopwatch);
+    }
+
+    fn fail(&mut self, what: &str, stopwatch: Duration) {
+        let failure = AuthorityFailure::own(what, "Start the sign-in again.");
+        self.turn(Progress::Failed { failure }, stopwatch);
     }
 
     fn view(&self) -> SignInView {
@@ -273,15 +301,15 @@ impl SignIns {
         view
     }
 
-    pub(super) fn view(&self, id: &SignInId, now: UnixMs) -> Option<SignInView> {
-        self.end_old(now);
+    pub(super) fn view(&self, id: &SignInId, stopwatch: Duration) -> Option<SignInView> {
+        self.end_old(stopwatch);
         self.lock().iter().find(|attempt| attempt.taken.id == *id).map(Attempt::view)
     }
 
     /// Whether the answer of this attempt may still come through loopback, or is being looked at: the browser is told
     /// there what came of it.
-    pub(super) fn waits_on_loopback(&self, id: &SignInId, now: UnixMs) -> bool {
-        self.end_old(now);
+    pub(super) fn waits_on_loopback(&self, id: &SignInId, stopwatch: Duration) -> bool {
+        self.end_old(stopwatch);
         self.lock().iter().filter(|attempt| attempt.taken.id == *id).any(|attempt| {
             matches!(attempt.awaited, Some(Awaited { path: ReturnPath::Loopback(_), .. }))
                 || attempt.progress == Progress::Checking
@@ -290,33 +318,33 @@ impl SignIns {
 
     /// Finds the attempt that this state belongs to and uses it up. Every live one is
     /// compared, in constant time.
-    pub(super) fn take(&self, state: &SecretString, path: &ReturnPath, now: UnixMs) -> Option<AttemptDetails> {
-        self.end_old(now);
+    pub(super) fn take(&self, answer: &Answer, path: &ReturnPath, stopwatch: Duration) -> Option<AttemptDetails> {
+        self.end_old(stopwatch);
         let mut all = self.lock();
-        let presented = state.expose_secret().as_bytes();
+        let presented = answer.state.expose_secret().as_bytes();
         let mut hit = None;
         for (at, attempt) in all.iter().enumerate() {
             let Some(awaited) = &attempt.awaited else { continue };
             let same = bool::from(awaited.state.expose_secret().as_bytes().ct_eq(presented));
-            if same && awaited.path == *path {
+            if same && awaited.path == *path && (answer.is_posted || !awaited.must_be_posted) {
                 hit = Some(at);
             }
         }
         let attempt = all.get_mut(hit?)?;
         attempt.awaited = None;
-        attempt.progress = Progress::Checking;
+        attempt.turn(Progress::Checking, stopwatch);
         Some(attempt.taken.clone())
     }
 
-    pub(super) fn set(&self, id: &SignInId, progress: Progress) {
+    pub(super) fn set(&self, id: &SignInId, progress: Progress, stopwatch: Duration) {
         if let Some(attempt) = self.lock().iter_mut().find(|attempt| attempt.taken.id == *id) {
-            attempt.progress = progress;
+            attempt.turn(progress, stopwatch);
         }
     }
 
     /// Keeps what came of a sign-in until somebody confirms it; ten minutes more. An attempt that another
     /// process began gets a place here.
-    pub(super) fn ask(&self, unconfirmed: Unconfirmed, now: UnixMs) {
+    pub(super) fn ask(&self, unconfirmed: Unconfirmed, clock: &Clock) {
         let progress = Progress::Confirm { account: unconfirmed.signed_in.account.label.clone() };
         let mut all = self.lock();
         let at = all.iter().position(|attempt| attempt.taken.id == unconfirmed.taken.id).unwrap_or_else(|| {
@@ -327,24 +355,25 @@ impl SignIns {
             all.len() - 1
         });
         let attempt = &mut all[at];
-        (attempt.started_at, attempt.ends_at) = (now, now.plus(LIFE));
-        attempt.progress = progress;
+        (attempt.started_at, attempt.ends_at) = (clock.now(), clock.now().plus(LIFE_MS));
+        attempt.lives = LIFE;
+        attempt.turn(progress, clock.stopwatch());
         attempt.unconfirmed = Some(Box::new(unconfirmed));
     }
 
     /// Takes what a person has confirmed.
-    pub(super) fn confirmed(&self, id: &SignInId, now: UnixMs) -> Option<Unconfirmed> {
-        self.end_old(now);
+    pub(super) fn confirmed(&self, id: &SignInId, stopwatch: Duration) -> Option<Unconfirmed> {
+        self.end_old(stopwatch);
         let mut all = self.lock();
         let attempt = all.iter_mut().find(|attempt| attempt.taken.id == *id)?;
         let unconfirmed = attempt.unconfirmed.take()?;
-        attempt.progress = Progress::Checking;
+        attempt.turn(Progress::Checking, stopwatch);
         Some(*unconfirmed)
     }
 
     /// Those that wait for a person to say who signed in.
-    pub(super) fn unconfirmed(&self, now: UnixMs) -> Vec<SignInView> {
-        self.end_old(now);
+    pub(super) fn unconfirmed(&self, stopwatch: Duration) -> Vec<SignInView> {
+        self.end_old(stopwatch);
         self.lock().iter().filter(|attempt| attempt.unconfirmed.is_some()).map(Attempt::view).collect()
     }
 
@@ -353,20 +382,20 @@ impl SignIns {
         self.lock().retain(|attempt| attempt.taken.id != *id);
     }
 
-    fn end_old(&self, now: UnixMs) {
+    fn end_old(&self, stopwatch: Duration) {
         for attempt in self.lock().iter_mut() {
-            let age = now.0.saturating_sub(attempt.started_at.0);
-            if (0..LIFE).contains(&age) {
+            let age = stopwatch.saturating_sub(attempt.since);
+            if attempt.progress == Progress::Checking && age >= LONGEST_CHECK {
+                attempt.fail("Checking who signed in took too long", stopwatch);
+            }
+            if age < attempt.lives {
                 continue;
             }
             if attempt.awaited.take().is_some() {
-                let failure = AuthorityFailure::own("No answer came within ten minutes", "Start the sign-in again.");
-                attempt.progress = Progress::Failed { failure };
+                attempt.fail("No answer came within ten minutes", stopwatch);
             }
             if attempt.unconfirmed.take().is_some() {
-                let what = "Nobody confirmed within ten minutes who signed in";
-                attempt.progress =
-                    Progress::Failed { failure: AuthorityFailure::own(what, "Start the sign-in again.") };
+                attempt.fail("Nobody confirmed within ten minutes who signed in", stopwatch);
             }
         }
     }

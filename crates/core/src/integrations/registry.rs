@@ -139,6 +139,11 @@ impl Integrations {
 
     /// The form of an integration. The secret is not in it.
     pub fn draft(&self, id: &IntegrationId) -> Result<Draft, Error> {
+        if id.is_built_in() {
+            // It is in the list, and there is no form of it.
+            self.built_in_with_id()?;
+            return Err(Error::BuiltInIsFixed);
+        }
         Ok(Draft::of(&self.row(id)?))
     }
 
@@ -303,10 +308,10 @@ impl Integrations {
 
     /// Marks rows whose secret is gone.
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
-        for row in self.store.integrations()?.0.iter().filter(|row| row.secret == StoredSecret::Stored) {
-            let secret = self.secrets.get(&row.id.secret_entry()).await?;
-            if !secret.is_some_and(|secret| secret.is_for(&row.recipient(), None)) {
-                self.mark_missing(row)?;
+        for row in self.store.integrations()?.0.iter().filter(|row| row.secret.is_expected()) {
+            match self.stored_secret(&row.id, &row.recipient()).await {
+                Ok(_) | Err(Error::SecretMissing) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -321,6 +326,14 @@ impl Integrations {
             Err(Error::IntegrationNotFound | Error::BuiltInNotSetUp) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the Graph of the default integration is, as far as that is known without asking.
+    pub(crate) fn default_graph_url(&self) -> Result<Option<String>, Error> {
+        let first = self.store.integrations()?.1.into_iter().next();
+        let id = first.unwrap_or_else(IntegrationId::built_in);
+        let Ok(registration) = self.registration(&id) else { return Ok(None) };
+        Ok(self.identity.graph(&registration.authority).map(|graph| graph.as_str().to_owned()))
     }
 
     /// What a sign-in through this integration needs.
@@ -365,10 +378,18 @@ impl Integrations {
     async fn stored_secret(&self, id: &IntegrationId, recipient: &Recipient) -> Result<Bound, Error> {
         // One for another authority or client ID is as good as none.
         let secret = self.secrets.get(&id.secret_entry()).await?;
+        let row = self.row(id)?;
         if let Some(secret) = secret.filter(|secret| secret.is_for(recipient, None)) {
+            if row.secret == StoredSecret::Missing {
+                // It is there after all.
+                self.store.set_secret(id, StoredSecret::Stored, None)?;
+                self.changes.publish(Change::Integrations);
+            }
             return Ok(secret);
         }
-        self.mark_missing(&self.row(id)?)?;
+        if row.secret != StoredSecret::Missing {
+            self.mark_missing(&row)?;
+        }
         Err(Error::SecretMissing)
     }
 

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use ts_rs::TS;
 
 use super::KeyText;
 use crate::error::Error;
+use crate::files;
 
 /// The variable that holds the key.
 const VARIABLE: &str = "ATTHENE_API_KEY";
@@ -50,7 +52,7 @@ pub fn write_env_file(path: &Path, text: &KeyText) -> Result<EnvFileWritten, Err
         Err(error) => return Err(fail(error.to_string())),
     };
     let ignored_in = ignore(folder, name).map_err(fail)?;
-    replace(folder, &path, &with_key(&kept, text)).map_err(|error| fail(error.to_string()))?;
+    files::replace(&path, with_key(&kept, text).expose_secret().as_bytes()).map_err(|error| fail(error.to_string()))?;
     Ok(EnvFileWritten { path, ignored_in })
 }
 
@@ -85,16 +87,6 @@ fn with_key(kept: &str, text: &KeyText) -> secrecy::SecretString {
         out.push('\n');
     }
     out.into()
-}
-
-fn replace(folder: &Path, path: &Path, content: &secrecy::SecretString) -> std::io::Result<()> {
-    use secrecy::ExposeSecret;
-    // tempfile creates it with mode 600 on Unix; a rename keeps that.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content.expose_secret().as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Makes git ignore `name` in `folder`, where `folder` lies in a git tree. Git itself says whether it

@@ -128,6 +128,17 @@ impl Core {
                 Fix::Resume,
             ));
         }
+        if let Some(trouble) = self.signals.store_trouble() {
+            // Nothing else can be known.
+            found.push(Attention::daily(
+                "store".into(),
+                Weight::Urgent,
+                "The data can\u{2019}t be read any more".into(),
+                format!("{trouble} Every call is refused. Put the file back, or restart the app."),
+                Fix::SelfCheck,
+            ));
+            return Ok(found);
+        }
         let keys = self.keys.list()?;
         if let Some((port, who)) = self.signals.stranger() {
             let live = keys.iter().any(|key| key.state.is_live());
@@ -153,6 +164,15 @@ impl Core {
                 "The agent runtime can\u{2019}t be reached".into(),
                 format!("Calls of applications fail: {reason}."),
                 Fix::ShowPreferences,
+            ));
+        }
+        if let Some(trouble) = self.settings.policy_trouble() {
+            found.push(Attention::daily(
+                "policy".into(),
+                Weight::Urgent,
+                "The policy file is not in force".into(),
+                format!("{trouble}. Ask the administrator of this machine to correct it."),
+                Fix::SelfCheck,
             ));
         }
         if let Some(reason) = self.vault.trouble() {

@@ -7,6 +7,7 @@ mod diagnostics;
 mod explain;
 mod port_owner;
 mod self_check;
+mod serving;
 mod signals;
 mod trouble;
 
@@ -16,5 +17,6 @@ pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState};
 pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, PortOwner};
 pub use self_check::{Finding, FindingState};
+pub use serving::Serving;
 pub use signals::Signals;
 pub use trouble::TroubledCall;

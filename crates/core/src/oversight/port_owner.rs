@@ -28,6 +28,8 @@ pub enum PortOwner {
     ByNone,
     /// A gateway on this data: it has proved that.
     Here,
+    /// The same, which can't read its data any more and refuses every call.
+    HereAndLost,
     /// Somebody who says to be a gateway on the data of another folder or account.
     Elsewhere,
     /// A stranger; also one who says to be this gateway and can't prove it.
@@ -68,7 +70,8 @@ impl Core {
         let Ok(answer) = self.http.send(request).await else { return Ok(PortOwner::ByStranger) };
         let proof = answer.headers().get(PROOF_HEADER).and_then(|proof| unhex(proof.as_bytes()));
         if proof.is_some_and(|proof| self.profile_secret().accepts(address.port(), challenge.as_bytes(), &proof)) {
-            return Ok(PortOwner::Here);
+            let is_lost = answer.status() == http::StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(if is_lost { PortOwner::HereAndLost } else { PortOwner::Here });
         }
         let ours = self.folder_id().as_bytes();
         let claimed = answer.headers().get(FOLDER_HEADER).map(http::HeaderValue::as_bytes);

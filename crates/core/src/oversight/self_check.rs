@@ -61,8 +61,6 @@ impl Finding {
     }
 }
 
-/// A name that no secret has: asking for it wakes the keychain without touching anything.
-const NO_SECRET: &str = "Self-check";
 /// A clock further off than this breaks sign-ins: tokens would seem to be of the future.
 const CLOCK_OFF: i64 = 5 * 60_000;
 
@@ -71,12 +69,18 @@ impl Core {
     /// network.
     pub async fn self_check(&self) -> Result<Vec<Finding>, Error> {
         let mut checks = vec![self.check_key()?, self.check_keychain().await];
+        // What is missing is looked for again, not remembered.
+        if let Err(error) = self.reconcile_secrets().await {
+            tracing::debug!(%error, "secrets could not be compared with the rows");
+        }
         let (authority, clock) = self.check_authority().await?;
         checks.extend([authority, clock]);
         checks.push(self.check_runtime().await);
+        checks.push(self.check_ways_out()?);
         checks.push(self.check_secrets()?);
         checks.push(self.check_connections()?);
         checks.push(self.check_record()?);
+        checks.extend(self.check_policy());
         checks.push(self.check_folder());
         Ok(checks)
     }
@@ -95,14 +99,14 @@ impl Core {
 
     async fn check_keychain(&self) -> Finding {
         let (id, name) = ("keychain", "Keychain");
-        match self.vault.get(NO_SECRET).await {
-            Ok(_) if self.settings.current().vault == VaultKind::File => Finding::warning(
+        match self.vault.check_writable().await {
+            Ok(()) if self.settings.current().vault == VaultKind::File => Finding::warning(
                 id,
                 name,
                 "Secrets lie in an encrypted file, as was chosen here.",
                 "Where the machine has a keychain, use that: whoever reads the passphrase of the file reads every secret.",
             ),
-            Ok(_) => Finding::good(id, name, "It is open."),
+            Ok(()) => Finding::good(id, name, "It is open."),
             Err(error) => {
                 let error = Error::from(error);
                 // Keys lie in no keychain: a server may do without one.
@@ -117,9 +121,9 @@ impl Core {
         self.settings.has_runtime_credential() || !self.expected_secrets().is_ok_and(|expected| expected.is_empty())
     }
 
-    /// Whether secrets can be had at all.
+    /// Whether secrets can be kept at all: a keychain that can be read may have nothing to write to.
     pub async fn check_vault(&self) -> Result<(), Error> {
-        Ok(self.vault.get(NO_SECRET).await.map(drop)?)
+        Ok(self.vault.check_writable().await?)
     }
 
     /// Whether the authority of the default integration answers, and what time it has.
@@ -151,6 +155,30 @@ impl Core {
         })
     }
 
+    /// Through which proxy each of those that are called is reached: the same rule for all of them.
+    fn check_ways_out(&self) -> Result<Finding, Error> {
+        let (id, name) = ("ways_out", "Ways out");
+        let runtime = self.settings.current().runtime_url.clone();
+        let graph = self.integrations.default_graph_url()?;
+        let called = [
+            ("sign-in service", self.integrations.default_discovery_url()?),
+            ("Microsoft Graph", graph),
+            ("agent runtime", runtime),
+        ];
+        let ways: Vec<String> = called
+            .into_iter()
+            .filter_map(|(who, url)| {
+                let way = self.http.proxy_to(&url?).map_or("directly".to_owned(), |proxy| format!("through {proxy}"));
+                Some(format!("{who} {way}"))
+            })
+            .collect();
+        Ok(if ways.is_empty() {
+            Finding::not_set_up(id, name, "Nothing outside of this machine is called.")
+        } else {
+            Finding::good(id, name, format!("{}.", ways.join(", ")))
+        })
+    }
+
     async fn check_runtime(&self) -> Finding {
         let (id, name) = ("runtime", "Agent runtime");
         let Some(url) = self.settings.current().runtime_url.clone() else {
@@ -169,6 +197,9 @@ impl Core {
         let url = crate::settings::checked_runtime_url(url)?;
         let answer = self.http.get(&url).await;
         match answer {
+            Ok(answer) if answer.headers().contains_key(super::FOLDER_HEADER) => {
+                Err(Error::RuntimeTest(format!("at {url} a gateway of this app answers, and no agent runtime")))
+            }
             Ok(answer) => {
                 let server = answer.headers().get(http::header::SERVER).and_then(|value| value.to_str().ok());
                 let by = server.map_or(String::new(), |server| format!(" ({server})"));
@@ -177,6 +208,17 @@ impl Core {
             Err(NetworkError::Redirect(_)) => Ok(format!("{url} answers with a redirect.")),
             Err(error) => Err(Error::RuntimeTest(error.to_string())),
         }
+    }
+
+    /// Nothing to say where there is no policy file.
+    fn check_policy(&self) -> Option<Finding> {
+        let (id, name) = ("policy", "Policy file");
+        if let Some(trouble) = self.settings.policy_trouble() {
+            let remedy = "Ask the administrator of this machine to correct the file; until then nothing, or not all, of it is in force.";
+            return Some(Finding::bad(id, name, format!("The policy file is not in force: {trouble}."), remedy));
+        }
+        let fixed = self.settings.fixed().len();
+        (fixed > 0).then(|| Finding::good(id, name, format!("It is in force, and fixes settings: {fixed}.")))
     }
 
     fn check_secrets(&self) -> Result<Finding, Error> {
@@ -208,10 +250,16 @@ impl Core {
         Finding::warning(id, name, "Other accounts may enter it, and see which files it holds.", remedy)
     }
 
-    /// The whole chain is walked on the page Activity; here only its end.
+    /// The chain of the record is walked on the page Activity; here the database is looked through, and written to: a
+    /// disk that is full lets everything be read.
     fn check_record(&self) -> Result<Finding, Error> {
+        let (id, name) = ("database", "Database");
+        let looked = self.look_through().and_then(|()| Ok(self.store.check_writable()?));
+        if let Err(error) = looked {
+            return Ok(Finding::bad(id, name, error.to_string(), error.remedy()));
+        }
         let rows = self.activity.newest()?;
-        Ok(Finding::good("database", "Database", format!("It is sound; the record has come to row {rows}.")))
+        Ok(Finding::good(id, name, format!("It is sound; the record has come to row {rows}.")))
     }
 }
 

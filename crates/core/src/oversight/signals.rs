@@ -1,5 +1,6 @@
 //! What this process has seen lately and no row holds.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::change::{Change, Changes};
@@ -12,11 +13,22 @@ pub struct Signals {
     runtime: Mutex<Option<(UnixMs, String)>>,
     /// The gateway's port, and the program that has it and is no gateway of this profile.
     stranger: Mutex<Option<(u16, String)>>,
+    /// Why the rows can't be had.
+    store: Mutex<Option<String>>,
+    /// The same, for whoever asks at each call.
+    is_store_lost: AtomicBool,
 }
 
 impl Signals {
     pub(crate) fn new(clock: Clock, changes: Changes) -> Self {
-        Self { clock, changes, runtime: Mutex::default(), stranger: Mutex::default() }
+        Self {
+            clock,
+            changes,
+            runtime: Mutex::default(),
+            stranger: Mutex::default(),
+            store: Mutex::default(),
+            is_store_lost: AtomicBool::new(false),
+        }
     }
 
     /// The agent runtime answered, or why it could not be reached.
@@ -37,6 +49,23 @@ impl Signals {
         }
         *stranger = seen;
         self.changes.publish(Change::Attention);
+    }
+
+    /// The rows can be had, or why not.
+    pub(crate) fn store_seen(&self, seen: Result<(), String>) {
+        self.is_store_lost.store(seen.is_err(), Ordering::Release);
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = seen.err();
+        self.changes.publish(Change::Attention);
+    }
+
+    /// Whether the rows can't be had: what is known of them in memory is not to be relied on.
+    pub fn is_store_lost(&self) -> bool {
+        self.is_store_lost.load(Ordering::Acquire)
+    }
+
+    /// Why the rows can't be had; `None`: they can.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The gateway's port and the stranger who has it.

@@ -41,6 +41,11 @@ pub trait Http: Send + Sync {
     /// Sends the call and reads its whole answer.
     fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>>;
 
+    /// The proxy that calls to this address go through, without its password; `None`: they go straight.
+    fn proxy_to(&self, _url: &str) -> Option<String> {
+        None
+    }
+
     /// Asks with GET. An address that is none asks nobody, and is told as unreachable.
     fn get(&self, url: &str) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
         let request = http::Request::get(url).header(http::header::ACCEPT, "application/json").body(Vec::new());

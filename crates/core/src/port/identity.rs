@@ -11,7 +11,7 @@ use crate::bound::Bound;
 use crate::clock::UnixMs;
 use crate::connections::{Account, Toolkit};
 use crate::integrations::{AuthorityDraft, Field, Integration, Redirect, StepReport};
-use crate::provider::{Authority, AuthorityFailure, ClientId, Discovery, Provider, ScopeNote};
+use crate::provider::{Authority, AuthorityFailure, ClientId, Discovery, GraphUrl, Provider, ScopeNote};
 
 /// The built-in integration of a provider.
 #[derive(Debug, Clone)]
@@ -113,6 +113,8 @@ pub struct TokenFailure {
     pub failure: AuthorityFailure,
     /// What follows.
     pub meaning: Meaning,
+    /// What the next sign-in has to ask for, as JSON, where the authority said so.
+    pub claims: Option<String>,
 }
 
 /// A code for a browser on another machine (RFC 8628, 3.2).
@@ -170,6 +172,8 @@ pub trait Identity: Send + Sync {
         redirect_uri: &str,
     ) -> Option<String>;
 
+    /// Where its API is, as far as that is known without asking.
+    fn graph(&self, authority: &Authority) -> Option<GraphUrl>;
     /// Asks the authority to describe itself, and checks what it says.
     fn discover<'a>(&'a self, authority: &'a Authority) -> Later<'a, Result<Discovery, AuthorityFailure>>;
     /// Where the tokens of an account are renewed: the authority, or a part of it.

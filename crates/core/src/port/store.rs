@@ -13,7 +13,7 @@ use crate::activity::{
 use crate::bound::Recipient;
 use crate::change::Change;
 use crate::clock::UnixMs;
-use crate::connections::{Account, Connection, ConnectionId, PersistedSignIn, SignInId, Standing, Toolkit};
+use crate::connections::{Account, Connection, ConnectionId, PersistedSignIn, Revision, SignInId, Standing, Toolkit};
 use crate::error::StoreError;
 use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
 use crate::keys::{KeyId, KeyRecord, RevokeReason};
@@ -220,6 +220,16 @@ pub trait ActivityRows {
     fn newest_activity(&self) -> Result<i64, StoreError>;
     /// The detail of the newest row of this kind, as it was written.
     fn latest_detail(&self, kind: Kind) -> Result<Option<String>, StoreError>;
+    /// Cuts the oldest rows off, `most` at a time, up to the first from between `before` and `now`; the chain goes on
+    /// from the last of them, and `entry` says of the last id what was cut. The newest row stays. Tells how many it
+    /// were.
+    fn cut_activity(
+        &self,
+        before: UnixMs,
+        now: UnixMs,
+        most: usize,
+        entry: &dyn Fn(i64) -> Entry<'static>,
+    ) -> Result<usize, StoreError>;
     /// Walks the whole chain of hashes.
     fn verify_activity(&self) -> Result<Chain, StoreError>;
     /// Reads every row that passes the filter in one view, the newest first. `each` ends it by refusing one.
@@ -283,8 +293,8 @@ pub trait IntegrationRows {
 /// What came of keeping a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInKept {
-    /// The connection is there.
-    Kept,
+    /// The connection is there, and known by this.
+    Kept(Revision),
     /// The integration leads elsewhere by now. Nothing was done.
     Moved,
     /// The integration is gone. Nothing was done.
@@ -294,8 +304,8 @@ pub enum SignInKept {
 /// What came of writing a refresh down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// It is written down.
-    Kept,
+    /// It is written down, and the connection known by this.
+    Kept(Revision),
     /// The sign-in ended meanwhile, for this reason. Nothing was done.
     Ended(String),
     /// The connection is gone. Nothing was done.
@@ -325,9 +335,17 @@ pub trait ConnectionRows {
         to: &Recipient,
         step: SecretStep<'_>,
     ) -> Result<Option<SignInKept>, StoreError>;
-    /// Writes down whether it works, and why not.
-    fn set_standing(&self, id: &ConnectionId, standing: &Standing) -> Result<(), StoreError>;
-    /// A refresh of this very sign-in succeeded, recorded.
+    /// Writes down whether it works, and why not, and what the next access has to hold where that was told. Returns
+    /// what the connection is known by from now on; `None`: it is gone.
+    fn set_standing(
+        &self,
+        id: &ConnectionId,
+        standing: &Standing,
+        challenge: Option<&str>,
+    ) -> Result<Option<Revision>, StoreError>;
+    /// Writes down what the next access has to hold.
+    fn set_challenge(&self, id: &ConnectionId, challenge: &str) -> Result<(), StoreError>;
+    /// A refresh of this very sign-in succeeded, recorded; it met the challenge of the row, if there was one.
     /// `None`: its secret was swept meanwhile, and nothing was done.
     fn refreshed(
         &self,
@@ -379,7 +397,7 @@ pub trait SecretRows {
 
 /// Sees what anybody changes, this process included.
 pub trait Watcher: Send {
-    /// What was changed since the last time.
+    /// What was changed since the last time. An error: nothing can be heard now.
     fn poll(&mut self) -> Result<Vec<Change>, StoreError>;
 }
 
@@ -391,6 +409,10 @@ pub trait Store:
     fn folder(&self) -> &Path;
     /// The secret that the profile was born with.
     fn profile_secret(&self) -> &ProfileSecret;
+    /// Whether rows can be written now: tried, and nothing is left of it.
+    fn check_writable(&self) -> Result<(), StoreError>;
+    /// Looks through all of it, which takes as long as it is large; an error where it is not sound.
+    fn look_through(&self) -> Result<(), StoreError>;
     /// Watches from this moment on.
     fn watch(&self) -> Result<Box<dyn Watcher>, StoreError>;
 }

@@ -13,6 +13,8 @@ pub trait Vault: Send + Sync {
     fn set<'a>(&'a self, name: &str, secret: SecretString) -> Later<'a, Result<(), VaultError>>;
     /// Forgets the secret of that name; one that is not there is no error.
     fn delete<'a>(&'a self, name: &str) -> Later<'a, Result<(), VaultError>>;
+    /// Whether secrets can be kept now: tried, and nothing is left of it.
+    fn check_writable(&self) -> Later<'_, Result<(), VaultError>>;
     /// Uses this one from now on, where there is a choice.
     fn choose(&self, kind: VaultKind);
     /// Why the latest call failed; `None`: it did not.

@@ -20,6 +20,8 @@ pub struct Discovery {
     pub device_authorization_endpoint: Option<Url>,
     /// Whether every answer names its issuer (RFC 9207, 3).
     pub names_issuer: bool,
+    /// Whether it sends answers as a form where that is asked for (OAuth 2.0 Form Post Response Mode).
+    pub posts_answers: bool,
     /// Microsoft Graph for this authority.
     pub graph: GraphUrl,
 }

@@ -231,7 +231,8 @@ async fn s1_the_runtimes_credential_is_for_its_url() {
 
 #[tokio::test]
 async fn s9_a_credential_is_sent_over_https_or_not_at_all() {
-    let core = Machine::new().open();
+    let machine = Machine::new();
+    let core = machine.open();
     let at = |url: &str| Settings { runtime_url: Some(url.into()), ..Settings::default() };
     let credential = || SecretChange::Replace("not-a-real-credential".into());
     for url in

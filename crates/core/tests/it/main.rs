@@ -12,6 +12,7 @@
 mod backups;
 mod bound;
 mod durability;
+mod field;
 mod integrations;
 mod lifecycle;
 mod maintenance;

@@ -18,6 +18,16 @@ fn as_before(machine: &Machine) {
          DROP INDEX troubled_by_kind;
          ALTER TABLE troubled_calls DROP COLUMN failed_check;
          ALTER TABLE troubled_calls DROP COLUMN is_refused;
+         DROP TRIGGER connections_inserted;
+         DROP TRIGGER connections_changed;
+         DROP TRIGGER integrations_lead_elsewhere;
+         DROP TRIGGER connections_refreshed;
+         CREATE TRIGGER connections_inserted AFTER INSERT ON connections BEGIN SELECT 1; END;
+         CREATE TRIGGER connections_changed AFTER UPDATE ON connections BEGIN SELECT 1; END;
+         ALTER TABLE connections DROP COLUMN revision;
+         ALTER TABLE connections DROP COLUMN challenge;
+         DROP TABLE activity_cut;
+         DROP INDEX activity_by_time;
          PRAGMA user_version = 4;",
     )
     .expect("goes back");

@@ -18,10 +18,10 @@ pub(crate) struct ExecuteRequest {
     /// Which agent is to answer.
     #[schema(example = "atthene-status")]
     pub(crate) agent_id: String,
-    /// What to ask it. The built-in agent reports the same whatever is asked.
-    #[serde(default, rename = "input")]
-    #[schema(example = "How are you?")]
-    pub(crate) _input: Option<serde_json::Value>,
+    /// What to say to it. The built-in agent reports the same whatever it is told.
+    #[serde(default, rename = "message")]
+    #[schema(example = "Hello!")]
+    pub(crate) _message: Option<serde_json::Value>,
 }
 
 /// The built-in agent's answer.

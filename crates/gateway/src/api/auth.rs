@@ -26,6 +26,10 @@ impl FromRequestParts<Arc<Shared>> for LiveKey {
 
 /// Lets the call in if it carries the live key; the call learns whose it is, live or ended.
 pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, call: &CallContext) -> Result<LiveKey, Problem> {
+    // Which key is live is not known any more.
+    if let Some(trouble) = shared.store_trouble() {
+        return Err(Problem::StoreUnavailable(trouble));
+    }
     match shared.core.keys.verify(bearer(headers)?).await {
         Verdict::Valid(id) if shared.is_stopped() => {
             call.set_key(id, None);
@@ -47,7 +51,7 @@ pub(crate) async fn check(headers: &HeaderMap, shared: &Shared, call: &CallConte
 const SCHEME: &[u8] = b"Bearer ";
 
 /// The one Bearer credential of the request (RFC 6750, 2.1; the scheme in any case, RFC 9110, 11.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Err(Problem::MissingKey) };
     if values.next().is_some() {

@@ -2,24 +2,29 @@
 //! refresh token or a client secret never passes here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
 use atthene_core::{Code, Error, blocking};
 use atthene_toolkits::{GraphRequest, call_graph, hand_out};
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Uri, header};
-use http_body_util::Either;
+use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::api::auth::LiveKey;
+use crate::api::next_links::Links;
 use crate::api::path;
-use crate::problem::{Problem, ProblemBody};
+use crate::problem::{Callee, Problem};
 use crate::shared::Shared;
 use crate::transport::call::CallContext;
 use crate::transport::forward::Runtime;
@@ -77,7 +82,6 @@ pub(crate) struct TokenAnswer {
     security(("api_key" = [])),
     responses(
         (status = 200, description = "Every connection", body = [ConnectionReport]),
-        (status = 401, description = "No key, or one that opens nothing", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -98,20 +102,16 @@ pub(crate) async fn list(
     security(("api_key" = [])),
     responses(
         (status = 200, description = "An access token for Microsoft Graph", body = TokenAnswer),
-        (status = 401, description = "No key, or one that opens nothing", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "stopped, connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn token(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
     Extension(call): Extension<CallContext>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     call.leave_times_out();
-    let id = known(&id)?;
+    let id = known(&id.map_err(|_| Problem::ConnectionNotFound)?.0)?;
     let fresh = hand_out(&shared.core, &id, call.program()).await?;
     let answer = TokenAnswer {
         access_token: fresh.token.expose_secret().to_owned(),
@@ -132,37 +132,78 @@ pub(crate) async fn token(
     security(("api_key" = [])),
     responses(
         (status = 200, description = "Graph's answer, whatever its status"),
-        (status = 400, description = "path_not_allowed: it could be read as leading elsewhere", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No key, or one that opens nothing; or Graph refused the access twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "connection_not_found", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "needs_sign_in or connection_failing: a person has to act", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "graph_unreachable", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "stopped, connection_waiting or keychain_unavailable: try again later", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn graph(
     State(shared): State<Arc<Shared>>,
     _key: LiveKey,
     Extension(call): Extension<CallContext>,
-    Path((id, _)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     call.leave_times_out();
+    let Path((id, _)) = path.map_err(|_| Problem::PathNotAllowed)?;
     let id = known(&id)?;
     let (mut head, body) = request.into_parts();
+    let gateway = own_url(&head, shared.core.settings.current().trust_front_proxy);
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
+    // Links are led back in what is read as it is.
+    head.headers.remove(header::ACCEPT_ENCODING);
+    let mut body = keep_small(body, &shared).await?;
     let asked = GraphRequest {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
-        may_repeat: http_body::Body::is_end_stream(&body),
+        may_repeat: matches!(body, GraphBody::Kept(_)),
     };
-    let mut body = Some(body);
+    let mut graph = String::new();
     let send = |fresh: Fresh| {
-        let (head, body) = (head.clone(), body.take().unwrap_or_else(Body::empty));
-        send(&shared, fresh, head, body, &call)
+        fresh.graph.as_str().clone_into(&mut graph);
+        send(&shared, fresh, head.clone(), body.next(), &call)
     };
     let answer = call_graph(&shared.core, &id, asked, call.program(), send).await?;
-    Ok(answer.map(Body::new))
+    let here = format!("{gateway}/api/amas/connections/{}/graph", id.as_str());
+    Links::new(&graph, &here).lead_back(answer).await
+}
+
+/// What is sent to Graph with a call.
+enum GraphBody {
+    /// None, or little enough to be kept: Graph may refuse the access before it looks at it.
+    Kept(Bytes),
+    /// It can be sent once; `None`: it was.
+    Once(Option<Body>),
+}
+
+impl GraphBody {
+    fn next(&mut self) -> Body {
+        match self {
+            Self::Kept(bytes) => Body::from(bytes.clone()),
+            Self::Once(body) => body.take().unwrap_or_else(Body::empty),
+        }
+    }
+}
+
+/// Bodies that are kept for a second try, in bytes.
+const LARGEST_KEPT: u64 = 64 * 1024;
+
+async fn keep_small(body: Body, shared: &Shared) -> Result<GraphBody, Problem> {
+    if http_body::Body::size_hint(&body).exact().is_none_or(|size| size > LARGEST_KEPT) {
+        return Ok(GraphBody::Once(Some(body)));
+    }
+    let read = tokio::time::timeout(shared.limits.body_pause, body.collect()).await;
+    let read = read.map_err(|_| Problem::BodyTimeout)?;
+    Ok(GraphBody::Kept(read.map_err(|_| Problem::BadRequest("The body broke off before its end."))?.to_bytes()))
+}
+
+/// The gateway as this caller calls it. A proxy in front that is trusted says how it is called there.
+fn own_url(head: &Parts, trust_front_proxy: bool) -> String {
+    let told = |name: &str| {
+        let value = head.headers.get(name).filter(|_| trust_front_proxy)?.to_str().ok()?;
+        Some(value.split(',').next().unwrap_or(value).trim().to_owned())
+    };
+    let host = told("x-forwarded-host").filter(|host| host.parse::<Authority>().is_ok());
+    let host = host.or_else(|| Some(head.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
+    let scheme = told("x-forwarded-proto").filter(|scheme| matches!(scheme.as_str(), "http" | "https"));
+    format!("{}://{}", scheme.as_deref().unwrap_or("http"), host.as_deref().unwrap_or("localhost"))
 }
 
 async fn send(
@@ -172,14 +213,9 @@ async fn send(
     body: Body,
     call: &CallContext,
 ) -> Result<http::Response<Incoming>, Problem> {
-    let graph = Runtime::new(fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
+    let graph = Runtime::new(Callee::Graph, fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
     let largest = shared.config().largest_body;
-    let sent = shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, call).await;
-    sent.map_err(|problem| match problem {
-        Problem::RuntimeUnreachable(reason) => Problem::GraphUnreachable(reason),
-        Problem::RuntimeTimeout => Problem::GraphUnreachable("it did not begin to answer in time".into()),
-        other => other,
-    })
+    shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, call).await
 }
 
 /// What stands behind `/graph`, as it was written. The host comes from the connection alone.
@@ -205,19 +241,36 @@ impl From<Error> for Problem {
             Code::Stopped => Self::Stopped,
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
-            Code::ConnectionFailing | Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => {
-                Self::ConnectionFailing(text())
+            Code::ConnectionFailing => Self::ConnectionFailing(error.to_string()),
+            Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => Self::ConnectionFailing(text()),
+            Code::ConnectionWaiting | Code::AuthorityRefused => {
+                Self::ConnectionWaiting(error.to_string(), wait(&error))
             }
-            Code::ConnectionWaiting | Code::AuthorityRefused => Self::ConnectionWaiting(error.to_string()),
-            Code::KeychainLocked | Code::KeychainMissing | Code::KeychainRefused | Code::KeychainTimeout => {
-                Self::KeychainUnavailable(text())
-            }
+            Code::KeychainLocked
+            | Code::KeychainMissing
+            | Code::KeyringMissing
+            | Code::KeychainRefused
+            | Code::KeychainTimeout
+            | Code::VaultFile
+            | Code::VaultPassphrase => Self::KeychainUnavailable(text()),
+            Code::DatabaseLocked
+            | Code::DatabaseDamaged
+            | Code::DatabaseFailed
+            | Code::DatabaseReplaced
+            | Code::DiskFull
+            | Code::DataFolderNotWritable => Self::StoreUnavailable(error.to_string()),
             _ => {
                 tracing::warn!(%error, "a connection could not be served");
                 Self::Internal
             }
         }
     }
+}
+
+/// How long whoever asked has to wait before it is worth asking again.
+fn wait(error: &Error) -> Duration {
+    const UNKNOWN: Duration = Duration::from_secs(15);
+    if let Error::Waiting { left, .. } = error { *left } else { UNKNOWN }
 }
 
 #[cfg(test)]

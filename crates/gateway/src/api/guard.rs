@@ -36,14 +36,18 @@ fn asks_for_another(path: &str) -> bool {
     path.strip_prefix("/auth/verify").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Any port passes: a tunnel to this machine keeps its own.
-fn is_loopback(authority: &[u8]) -> bool {
+/// Whether it names this machine. Any port passes: a tunnel to this machine keeps its own.
+pub(crate) fn is_loopback(authority: &[u8]) -> bool {
+    // A host is compared in any case (RFC 3986, 3.2.2).
     let is_port = |port: &[u8]| {
         port.iter().all(u8::is_ascii_digit) && str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok())
     };
     ["127.0.0.1", "localhost", "[::1]"]
         .iter()
-        .filter_map(|name| authority.strip_prefix(name.as_bytes()))
+        .filter_map(|name| {
+            authority.split_at_checked(name.len()).filter(|(host, _)| host.eq_ignore_ascii_case(name.as_bytes()))
+        })
+        .map(|(_, rest)| rest)
         .any(|rest| rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
 
@@ -62,7 +66,7 @@ mod tests {
 
     #[test]
     fn programs_on_this_machine_pass() {
-        for host in ["127.0.0.1:8765", "localhost:8765", "[::1]:8765", "localhost"] {
+        for host in ["127.0.0.1:8765", "localhost:8765", "[::1]:8765", "localhost", "LOCALHOST", "LocalHost:8765"] {
             assert_eq!(check_with(host, &[]), Ok(()), "{host}");
         }
     }

@@ -1,10 +1,12 @@
 //! What is asked for: routes, the key, and what each answers.
 
 mod agent;
-mod auth;
+pub(crate) mod auth;
 mod connections;
+mod description;
 pub(crate) mod guard;
 pub(crate) mod metrics;
-mod path;
+pub(crate) mod next_links;
+pub(crate) mod path;
 pub(crate) mod routes;
 pub(crate) mod sign_in;

@@ -13,26 +13,29 @@ use axum::{Json, Router};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Either};
-use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::api::auth::{self, LiveKey};
 use crate::api::connections;
+use crate::api::description::Answers;
 use crate::api::path;
 use crate::problem::{Problem, ProblemBody};
 use crate::shared::Shared;
 use crate::transport::body::{Inbound, Limited};
 use crate::transport::call::{CallContext, Outbound};
+use crate::transport::forward::HOP;
 
 #[derive(OpenApi)]
 #[openapi(
     paths(execute, connections::graph),
+    components(schemas(ProblemBody)),
     info(
         title = "ATTHENE gateway",
-        description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code.",
+        description = "Calls agents with the one API key of this machine. Every error is application/problem+json (RFC 9457) with a stable code; so are 404 for a route and 405, with Allow, for a method that is not in here.",
     ),
     modifiers(&BearerKey),
 )]
@@ -40,7 +43,7 @@ struct Description;
 
 struct BearerKey;
 
-impl utoipa::Modify for BearerKey {
+impl Modify for BearerKey {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("atk_<id>_<secret><check>").build();
         api.components.get_or_insert_default().add_security_scheme("api_key", SecurityScheme::Http(bearer));
@@ -49,13 +52,14 @@ impl utoipa::Modify for BearerKey {
 
 /// All routes, and their OpenAPI description as it is served.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let (router, api) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(connections::list))
         .routes(routes!(connections::token))
         .routes(routes!(verify_get))
         .routes(routes!(healthz))
         .routes(routes!(openapi))
         .split_for_parts();
+    Answers.modify(&mut api);
     shared.describe(describe(&api));
     router
         // A proxy may ask with the method of the call that it checks.
@@ -66,7 +70,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
         .route("/api/amas/{*rest}", any(through_router))
         .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed(None))
         .with_state(shared)
 }
 
@@ -75,6 +79,9 @@ fn describe(api: &utoipa::openapi::OpenApi) -> String {
     let mut api = serde_json::to_value(api).unwrap_or_default();
     if let Some(code) = api.pointer_mut("/components/schemas/ProblemBody/properties/code") {
         code["enum"] = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    }
+    if let Some(id) = api.pointer_mut("/components/headers/X-Request-Id") {
+        id["required"] = true.into();
     }
     api.to_string()
 }
@@ -90,12 +97,6 @@ fn describe(api: &utoipa::openapi::OpenApi) -> String {
     security(("api_key" = [])),
     responses(
         (status = 200, description = "The agent's answer", body = StatusAnswer),
-        (status = 400, description = "path_not_allowed, bad_request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No key, or one that opens nothing: missing_key, malformed_authorization, invalid_key, expired_key, replaced_key, revoked_key", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "body_too_large", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "runtime_unreachable", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "stopped, no_agent_runtime, credential_unavailable, or too_many_connections with Retry-After", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 504, description = "runtime_timeout", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 async fn execute(
@@ -132,13 +133,19 @@ pub(crate) async fn agents(
 ) -> Result<http::Response<Outbound>, Problem> {
     let execute_asked = head.uri.path() == EXECUTE;
     if execute_asked && head.method != Method::POST {
-        return Err(Problem::MethodNotAllowed);
+        return Err(Problem::MethodNotAllowed(Some(HeaderValue::from_static("POST"))));
     }
     let key = auth::check(&head.headers, shared, call).await?;
+    if head.headers.get(HOP).is_some_and(|hops| shared.has_seen(hops)) {
+        return Err(Problem::LoopDetected);
+    }
     if !head.uri.path().strip_prefix(AGENTS).is_some_and(path::stays) {
         return Err(Problem::PathNotAllowed);
     }
-    let config = shared.config();
+    let mut config = shared.config();
+    if config.is_loading {
+        config = shared.loaded_config().await;
+    }
     match &config.runtime {
         Some(Ok(runtime)) => {
             Ok(shared.forward(runtime, head, body, config.largest_body, call).await?.map(Either::Left))
@@ -172,7 +179,6 @@ async fn through_router(
     security(("api_key" = [])),
     responses(
         (status = 200, description = "The key is live"),
-        (status = 401, description = "It is not; the code says why", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 async fn verify_get(_key: LiveKey) -> StatusCode {
@@ -184,7 +190,15 @@ async fn verify_get(_key: LiveKey) -> StatusCode {
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "The gateway serves; `x-atthene-folder` tells its data folder apart from others, and `x-atthene-proof` answers an `x-atthene-challenge`", body = String)),
+    responses((
+        status = 200,
+        description = "The gateway serves",
+        body = String,
+        headers(
+            ("x-atthene-folder" = String, description = "Tells its data folder apart from others"),
+            ("x-atthene-proof" = String, description = "Answers the header x-atthene-challenge, where one was sent"),
+        ),
+    )),
 )]
 async fn healthz(
     State(shared): State<Arc<Shared>>,
@@ -193,7 +207,12 @@ async fn healthz(
 ) -> Response {
     call.leave_out();
     let challenge = headers.get(CHALLENGE_HEADER).map(HeaderValue::as_bytes);
-    let mut response = ([(FOLDER_HEADER, shared.core.folder_id())], "ok").into_response();
+    // Alive, and of no use: whoever looks is told.
+    let (status, text) = match shared.store_trouble() {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
+    };
+    let mut response = (status, [(FOLDER_HEADER, shared.core.folder_id())], text).into_response();
     if let Some(challenge) = challenge.filter(|challenge| challenge.len() <= LONGEST_CHALLENGE) {
         let proof = shared.core.profile_secret().proof(call.connection().local_port(), challenge);
         if let Ok(proof) = HeaderValue::try_from(hex(&proof)) {
@@ -204,7 +223,11 @@ async fn healthz(
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = serde_json::Value)),
+)]
 async fn openapi(State(shared): State<Arc<Shared>>, Extension(call): Extension<CallContext>) -> Response {
     call.leave_out();
     ([(header::CONTENT_TYPE, "application/json")], Body::from(shared.description().to_owned())).into_response()

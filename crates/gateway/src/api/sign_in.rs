@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::connections::{Answer, Progress, ReturnPath, SignInId, SignInRequest, SignInView};
+use atthene_core::connections::{Answer, AnswerProblem, Progress, ReturnPath, SignInId, SignInRequest, SignInView};
 use atthene_core::identity::IDENTIFIER;
 use atthene_core::integrations::IntegrationId;
 use atthene_core::{Core, Error};
@@ -15,6 +15,8 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 use tokio::net::TcpListener;
+
+use super::guard;
 
 /// How often is looked whether a sign-in still waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,7 +91,7 @@ async fn no_longer_needed(core: Arc<Core>, id: SignInId) {
 
 /// Entra's way (`response_mode=form_post`): the code is in no address.
 async fn by_form(core: State<Arc<Core>>, integration: Path<String>, headers: HeaderMap, body: String) -> Response {
-    take(core, integration, &headers, &body).await
+    take(core, integration, &headers, Answer::from_form(&body)).await
 }
 
 /// For authorities that know no `form_post`. The redirect takes the code out of the address.
@@ -99,20 +101,20 @@ async fn by_query(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    take(core, integration, &headers, &query.unwrap_or_default()).await
+    take(core, integration, &headers, Answer::from_query(&query.unwrap_or_default())).await
 }
 
 async fn take(
     State(core): State<Arc<Core>>,
     Path(integration): Path<String>,
     headers: &HeaderMap,
-    form: &str,
+    answer: Result<Answer, AnswerProblem>,
 ) -> Response {
     if !is_local(headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let Ok(integration) = IntegrationId::try_from(integration) else { return StatusCode::NOT_FOUND.into_response() };
-    let Ok(answer) = Answer::from_form(form) else { return Redirect::to("/oauth/ended/unknown").into_response() };
+    let Ok(answer) = answer else { return Redirect::to("/oauth/ended/unknown").into_response() };
     let how = match core.connections.answer(answer, &ReturnPath::Loopback(integration)).await {
         Ok(Progress::Done { .. }) => "connected",
         Ok(Progress::Confirm { .. }) => "signed-in",
@@ -124,9 +126,7 @@ async fn take(
 
 /// A name that was re-bound to this machine is not ours.
 fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+    headers.get(header::HOST).is_some_and(|host| guard::is_loopback(host.as_bytes()))
 }
 
 async fn ended(Path(how): Path<String>, headers: HeaderMap) -> Response {

@@ -51,11 +51,19 @@ pub(crate) struct Limited {
     /// Set up at the first wait: most bodies arrive with their head.
     deadline: Option<Pin<Box<Sleep>>>,
     call: CallContext,
+    /// Whether its bytes were counted before.
+    is_counted: bool,
 }
 
 impl Limited {
+    /// A body that came through whole before, for a call that is sent a second time.
+    pub(crate) fn kept(bytes: Bytes, pause: Duration, call: CallContext) -> Self {
+        let largest = bytes.len() as u64;
+        Self { is_counted: true, ..Self::new(Either::Right(Body::from(bytes)), largest, pause, call) }
+    }
+
     pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, call: CallContext) -> Self {
-        Self { body, largest, left: largest, pause, deadline: None, call }
+        Self { body, largest, left: largest, pause, deadline: None, call, is_counted: false }
     }
 }
 
@@ -83,7 +91,10 @@ impl http_body::Body for Limited {
                         return Poll::Ready(Some(Err(BodyError::TooLarge(this.largest / MIB))));
                     };
                     this.left = left;
-                    this.call.add_bytes_in(data.len());
+                    if !this.is_counted {
+                        this.call.add_bytes_in(data.len());
+                    }
+                    this.call.part_sent();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

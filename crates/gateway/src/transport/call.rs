@@ -34,6 +34,8 @@ struct Reading {
     counted: AtomicBool,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// When a part of the body was last sent on, in milliseconds since the start.
+    part_sent_ms: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -81,6 +83,7 @@ impl CallContext {
             counted: AtomicBool::new(true),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            part_sent_ms: AtomicU64::new(0),
             state: Mutex::default(),
         }))
     }
@@ -130,6 +133,21 @@ impl CallContext {
 
     pub(crate) fn add_bytes_in(&self, bytes: usize) {
         self.0.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_bytes_out(&self, bytes: usize) {
+        self.0.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A part of the body is on its way: whoever is called has not been silent until now.
+    pub(crate) fn part_sent(&self) {
+        let ms = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.part_sent_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// When a part of the body was last sent on; the start of the call where none was.
+    pub(crate) fn last_part_sent(&self) -> Instant {
+        self.0.started + Duration::from_millis(self.0.part_sent_ms.load(Ordering::Relaxed))
     }
 
     /// The answer's head is ready: measures the rest as it is sent, and counts at its end.
@@ -193,7 +211,7 @@ impl http_body::Body for Measured {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            self.call.0.bytes_out.fetch_add(data.len() as u64, Ordering::Relaxed);
+            self.call.add_bytes_out(data.len());
         }
         polled
     }

@@ -6,20 +6,30 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::task::AtomicWaker;
-use hyper_util::server::graceful::GracefulConnection;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1::UpgradeableConnection;
+use hyper::service::HttpService;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep};
+use tower::BoxError;
 
 /// What a connection may be told. The later one stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Order {
-    /// Serve what has come, then end.
+    /// Serve what has come, and what comes within [`LAST_CALL`], then end.
     Finish = 1,
     Cut = 2,
 }
@@ -37,9 +47,42 @@ pub(crate) struct SlotState {
     /// The latest [`Order`]; zero where there was none.
     order: AtomicU8,
     waker: AtomicWaker,
+    /// What goes on over the same socket when its calls have ended in one that changed the protocol.
+    tunnel: Mutex<Option<Tunnel>>,
+    is_tunnelled: AtomicBool,
+    /// The socket, for when its calls have ended and one of them had asked for another protocol.
+    upgrade: Mutex<Option<OnUpgrade>>,
 }
 
+/// Bytes back and forth, until either side has ended.
+pub(crate) type Tunnel = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl SlotState {
+    /// What is to go on once the answer that changes the protocol has left. It is told what the connection is told.
+    pub(crate) fn go_on_with(&self, tunnel: Tunnel) {
+        self.is_tunnelled.store(true, Ordering::Relaxed);
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    /// Whether what is on it is no HTTP any more.
+    pub(crate) fn is_tunnelled(&self) -> bool {
+        self.is_tunnelled.load(Ordering::Relaxed)
+    }
+
+    /// A call has asked for another protocol.
+    pub(crate) fn keep_upgrade(&self, upgrade: OnUpgrade) {
+        *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
+    }
+
+    /// The socket, for the call that may change the protocol, or for the end.
+    pub(crate) fn take_upgrade(&self) -> Option<OnUpgrade> {
+        self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The call of this number has come.
     pub(crate) fn call_began(&self, number: u64) {
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -56,13 +99,19 @@ impl SlotState {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn calls(&self) -> (u32, u32) {
+    /// How many have begun and ended.
+    pub(crate) fn calls(&self) -> (u32, u32) {
         (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
     }
 
     fn tell(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
         self.waker.wake();
+    }
+
+    /// Whether the answer to the call under way is the last one.
+    pub(crate) fn is_to_finish(&self) -> bool {
+        self.was_told(Order::Finish)
     }
 
     fn was_told(&self, order: Order) -> bool {
@@ -78,6 +127,10 @@ struct SlotActivity {
     /// Sweeps in a row that found no call under way, begun or ended.
     quiet: u8,
 }
+
+/// How long a connection without a call stays open once it is to finish: closed at once, it would be under
+/// the feet of callers that send their next call at that moment. With its answer they hear that it is the last.
+const LAST_CALL: Duration = Duration::from_millis(250);
 
 /// Looks after which a quiet connection is cut.
 const QUIET_SWEEPS: u8 = 2;
@@ -185,20 +238,54 @@ impl Slot {
         self.state.clone()
     }
 
-    /// Sees the connection to its end, or to the moment that it is cut; tells how it broke.
-    pub(crate) async fn hold<C: GracefulConnection>(self, connection: C) -> Result<(), C::Error> {
-        let mut connection = pin!(connection);
+    /// Sees the connection to its end, and what goes on over it, or to the moment that it is cut; tells how it broke.
+    pub(crate) async fn hold<I, B, S>(self, connection: UpgradeableConnection<I, S>) -> Result<(), hyper::Error>
+    where
+        S: HttpService<Incoming, ResBody = B>,
+        S::Error: Into<BoxError>,
+        I: Read + Write + Unpin + Send + 'static,
+        B: http_body::Body + 'static,
+        B::Error: Into<BoxError>,
+    {
+        // Gone before the tunnel begins: that waits for the socket, or for its end.
+        let ended = {
+            let mut connection = pin!(connection);
+            let mut last_call: Option<Pin<Box<Sleep>>> = None;
+            poll_fn(|context| {
+                self.state.waker.register(context.waker());
+                if self.state.was_told(Order::Cut) {
+                    return Poll::Ready(Ok(()));
+                }
+                if self.state.is_to_finish()
+                    && last_call.get_or_insert_with(|| Box::pin(sleep(LAST_CALL))).as_mut().poll(context).is_ready()
+                {
+                    connection.as_mut().graceful_shutdown();
+                }
+                connection.as_mut().poll(context)
+            })
+            .await
+        };
+        match (self.state.take_tunnel(), self.state.take_upgrade()) {
+            (Some(tunnel), _) => self.until_cut(tunnel).await,
+            // Asked for, and not agreed to: hyper lets go of the socket as it is, without an orderly end.
+            (None, Some(upgrade)) => {
+                let end = Box::pin(async {
+                    let Some(Ok(upgraded)) = upgrade.now_or_never() else { return };
+                    let _ = TokioIo::new(upgraded).shutdown().await;
+                });
+                self.until_cut(end).await;
+            }
+            (None, None) => {}
+        }
+        ended
+    }
+
+    async fn until_cut(&self, mut work: Pin<Box<dyn Future<Output = ()> + Send + '_>>) {
         poll_fn(|context| {
             self.state.waker.register(context.waker());
-            if self.state.was_told(Order::Cut) {
-                return Poll::Ready(Ok(()));
-            }
-            if self.state.was_told(Order::Finish) {
-                connection.as_mut().graceful_shutdown();
-            }
-            connection.as_mut().poll(context)
+            if self.state.was_told(Order::Cut) { Poll::Ready(()) } else { work.as_mut().poll(context) }
         })
-        .await
+        .await;
     }
 }
 

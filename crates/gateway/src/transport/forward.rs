@@ -1,23 +1,23 @@
 //! Passes a call on to the agent runtime, both bodies streamed.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use atthene_core::may_send_secrets_to;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::body::{BodyError, Inbound, Limited, MIB};
+use super::body::{Inbound, Limited, MIB};
 use super::headers;
-use crate::problem::Problem;
+use super::tunnel::UpgradeRequest;
+use crate::problem::{Callee, Problem, UpstreamFailure};
 use crate::transport::call::CallContext;
 use crate::transport::limits::Limits;
-use crate::transport::upstream::{Origin, Upstream};
+use crate::transport::upstream::{Origin, SendError, Upstream};
 
 /// Where calls go.
 #[derive(Debug, Clone)]
@@ -28,12 +28,15 @@ pub(crate) struct Runtime {
     authorization: Option<HeaderValue>,
     /// Whether it may hear what a proxy in front of the gateway says of a caller's address.
     trust_front_proxy: bool,
+    who: Callee,
+    /// Tells this gateway that a call went through it before.
+    hop: Option<HeaderValue>,
 }
 
 impl Runtime {
     /// `None` where the URL or the credential can't be sent, or not over this URL; the settings check all
     /// of it.
-    pub(crate) fn new(url: &str, credential: Option<&SecretString>) -> Option<Self> {
+    pub(crate) fn new(who: Callee, url: &str, credential: Option<&SecretString>) -> Option<Self> {
         let authorization = match credential {
             None => None,
             Some(credential) => {
@@ -48,12 +51,17 @@ impl Runtime {
         }
         let base: Uri = url.parse().ok()?;
         let prefix = base.path().trim_end_matches('/').to_owned();
-        Some(Self { origin: Origin::of(&base)?, prefix, authorization, trust_front_proxy: false })
+        Some(Self { origin: Origin::of(&base)?, prefix, authorization, trust_front_proxy: false, who, hop: None })
     }
 
     /// The same, which may hear what a proxy in front of the gateway says of a caller's address.
     pub(crate) fn trusting_front_proxy(self, trust: bool) -> Self {
         Self { trust_front_proxy: trust, ..self }
+    }
+
+    /// The same, which is told that calls went through this gateway.
+    pub(crate) fn marking(self, hop: HeaderValue) -> Self {
+        Self { hop: Some(hop), ..self }
     }
 
     /// The path that is asked for there.
@@ -73,18 +81,12 @@ pub(crate) struct Forwarder {
     limits: Limits,
 }
 
+/// Bodies that are kept for a second try, in bytes.
+const LARGEST_KEPT: u64 = 64 * 1024;
+
 impl Forwarder {
     pub(crate) fn new(limits: Limits) -> std::io::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(limits.runtime_connect_time));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        Ok(Self { upstream: Upstream::new(connector), limits })
+        Ok(Self { upstream: Upstream::new(limits.runtime_connect_time)?, limits })
     }
 
     /// Lets go of connections that nobody uses.
@@ -104,7 +106,9 @@ impl Forwarder {
         if http_body::Body::size_hint(&body).lower() > largest_body {
             return Err(Problem::BodyTooLarge(largest_body / MIB));
         }
+        let upgrade = if runtime.who == Callee::Runtime { UpgradeRequest::of(head, call) } else { None };
         let headers = &mut head.headers;
+        let hops = headers.get(HOP).cloned();
         headers::of_call(headers, runtime.trust_front_proxy);
         // The caller's key ends here; the Host is the runtime's own.
         headers.remove(header::AUTHORIZATION);
@@ -112,19 +116,100 @@ impl Forwarder {
         if let Some(authorization) = &runtime.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
+        if let Some(hop) = &runtime.hop {
+            headers.insert(HOP, hops.and_then(|hops| joined(&hops, hop)).unwrap_or_else(|| hop.clone()));
+        }
         headers.insert(REQUEST_ID, call.request_id().header());
         let target = runtime.target(&head.uri).map_err(|_| Problem::NotFound)?;
         let body = Limited::new(body, largest_body, self.limits.body_pause, call.clone());
 
         let asked = Instant::now();
-        let sent = pin!(self.upstream.send(&runtime.origin, asked, request(head, target, body)));
-        let answered = call.connection().head_deadline.wait(asked, self.limits.runtime_head_time, sent).await;
-        call.set_runtime_time(asked.elapsed());
-        let mut answer = answered.ok_or(Problem::RuntimeTimeout)?.map_err(|error| why(&*error))?;
-        headers::of_answer(answer.headers_mut());
-        answer.extensions_mut().clear();
+        if let Some(upgrade) = upgrade {
+            UpgradeRequest::mark(&mut head.headers);
+            let sent = pin!(self.upstream.send_upgrade(&runtime.origin, request(head, target, body)));
+            return Box::pin(self.upgrade(runtime, call, asked, sent, upgrade)).await;
+        }
+        let (first, again) = if may_be_sent_twice(&head.method) {
+            Box::pin(self.kept(head, target, body, call)).await?
+        } else {
+            (request(head, target, body), None)
+        };
+        let sent = pin!(self.upstream.send(&runtime.origin, asked, first, again));
+        Ok(cleaned(self.wait(runtime, call, asked, sent).await?))
+    }
+
+    /// What comes of a call that wants to change the protocol.
+    async fn upgrade<Sent: Future<Output = Result<Response<Incoming>, SendError>>>(
+        &self,
+        runtime: &Runtime,
+        call: &CallContext,
+        asked: Instant,
+        sent: Pin<&mut Sent>,
+        upgrade: UpgradeRequest,
+    ) -> Result<Response<Incoming>, Problem> {
+        let mut answer = self.wait(runtime, call, asked, sent).await?;
+        let tunnel = upgrade.meet(&mut answer, call);
+        let mut answer = cleaned(answer);
+        if let Some(tunnel) = tunnel {
+            call.connection().slot.go_on_with(tunnel);
+            UpgradeRequest::mark(answer.headers_mut());
+        }
         Ok(answer)
     }
+
+    /// The answer, or why there is none. Past its limit, silence is the end.
+    async fn wait<Sent: Future<Output = Result<Response<Incoming>, SendError>>>(
+        &self,
+        runtime: &Runtime,
+        call: &CallContext,
+        asked: Instant,
+        sent: Pin<&mut Sent>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let since = || call.last_part_sent().max(asked);
+        let answered = call.connection().head_deadline.wait(since, self.limits.runtime_head_time, sent).await;
+        call.set_runtime_time(asked.elapsed());
+        answered.unwrap_or(Err(SendError::Upstream(UpstreamFailure::Timeout))).map_err(|error| match error {
+            SendError::Upstream(failure) => Problem::Upstream(runtime.who, failure),
+            SendError::Caller(problem) => problem,
+        })
+    }
+
+    /// A call that may be sent twice, and the same once more where its body is none or small enough to be kept.
+    async fn kept(
+        &self,
+        head: &mut Parts,
+        target: Uri,
+        body: Limited,
+        call: &CallContext,
+    ) -> Result<(Request<Limited>, Option<Request<Limited>>), Problem> {
+        let is_small = http_body::Body::size_hint(&body).exact().is_some_and(|size| size <= LARGEST_KEPT);
+        if !is_small {
+            return Ok((request(head, target, body), None));
+        }
+        let bytes = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
+        let kept = || Limited::kept(bytes.clone(), self.limits.body_pause, call.clone());
+        let again = request(&mut head.clone(), target.clone(), kept());
+        Ok((request(head, target, kept()), Some(again)))
+    }
+}
+
+/// The answer without what speaks of its connection only. The caller is told it in the gateway's own version,
+/// whatever the other side speaks.
+fn cleaned(mut answer: Response<Incoming>) -> Response<Incoming> {
+    headers::of_answer(answer.headers_mut());
+    answer.extensions_mut().clear();
+    *answer.version_mut() = Version::HTTP_11;
+    answer
+}
+
+/// The gateways that a call went through before, and this one.
+fn joined(hops: &HeaderValue, own: &HeaderValue) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(&[hops.as_bytes(), b", ", own.as_bytes()].concat()).ok()
+}
+
+/// Methods by which a server does the same however often it is asked (RFC 9110, 9.2.2).
+fn may_be_sent_twice(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
 }
 
 /// A request with the method and the headers of this head, which keeps none of them.
@@ -137,20 +222,8 @@ pub(crate) fn request<B>(head: &mut Parts, uri: Uri, body: B) -> Request<B> {
 }
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Finds the cause that a person can act on.
-fn why(error: &(dyn std::error::Error + 'static)) -> Problem {
-    let mut source = Some(error);
-    let mut deepest = String::new();
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<BodyError>() {
-            return error.into();
-        }
-        deepest = error.to_string();
-        source = error.source();
-    }
-    Problem::RuntimeUnreachable(deepest.into())
-}
+/// Names the runs of gateways that a call went through.
+pub(crate) const HOP: HeaderName = HeaderName::from_static("x-atthene-hop");
 
 #[cfg(test)]
 mod tests {
@@ -158,13 +231,16 @@ mod tests {
 
     #[test]
     fn a_call_keeps_its_path_below_the_base() {
-        let runtime = Runtime::new("http://127.0.0.1:9000/base", None).expect("a runtime");
+        let runtime = Runtime::new(Callee::Runtime, "http://127.0.0.1:9000/base", None).expect("a runtime");
         let target = runtime.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target");
         assert_eq!(target, "/base/api/amas/x?y=1");
         let credential = SecretString::from("not-a-real-credential");
-        assert!(Runtime::new("http://192.0.2.7:9000", Some(&credential)).is_none(), "the network would read it");
-        assert!(Runtime::new("https://192.0.2.7:9000", Some(&credential)).is_some());
-        let root = Runtime::new("http://127.0.0.1:9000", None).expect("a runtime");
+        assert!(
+            Runtime::new(Callee::Runtime, "http://192.0.2.7:9000", Some(&credential)).is_none(),
+            "the network would read it"
+        );
+        assert!(Runtime::new(Callee::Runtime, "https://192.0.2.7:9000", Some(&credential)).is_some());
+        let root = Runtime::new(Callee::Runtime, "http://127.0.0.1:9000", None).expect("a runtime");
         assert_eq!(root.target(&Uri::from_static("/api/amas/x?y=1")).expect("a target"), "/api/amas/x?y=1");
     }
 }

@@ -115,7 +115,15 @@ fn stays_behind(name: &HeaderName, trust_front_proxy: bool) -> bool {
 pub(crate) fn of_call(headers: &mut HeaderMap, trust_front_proxy: bool) {
     drop_named_by_connection(headers);
     while let Some(name) = headers.keys().find(|name| stays_behind(name, trust_front_proxy)).cloned() {
-        headers.remove(name);
+        drop_with_its_length(headers, &name);
+    }
+}
+
+/// A length beside a transfer coding is not the body's, and must not go on (RFC 9112, 6.3).
+fn drop_with_its_length(headers: &mut HeaderMap, name: &HeaderName) {
+    headers.remove(name);
+    if *name == header::TRANSFER_ENCODING {
+        headers.remove(header::CONTENT_LENGTH);
     }
 }
 
@@ -123,7 +131,7 @@ pub(crate) fn of_call(headers: &mut HeaderMap, trust_front_proxy: bool) {
 pub(crate) fn of_answer(headers: &mut HeaderMap) {
     drop_named_by_connection(headers);
     while let Some(name) = headers.keys().find(|name| is_hop_by_hop(name.as_str())).cloned() {
-        headers.remove(name);
+        drop_with_its_length(headers, &name);
     }
 }
 
@@ -145,6 +153,20 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn k10_a_length_beside_a_transfer_coding_does_not_go_on() {
+        for of in [|headers: &mut HeaderMap| of_call(headers, false), of_answer] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("3"));
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            of(&mut headers);
+            assert!(headers.is_empty(), "{headers:?}");
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("3"));
+            of(&mut headers);
+            assert_eq!(headers.len(), 1);
+        }
+    }
 
     fn left(names: &[&str], trust_front_proxy: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();

@@ -14,15 +14,31 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Between two parts of a request's body.
     pub body_pause: Duration,
-    /// From the end of the forwarded head to the head of the agent runtime's answer. Agents
-    /// think for minutes.
+    /// From the last part of the request that was sent to the head of the agent runtime's answer: only silence
+    /// counts. Agents think for minutes.
     pub runtime_head_time: Duration,
-    /// To reach the agent runtime.
+    /// To reach the agent runtime, through a proxy and TLS where there are any.
     pub runtime_connect_time: Duration,
     /// Connections at a time.
     pub connections: usize,
     /// How long open calls may go on once the gateway is told to stop.
     pub drain: Duration,
+}
+
+/// Files that are left for what is no connection: the database, the log, listeners, the keychain.
+const OTHER_FILES: u64 = 64;
+/// Each connection has one of its own and one to whoever is called.
+const FILES_A_CONNECTION: u64 = 2;
+/// However few files there are, so many callers are let in.
+const FEWEST_CONNECTIONS: u64 = 4;
+
+impl Limits {
+    /// The same for a process that may have `files` open: whoever is let in must not fail for want of one.
+    #[must_use]
+    pub fn within(self, files: u64) -> Self {
+        let fitting = (files.saturating_sub(OTHER_FILES) / FILES_A_CONNECTION).max(FEWEST_CONNECTIONS);
+        Self { connections: self.connections.min(usize::try_from(fitting).unwrap_or(usize::MAX)), ..self }
+    }
 }
 
 impl Default for Limits {
@@ -36,5 +52,16 @@ impl Default for Limits {
             connections: limits::CONNECTIONS,
             drain: Duration::from_secs(3),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k2_no_more_callers_are_let_in_than_files_can_be_had() {
+        let within = |files| Limits::default().within(files).connections;
+        assert_eq!((within(u64::MAX), within(1088), within(1024), within(64), within(0)), (512, 512, 480, 4, 4));
     }
 }

@@ -3,11 +3,16 @@
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod caller_connection;
+pub(crate) mod caller_stream;
+mod connect;
 pub(crate) mod connections;
 pub(crate) mod forward;
 pub(crate) mod head_deadline;
-mod headers;
+pub(crate) mod headers;
 pub(crate) mod limits;
+pub(crate) mod log_throttle;
 pub(crate) mod request_id;
+mod tunnel;
 pub(crate) mod unserved;
 mod upstream;
+mod upstream_stream;

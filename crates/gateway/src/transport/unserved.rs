@@ -1,54 +1,67 @@
 //! Callers that were not served: there was no place for them, or what they sent can't be read. They are
-//! counted and logged like everybody else. A head that can't be read is answered by hyper itself.
+//! counted, logged and explained like everybody else.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::Core;
 use atthene_core::activity::{Call, CallOutcome, Caller, Trouble};
-use atthene_core::problem::ProblemCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use super::log_throttle::LogThrottle;
 use super::request_id::RequestId;
-use crate::problem::Problem;
+use crate::problem::{Problem, UnreadableHead};
 
-/// What nobody needs a key for must not fill the log: one line in this time, and how many more there were.
-const LOG_EVERY: Duration = Duration::from_secs(1);
+/// Refused callers whose connection is kept until they have read why.
+const MOST_WAITING: usize = 32;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// What the log keeps of a reason: it may quote what the caller sent.
 const LONGEST_REASON: usize = 200;
 
+/// So few wait that there are files for them.
+static WAITING: Semaphore = Semaphore::const_new(MOST_WAITING);
+
 /// Lines of the log about unreadable requests.
 #[derive(Default)]
-pub(crate) struct Unserved(Mutex<LogThrottle>);
-
-#[derive(Default)]
-struct LogThrottle {
-    told_at: Option<Instant>,
-    more: u64,
-}
+pub(crate) struct Unserved(LogThrottle);
 
 impl Unserved {
-    /// A connection ended with an error: counted where it came from the head of a request.
-    pub(crate) fn broke(&self, core: &Core, error: &hyper::Error) {
+    /// A connection ended with an error: logged where it came from the head of a request.
+    pub(crate) fn broke(&self, error: &hyper::Error) {
         if !error.is_parse() {
             return;
         }
-        core.usage.record(refused(ProblemCode::UnreadableRequest, None));
-        let mut throttle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if throttle.told_at.is_some_and(|at| at.elapsed() < LOG_EVERY) {
-            throttle.more += 1;
-            return;
-        }
-        let more = std::mem::take(&mut throttle.more);
-        throttle.told_at = Some(Instant::now());
+        let Some(more) = self.0.due() else { return };
         let reason: String = error.to_string().chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect();
         tracing::info!(reason, more, "a request could not be read");
     }
 }
 
+/// The answer to a head that can't be read, for which this status was found.
+pub(crate) fn answer_unreadable(core: &Core, status: u16, id: &RequestId) -> Vec<u8> {
+    answer(core, &Problem::Unreadable(UnreadableHead::of(status)), id)
+}
+
 /// All places are taken by calls under way: says so in bytes, without a place.
-pub(crate) async fn refuse(stream: TcpStream, core: Arc<Core>, id: RequestId) {
-    let problem = Problem::TooManyConnections;
+pub(crate) async fn refuse(mut stream: TcpStream, core: Arc<Core>, id: RequestId) {
+    let answer = answer(&core, &Problem::TooManyConnections, &id);
+    if stream.writable().await.is_err() || stream.try_write(&answer).is_err() {
+        return;
+    }
+    // What is not read would end the connection with a reset, which may overtake the answer.
+    let Ok(_waits) = WAITING.try_acquire() else { return };
+    let read = async {
+        stream.shutdown().await?;
+        while stream.read(&mut [0; 4096]).await? > 0 {}
+        Ok::<(), std::io::Error>(())
+    };
+    let _ = tokio::time::timeout(LONGEST_WAIT, read).await;
+}
+
+/// A problem as bytes, the last ones of its connection; counted, and kept to be explained.
+fn answer(core: &Core, problem: &Problem, id: &RequestId) -> Vec<u8> {
     let (body, detail) = problem.body(id.as_str());
     let trouble = Trouble {
         request_id: id.as_str().into(),
@@ -58,30 +71,23 @@ pub(crate) async fn refuse(stream: TcpStream, core: Arc<Core>, id: RequestId) {
         check: problem.check(),
         detail: detail.to_string(),
     };
-    core.usage.record(refused(problem.code(), Some(Box::new(trouble))));
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
-         retry-after: 1\r\nx-request-id: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        id.as_str(),
-        body.len()
-    );
-    let answer = [head.as_bytes(), &body].concat();
-    if stream.writable().await.is_ok() {
-        let _ = stream.try_write(&answer);
-        // What was not read would end the connection with a reset, which may overtake the answer.
-        let _ = stream.try_read(&mut [0; 16 * 1024]);
-    }
-}
-
-fn refused(reason: ProblemCode, trouble: Option<Box<Trouble>>) -> Call {
-    Call {
+    core.usage.record(Call {
         key: None,
         caller: Caller::default(),
-        outcome: CallOutcome::Refused(reason),
+        outcome: CallOutcome::Refused(problem.code()),
         bytes_in: 0,
         bytes_out: 0,
         gateway_time: None,
         runtime_time: None,
-        trouble,
-    }
+        trouble: Some(Box::new(trouble)),
+    });
+    let retry_after = problem.retry_after().map_or(String::new(), |seconds| format!("retry-after: {seconds}\r\n"));
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n{retry_after}\
+         x-request-id: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        problem.status(),
+        id.as_str(),
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
 }

@@ -68,6 +68,14 @@ impl Running {
         db
     }
 
+    /// Where the database was, and where it is now.
+    pub fn move_database_away(&self) -> (std::path::PathBuf, std::path::PathBuf) {
+        let file = self.dir.path().join(atthene_store::DATABASE_FILE);
+        let away = self.dir.path().join("away");
+        std::fs::rename(&file, &away).expect("moved");
+        (file, away)
+    }
+
     pub fn wait_for(&self, wanted: impl Fn(&GatewayState) -> bool) -> GatewayState {
         eventually("the gateway's state", || Some(self.service.state()).filter(&wanted))
     }

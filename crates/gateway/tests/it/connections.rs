@@ -9,12 +9,12 @@ use serde_json::json;
 use crate::common::Running;
 use atthene_test_support::authority::{CLIENT_ID, ScriptedAuthority, TENANT, id_token, ok, refused};
 
-struct World {
-    running: Running,
-    authority: ScriptedAuthority,
-    integration: IntegrationId,
-    key: KeyText,
-    runtime: tokio::runtime::Runtime,
+pub struct World {
+    pub running: Running,
+    pub authority: ScriptedAuthority,
+    pub integration: IntegrationId,
+    pub key: KeyText,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 fn parameter(link: &str, name: &str) -> String {
@@ -24,7 +24,7 @@ fn parameter(link: &str, name: &str) -> String {
 
 impl World {
     /// The authority lives on a runtime of its own; the tests themselves block.
-    fn start() -> Self {
+    pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one");
         let running = Running::start();
         let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
@@ -73,7 +73,7 @@ impl World {
         });
     }
 
-    fn connect(&self, access: &'static str) -> ConnectionId {
+    pub fn connect(&self, access: &'static str) -> ConnectionId {
         let connections = &self.running.core.connections;
         let begun = self.runtime.block_on(connections.begin(self.request(), Some(4711))).expect("begins");
         self.signs_in(&begun.link, access);
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    fn call(&self, line: &str, body: &[u8]) -> crate::common::Answer {
+    pub fn call(&self, line: &str, body: &[u8]) -> crate::common::Answer {
         let head = format!("{line} HTTP/1.1\r\nauthorization: Bearer {}\r\ncookie: c=d", self.key.expose());
         self.running.send(&head, body)
     }

@@ -144,7 +144,8 @@ fn a_runtime_that_is_away_or_answers_nonsense_is_named() {
     assert!(away.body.contains("refused"), "{}", away.body);
     let url = runtime(|mut stream, _| stream.write_all(b"SSH-2.0-OpenSSH\r\n").expect("answers"));
     running.set_runtime(&url, None);
-    assert_eq!(running.execute_with(&key).code(), "runtime_unreachable");
+    let nonsense = running.execute_with(&key);
+    assert_eq!((nonsense.status, nonsense.code().as_str()), (502, "runtime_unreadable"));
 }
 
 #[test]

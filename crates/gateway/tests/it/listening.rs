@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use atthene_core::Settings;
+use atthene_core::keys::KeyText;
 use atthene_gateway::GatewayState;
 
 use crate::common::{Running, connect, eventually, free_port};
+use crate::field::head;
 
 #[test]
 fn a_taken_port_is_named_with_its_holder_and_a_free_one_and_taken_up_once_it_is_free() {
@@ -79,4 +81,42 @@ fn stopping_lets_an_open_call_end_and_writes_the_counters() {
     running.service.stop();
     assert!(sender.join().expect("joins").starts_with("HTTP/1.1 200"));
     assert_eq!(core.keys.list().expect("lists")[0].requests, 1);
+}
+
+#[test]
+fn stopping_is_under_no_callers_feet() {
+    let running = Running::start();
+    let key = running.key(None);
+    let port = running.port;
+    let (answered, answers) = std::sync::mpsc::channel();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (call, answered) = (authorized_verify(&key), answered.clone());
+            let mut stream = running.connect();
+            // Calls one after the other until it is told that one was the last.
+            std::thread::spawn(move || {
+                loop {
+                    stream.write_all(call.as_bytes()).expect("sends");
+                    let answer = head(&mut stream).expect("an answer");
+                    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+                    let _ = answered.send(());
+                    if answer.contains("connection: close") {
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        answers.recv().expect("they call");
+    }
+    running.service.stop();
+    for caller in callers {
+        caller.join().expect("no call of it was cut");
+    }
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+}
+
+fn authorized_verify(key: &KeyText) -> String {
+    format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", key.expose())
 }

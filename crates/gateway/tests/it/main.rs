@@ -11,6 +11,8 @@
 mod access;
 mod common;
 mod connections;
+mod field;
+mod field_connections;
 mod forwarding;
 mod hostile;
 mod listening;

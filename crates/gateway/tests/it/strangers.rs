@@ -158,7 +158,7 @@ fn f2_what_stands_behind_a_call_does_not_hold_its_answer_back() {
     let running = Running::start();
     let key = running.key(None);
     let call = format!("GET /auth/verify HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n", key.expose());
-    let body = r#"{"agent_id":"atthene-status","input":"Grüße"}"#;
+    let body = r#"{"agent_id":"atthene-status","message":"Grüße"}"#;
     let counted_in_characters = format!(
         "POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
         key.expose(),

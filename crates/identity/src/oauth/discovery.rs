@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::{Origin, Url};
 
-use super::ErrorBody;
+use super::{ErrorBody, lenient};
 
 /// What an authority says of itself, as it says it, with what a provider adds.
 #[derive(Deserialize)]
@@ -17,6 +17,8 @@ pub(crate) struct Document<Added> {
     pub(crate) token_endpoint: Url,
     pub(crate) device_authorization_endpoint: Option<Url>,
     jwks_uri: Option<Url>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    pub(crate) response_modes_supported: Vec<String>,
     #[serde(default)]
     pub(crate) authorization_response_iss_parameter_supported: bool,
     #[serde(flatten)]

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::lenient;
 use atthene_core::names::is_misleading;
 use atthene_core::port::Expected;
 
@@ -15,8 +16,13 @@ use atthene_core::port::Expected;
 #[derive(Deserialize)]
 pub(crate) struct Claims<Added> {
     pub(crate) iss: String,
-    aud: String,
-    exp: i64,
+    #[serde(deserialize_with = "lenient::texts")]
+    aud: Vec<String>,
+    /// Whom it was issued to, where it is for several (OpenID Connect Core 1.0, 2).
+    #[serde(default, deserialize_with = "lenient::text")]
+    azp: Option<String>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    exp: Option<u64>,
     nonce: Option<String>,
     pub(crate) sub: String,
     preferred_username: Option<String>,
@@ -41,10 +47,15 @@ pub(crate) fn claims<Added: DeserializeOwned>(
     if claims.iss != issuer(&claims.added) {
         return Err("the id token comes from another issuer");
     }
-    if claims.aud != expected.client_id.as_str() {
+    let ours = expected.client_id.as_str();
+    // Among several that it is for, the one that asked is named (section 3.1.3.7, items 3 to 5).
+    let is_for_us = claims.aud.iter().any(|audience| audience == ours)
+        && claims.azp.as_deref().map_or(claims.aud.len() == 1, |issued_to| issued_to == ours);
+    if !is_for_us {
         return Err("the id token was made for another app");
     }
-    if claims.exp.saturating_mul(1000).saturating_add(SKEW) < expected.now.0 {
+    let exp = i64::try_from(claims.exp.ok_or("the id token can't be read")?).unwrap_or(i64::MAX);
+    if exp.saturating_mul(1000).saturating_add(SKEW) < expected.now.0 {
         return Err("the id token has expired; compare this computer's clock");
     }
     if expected.nonce.is_some() && claims.nonce.as_deref() != expected.nonce {

@@ -1,14 +1,14 @@
 //! The token endpoint (RFC 6749, 4.1.3 and 6): one call, its answer, and what a refusal means.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
 use oauth2::{
-    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientSecret, DeviceAuthorizationUrl,
-    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientSecret, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,7 +17,7 @@ use atthene_core::bound::{Bound, Misdirected, Recipient};
 use atthene_core::port::{Http, NetworkError};
 use atthene_core::provider::{ClientId, Discovery};
 
-use super::ErrorBody;
+use super::{ErrorBody, lenient};
 
 /// The client type of the `oauth2` crate with answers that are read leniently.
 pub(crate) type OAuthClient<Auth = EndpointNotSet, Token = EndpointNotSet> = Client<
@@ -33,16 +33,13 @@ pub(crate) type OAuthClient<Auth = EndpointNotSet, Token = EndpointNotSet> = Cli
     Token,
 >;
 
-/// A device code with what the person needs.
-pub(crate) type OAuthDeviceCode = oauth2::StandardDeviceAuthorizationResponse;
-
 /// A token endpoint's answer. The crate's own type refuses numbers that arrive as text.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct TokenBody {
     access_token: AccessToken,
     #[serde(default = "bearer")]
     token_type: BasicTokenType,
-    #[serde(default, deserialize_with = "seconds")]
+    #[serde(default, deserialize_with = "lenient::number")]
     expires_in: Option<u64>,
     #[serde(default)]
     refresh_token: Option<RefreshToken>,
@@ -81,17 +78,8 @@ fn bearer() -> BasicTokenType {
     BasicTokenType::Bearer
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(match Option::<serde_json::Value>::deserialize(deserializer)? {
-        Some(serde_json::Value::String(text)) => text.parse().ok(),
-        Some(value) => value.as_u64(),
-        None => None,
-    })
-}
-
 fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Scope>>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.map(|text| text.split_whitespace().map(|scope| Scope::new(scope.to_owned())).collect()))
+    Ok(lenient::words(deserializer)?.map(|words| words.into_iter().map(Scope::new).collect()))
 }
 
 /// Tokens, as the rest of the app holds them.
@@ -112,7 +100,11 @@ impl From<TokenBody> for TokenSet {
         Self {
             lifetime: body.expires_in().unwrap_or(UNNAMED_LIFETIME),
             scopes: body.scope.map(|scopes| scopes.into_iter().map(|scope| scope.to_string()).collect()),
-            refresh: body.refresh_token.map(|token| token.into_secret().into()),
+            refresh: body
+                .refresh_token
+                .map(RefreshToken::into_secret)
+                .filter(|token| !token.is_empty())
+                .map(Into::into),
             id_token: body.id_token.map(|token| token.into_secret().into()),
             access: body.access_token.into_secret().into(),
         }
@@ -174,7 +166,7 @@ impl TokenClient<'_> {
             let secret = secret.reveal_to(&recipient)?;
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
-        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
+        let seen = HeadRecorder::new(self.http);
         let answer = match grant {
             TokenRequest::Code { code, verifier, redirect_uri, claims } => {
                 let verifier = verifier.reveal_to(&recipient)?;
@@ -206,44 +198,8 @@ impl TokenClient<'_> {
     }
 }
 
-impl TokenClient<'_> {
-    /// A code for a browser on another machine (RFC 8628, 3.1). `None`: the authority hands
-    /// out none.
-    pub(crate) async fn device_code(&self, scopes: &[String]) -> Option<Result<OAuthDeviceCode, TokenError>> {
-        let endpoint = self.found.device_authorization_endpoint.clone()?;
-        let client: OAuthClient = OAuthClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
-            .set_auth_type(AuthType::RequestBody);
-        let client = client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(endpoint));
-        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
-        let scopes = scopes.iter().map(|scope| Scope::new(scope.clone()));
-        let asked = client.exchange_device_code().add_scopes(scopes).request_async(&seen).await;
-        Some(asked.map_err(|error| seen.explain(error)))
-    }
-
-    /// Asks until the person has entered the code, or it has lapsed (RFC 8628, 3.4).
-    pub(crate) async fn wait_for_device(&self, code: &OAuthDeviceCode) -> Result<TokenSet, TokenError> {
-        let client: OAuthClient<EndpointNotSet, EndpointSet> =
-            OAuthClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
-                .set_auth_type(AuthType::RequestBody)
-                .set_token_uri(TokenUrl::from_url(self.found.token_endpoint.clone()));
-        let seen = HeadRecorder { http: self.http, head: Mutex::default() };
-        let asked = client.exchange_device_access_token(code).request_async(&seen, tokio::time::sleep, None).await;
-        asked.map(TokenSet::from).map_err(|error| match error {
-            RequestTokenError::ServerResponse(body) => {
-                let description = body.error_description().cloned();
-                TokenError::Refused(Box::new(ErrorBody::from_redirect(body.error().to_string(), description)))
-            }
-            RequestTokenError::Request(error) => TokenError::Network(error),
-            RequestTokenError::Parse(..) => TokenError::Unreadable,
-            RequestTokenError::Other(_) => {
-                TokenError::Refused(Box::new(ErrorBody::from_redirect("expired_token".into(), None)))
-            }
-        })
-    }
-}
-
 /// Remembers the head of the answer, which the crate drops.
-struct HeadRecorder<'a> {
+pub(super) struct HeadRecorder<'a> {
     http: &'a dyn Http,
     head: Mutex<Option<(StatusCode, Option<Duration>)>>,
 }
@@ -263,8 +219,12 @@ impl<'c> AsyncHttpClient<'c> for HeadRecorder<'_> {
     }
 }
 
-impl HeadRecorder<'_> {
-    fn explain(&self, error: RequestTokenError<NetworkError, ErrorBody>) -> TokenError {
+impl<'a> HeadRecorder<'a> {
+    pub(super) fn new(http: &'a dyn Http) -> Self {
+        Self { http, head: Mutex::default() }
+    }
+
+    pub(super) fn explain(&self, error: RequestTokenError<NetworkError, ErrorBody>) -> TokenError {
         let head = self.head.lock().ok().and_then(|head| *head);
         if let Some((status, retry_after)) = head
             && (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
@@ -282,25 +242,40 @@ impl HeadRecorder<'_> {
 /// Longer pauses than this are cut: an app that waits a day for a typo in a header helps nobody.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// The pause that an answer asks for, in seconds (RFC 9110, 10.2.3).
+/// The pause that an answer asks for: in seconds, or until a moment (RFC 9110, 10.2.3), which counts from the moment
+/// at which the answer says that it was made.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
-}
-
-/// A device code as text, for whoever goes on with it later.
-pub(crate) fn seal_device_code(code: &OAuthDeviceCode) -> Result<SecretString, TokenError> {
-    serde_json::to_string(code).map(SecretString::from).map_err(|_| TokenError::Unreadable)
-}
-
-/// The same the other way round.
-pub(crate) fn open_device_code(sealed: &SecretString) -> Result<OAuthDeviceCode, TokenError> {
-    serde_json::from_str(sealed.expose_secret()).map_err(|_| TokenError::Unreadable)
+    let told = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let moment = |text: &str| httpdate::parse_http_date(text).ok();
+    let pause = told.parse().ok().map(Duration::from_secs).or_else(|| {
+        let made = headers.get(header::DATE).and_then(|date| moment(date.to_str().ok()?));
+        let until = moment(told)?;
+        Some(until.duration_since(made.unwrap_or_else(SystemTime::now)).unwrap_or_default())
+    })?;
+    Some(pause.min(LONGEST_PAUSE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn k5_a_pause_is_read_in_seconds_and_as_a_moment() {
+        let asked = |retry_after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, retry_after.parse().expect("a value"));
+            date.map(|date| headers.insert(header::DATE, date.parse().expect("a value")));
+            super::retry_after(&headers)
+        };
+        assert_eq!(asked("120", None), Some(Duration::from_mins(2)));
+        assert_eq!(asked("999999", None), Some(LONGEST_PAUSE));
+        let noon = "Mon, 23 Nov 2026 12:00:00 GMT";
+        // By the authority's clock, whatever ours says.
+        assert_eq!(asked("Mon, 23 Nov 2026 12:02:00 GMT", Some(noon)), Some(Duration::from_mins(2)));
+        assert_eq!(asked("Mon, 23 Nov 2026 11:00:00 GMT", Some(noon)), Some(Duration::ZERO));
+        assert_eq!(asked("Mon, 01 Jan 2001 00:00:00 GMT", None), Some(Duration::ZERO));
+        assert_eq!(asked("soon", None), None);
+    }
 
     #[test]
     fn numbers_that_arrive_as_text_are_read() {

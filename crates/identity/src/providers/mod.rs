@@ -1,7 +1,7 @@
 //! The providers, one folder each. Another one is a variant of [`Provider`], a folder here, and its line in each
 //! `match`.
 
-mod microsoft;
+pub(crate) mod microsoft;
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use atthene_core::port::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Http, Identity, Later, Page, PageRequest, TellStep, TokenFailure,
     Tokens,
 };
-use atthene_core::provider::{Authority, AuthorityFailure, Catalogue, ClientId, Discovery, Provider, ScopeNote};
+use atthene_core::provider::{
+    Authority, AuthorityFailure, Catalogue, ClientId, Discovery, GraphUrl, Provider, ScopeNote,
+};
 use secrecy::SecretString;
 use url::Url;
 
@@ -120,6 +122,12 @@ impl Identity for Platforms {
     ) -> Option<String> {
         match authority.provider() {
             Provider::Microsoft => microsoft::consent_link(authority, client_id.as_str(), scopes, redirect_uri),
+        }
+    }
+
+    fn graph(&self, authority: &Authority) -> Option<GraphUrl> {
+        match authority.provider() {
+            Provider::Microsoft => microsoft::graph(authority),
         }
     }
 

@@ -11,6 +11,9 @@ use atthene_core::Core;
 /// What a crash loses is no older than this and one commit: less than 250 ms together, where the disk keeps up.
 const EVERY: Duration = Duration::from_millis(150);
 
+/// How long a trouble that goes on is not told again.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
+
 /// The thread that writes. A write that has begun is never given up, so none is lost when the service stops.
 pub(super) struct Counters {
     stop: Option<mpsc::Sender<()>>,
@@ -22,13 +25,14 @@ impl Counters {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("counters".into()).spawn(move || {
             let mut next = Instant::now() + EVERY;
+            let mut trouble = None;
             let wait = |next: Instant| stopped.recv_timeout(next.saturating_duration_since(Instant::now()));
             while wait(next) == Err(RecvTimeoutError::Timeout) {
                 // Counted from the beginning of a write: what comes during one waits no longer for its own.
                 next = Instant::now() + EVERY;
-                write(&core);
+                write(&core, &mut trouble);
             }
-            write(&core);
+            write(&core, &mut trouble);
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -43,11 +47,21 @@ impl Counters {
     }
 }
 
-fn write(core: &Core) {
+/// Writes, and says that it can't: at first, and then once in a while. `trouble`: when it said so.
+fn write(core: &Core, trouble: &mut Option<Instant>) {
     // One batch that breaks must not end all counting.
     match catch_unwind(AssertUnwindSafe(|| core.usage.flush())) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "counters could not be written; they are kept for the next time"),
+        Ok(Ok(())) => {
+            if trouble.take().is_some() {
+                tracing::info!("counters are written again");
+            }
+        }
+        Ok(Err(error)) => {
+            if trouble.is_none_or(|told| told.elapsed() > SAID_AGAIN) {
+                *trouble = Some(Instant::now());
+                tracing::warn!(%error, "counters could not be written; they are kept until they can be");
+            }
+        }
         Err(_) => tracing::error!("a batch of counters was lost: writing it broke"),
     }
 }

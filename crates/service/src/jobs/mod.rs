@@ -2,13 +2,14 @@
 //! not written yet; the other jobs share one, and may wait for each other at a busy database.
 
 mod counters;
+mod look_through;
 mod renewal;
 mod roll_up;
 mod runtime_watch;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atthene_core::Core;
 use counters::Counters;
@@ -28,7 +29,10 @@ impl Jobs {
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         let thread = std::thread::Builder::new().name("jobs".into()).spawn(move || {
-            runtime.block_on(run(&core, stopped));
+            runtime.block_on(async {
+                run(&core, stopped).await;
+                core.finish_begun().await;
+            });
             // Renewal may wait for a person at the keychain; nobody waits for that.
             runtime.shutdown_timeout(Duration::from_millis(200));
         })?;
@@ -47,12 +51,20 @@ impl Jobs {
 }
 
 async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>) {
+    let began = Instant::now();
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = every(renewal::EVERY, || renewal::run(core)) => {}
         () = every(runtime_watch::EVERY, || runtime_watch::check(core)) => {}
-        () = every(roll_up::EVERY, || roll_up::run(core)) => {}
+        () = every(roll_up::EVERY, || roll_up::run(core, began)) => {}
+        () = once(|| look_through::run(core)) => {}
     }
+}
+
+/// Does it now and never again.
+async fn once<Job: Future<Output = ()>>(job: impl FnOnce() -> Job) {
+    job().await;
+    std::future::pending::<()>().await;
 }
 
 /// Does it now and then again, for ever. What took longer than its time is not caught up on; after a sleep or a

@@ -64,6 +64,10 @@ pub(super) fn append(connection: &Connection, entry: &Entry<'_>) -> rusqlite::Re
     Ok(())
 }
 
+/// Rows within a span of time that are few enough to be found by their time and put in order: of more, enough are
+/// found soon by going back from the newest one.
+const FEW: i64 = 50_000;
+
 /// Rows that pass the filter, the newest first, older than `before`.
 fn page(
     connection: &Connection,
@@ -71,16 +75,28 @@ fn page(
     before: Option<i64>,
     most: usize,
 ) -> rusqlite::Result<Vec<ActivityRow>> {
+    let by_time = match filter.since {
+        Some(since) => within(connection, since, filter.until)? <= FEW,
+        None => false,
+    };
+    let by = if by_time { "INDEXED BY activity_by_time" } else { "" };
     let (passes, mut values) = conditions(filter);
     values.push(before.unwrap_or(i64::MAX).into());
     values.push(i64::try_from(most).unwrap_or(i64::MAX).into());
     connection
         .prepare_cached(&format!(
-            "SELECT id, at, actor, kind, subject, outcome, detail FROM activity
+            "SELECT id, at, actor, kind, subject, outcome, detail FROM activity {by}
              WHERE {passes} AND id < ? ORDER BY id DESC LIMIT ?"
         ))?
         .query_map(params_from_iter(values), activity_row)?
         .collect()
+}
+
+/// How many rows lie in this span; one more than [`FEW`] stands for any more.
+fn within(connection: &Connection, since: UnixMs, until: Option<UnixMs>) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM activity WHERE at >= ?1 AND at < ?2 LIMIT ?3)")?
+        .query_row(params![since.0, until.map_or(i64::MAX, |until| until.0), FEW + 1], |row| row.get(0))
 }
 
 /// Rows after `after`, the oldest first.
@@ -156,7 +172,8 @@ fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
     let mut statement =
         connection.prepare("SELECT id, at, actor, kind, subject, outcome, detail, hash FROM activity ORDER BY id")?;
     let mut rows = statement.query([])?;
-    let mut before: Option<(i64, Hash)> = None;
+    // What was cut off by its age carries its hash on.
+    let mut before = last_cut(connection)?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
@@ -186,6 +203,46 @@ fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
     Ok(Chain::CutOff { intact: count, missing_after: before.map_or(0, |(id, _)| id) })
 }
 
+/// Cuts the oldest rows off that are older than `before`; the newest row of all stays, so that the chain has its end. A
+/// row from after `now`, written when the clock was wrong, goes with the older ones that follow it.
+fn cut(
+    tx: &Connection,
+    (before, now): (UnixMs, UnixMs),
+    most: usize,
+    entry: &dyn Fn(i64) -> Entry<'static>,
+) -> rusqlite::Result<usize> {
+    let newest = newest(tx)?;
+    let mut oldest = tx.prepare_cached("SELECT id, at, hash FROM activity ORDER BY id LIMIT ?1")?;
+    let mut rows = oldest.query([i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let mut last: Option<(i64, Hash)> = None;
+    let (mut count, mut seen) = (0, 0);
+    while let Some(row) = rows.next()? {
+        let (id, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if (before.0..=now.0).contains(&at) || id == newest {
+            break;
+        }
+        seen += 1;
+        if at < before.0 {
+            last = Some((id, row.get(2)?));
+            count = seen;
+        }
+    }
+    drop(rows);
+    let Some((id, hash)) = last else { return Ok(0) };
+    tx.execute("DELETE FROM activity WHERE id <= ?1", [id])?;
+    tx.execute("INSERT OR REPLACE INTO activity_cut VALUES (1, ?1, ?2)", params![id, hash])?;
+    append(tx, &entry(id))?;
+    Ok(count)
+}
+
+/// The last row that was cut off, where any were.
+fn last_cut(connection: &Connection) -> rusqlite::Result<Option<(i64, Hash)>> {
+    connection
+        .prepare_cached("SELECT id, hash FROM activity_cut")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
 /// Rows held in memory at once while all are read.
 const AT_ONCE: usize = 5000;
 
@@ -213,6 +270,16 @@ impl ActivityRows for Sqlite {
 
     fn latest_detail(&self, kind: Kind) -> Result<Option<String>, StoreError> {
         self.read(|db| latest_detail(db, kind.as_str()))
+    }
+
+    fn cut_activity(
+        &self,
+        before: UnixMs,
+        now: UnixMs,
+        most: usize,
+        entry: &dyn Fn(i64) -> Entry<'static>,
+    ) -> Result<usize, StoreError> {
+        self.write(|tx| cut(tx, (before, now), most, entry))
     }
 
     fn verify_activity(&self) -> Result<Chain, StoreError> {

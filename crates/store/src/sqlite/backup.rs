@@ -42,9 +42,10 @@ const STEPS_AT_A_TIME: u32 = 1_000_000;
 impl Sqlite {
     /// Copies the database into this file.
     fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        let beside = self.connection_beside()?;
         let copied = || {
             let mut copy = Connection::open(file)?;
-            copy_all(&self.lock(), &mut copy)?;
+            copy_all(&beside, &mut copy)?;
             // A backup is one file: without the log that WAL keeps beside it.
             copy.pragma_update(None, "journal_mode", "delete")
         };

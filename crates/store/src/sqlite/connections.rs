@@ -5,7 +5,7 @@ use rusqlite::{Connection as Db, OptionalExtension, Row, named_params, params};
 use atthene_core::activity::Entry;
 use atthene_core::bound::Recipient;
 use atthene_core::connections::{
-    Account, Connection, ConnectionId, ConnectionState, PersistedSignIn, SignInId, Standing, Toolkit,
+    Account, Connection, ConnectionId, ConnectionState, PersistedSignIn, Revision, SignInId, Standing, Toolkit,
 };
 use atthene_core::integrations::IntegrationId;
 use atthene_core::port::{ConnectionRows, Refreshed, SecretStep, SignInKept};
@@ -16,7 +16,7 @@ use super::error::word;
 use super::{activity, integrations, sign_ins, unsettled};
 
 const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
-                       signed_in_at, refreshed_at, used_at";
+                       signed_in_at, refreshed_at, used_at, revision, challenge";
 
 pub(super) fn all(db: &Db) -> rusqlite::Result<Vec<Connection>> {
     let sql = format!("SELECT {COLUMNS} FROM connections ORDER BY toolkit, account, rowid");
@@ -61,7 +61,8 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
          ON CONFLICT (id) DO UPDATE SET
            integration_id = excluded.integration_id, oid = excluded.oid, tid = excluded.tid, account = excluded.account, asked = excluded.asked,
            granted = excluded.granted, confidential = excluded.confidential, state = excluded.state,
-           problem = excluded.problem, signed_in_at = excluded.signed_in_at, refreshed_at = excluded.refreshed_at",
+           problem = excluded.problem, signed_in_at = excluded.signed_in_at, refreshed_at = excluded.refreshed_at,
+           challenge = NULL",
         named_params! {
             ":id": row.id.as_str(),
             ":integration_id": row.integration.as_str(),
@@ -82,26 +83,45 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn set_standing(db: &Db, id: &ConnectionId, standing: &Standing) -> rusqlite::Result<()> {
+/// Gives it another revision: a sign-in ends what is held of the one before, however alike the two are.
+fn turn(db: &Db, id: &ConnectionId) -> rusqlite::Result<()> {
+    db.execute("UPDATE revisions SET n = n + 1 WHERE topic = 'connections'", [])?;
     db.execute(
-        "UPDATE connections SET state = ?2, problem = ?3 WHERE id = ?1",
-        params![id.as_str(), standing.state().as_str(), standing.problem()],
+        "UPDATE connections SET revision = (SELECT n FROM revisions WHERE topic = 'connections') WHERE id = ?1",
+        [id.as_str()],
+    )?;
+    Ok(())
+}
+
+/// What it is known by from now on; `None`: it is gone.
+fn revision(db: &Db, id: &ConnectionId) -> rusqlite::Result<Option<Revision>> {
+    db.prepare_cached("SELECT revision FROM connections WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0).map(Revision))
+        .optional()
+}
+
+fn set_standing(db: &Db, id: &ConnectionId, standing: &Standing, challenge: Option<&str>) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE connections SET state = ?2, problem = ?3, challenge = coalesce(?4, challenge) WHERE id = ?1",
+        params![id.as_str(), standing.state().as_str(), standing.problem(), challenge],
     )?;
     Ok(())
 }
 
 fn refreshed(
     db: &Db,
-    id: &ConnectionId,
+    row: &Connection,
     at: UnixMs,
     granted: Option<&[String]>,
     confidential: bool,
 ) -> rusqlite::Result<()> {
     db.execute(
         "UPDATE connections SET refreshed_at = ?2, granted = coalesce(?3, granted), confidential = ?4,
-                                state = 'connected', problem = NULL
+                                state = 'connected', problem = NULL,
+                                -- Asked for meanwhile is not met yet.
+                                challenge = CASE WHEN challenge IS ?5 THEN NULL ELSE challenge END
          WHERE id = ?1",
-        params![id.as_str(), at.0, granted.map(|scopes| scopes.join(" ")), confidential],
+        params![row.id.as_str(), at.0, granted.map(|scopes| scopes.join(" ")), confidential, row.challenge],
     )?;
     Ok(())
 }
@@ -130,6 +150,8 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         signed_in_at: UnixMs(row.get(11)?),
         refreshed_at: UnixMs(row.get(12)?),
         used_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
+        revision: Revision(row.get(14)?),
+        challenge: row.get(15)?,
     })
 }
 
@@ -172,12 +194,27 @@ impl ConnectionRows for Sqlite {
                 return Ok(None);
             }
             save(tx, row)?;
-            Ok(Some(SignInKept::Kept))
+            turn(tx, &row.id)?;
+            Ok(Some(revision(tx, &row.id)?.map_or(SignInKept::Gone, SignInKept::Kept)))
         })
     }
 
-    fn set_standing(&self, id: &ConnectionId, standing: &Standing) -> Result<(), StoreError> {
-        self.write(|tx| set_standing(tx, id, standing))
+    fn set_standing(
+        &self,
+        id: &ConnectionId,
+        standing: &Standing,
+        challenge: Option<&str>,
+    ) -> Result<Option<Revision>, StoreError> {
+        self.write(|tx| {
+            set_standing(tx, id, standing, challenge)?;
+            revision(tx, id)
+        })
+    }
+
+    fn set_challenge(&self, id: &ConnectionId, challenge: &str) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute("UPDATE connections SET challenge = ?2 WHERE id = ?1", params![id.as_str(), challenge]).map(drop)
+        })
     }
 
     fn refreshed(
@@ -205,9 +242,9 @@ impl ConnectionRows for Sqlite {
             if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
-            refreshed(tx, &row.id, at, granted, confidential)?;
+            refreshed(tx, row, at, granted, confidential)?;
             activity::append(tx, entry)?;
-            Ok(Some(Refreshed::Kept))
+            Ok(Some(revision(tx, &row.id)?.map_or(Refreshed::Gone, Refreshed::Kept)))
         })
     }
 
@@ -224,7 +261,7 @@ impl ConnectionRows for Sqlite {
         step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
-        self.write(|tx| unsettled::deleted(tx, delete(tx, id)?, step, entry))
+        self.write_ending(|tx| unsettled::deleted(tx, delete(tx, id)?, step, entry))
     }
 
     fn keep_sign_in(

@@ -6,8 +6,19 @@ use atthene_core::StoreError;
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 
+/// Failures of the memory that processes share beside a database in WAL mode.
+const SHARED_MEMORY: [i32; 3] =
+    [rusqlite::ffi::SQLITE_IOERR_SHMOPEN, rusqlite::ffi::SQLITE_IOERR_SHMLOCK, rusqlite::ffi::SQLITE_IOERR_SHMMAP];
+
 /// What an error of SQLite means to a person.
 pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
+    if error.sqlite_error().is_some_and(|error| SHARED_MEMORY.contains(&error.extended_code)) {
+        return StoreError::Unsupported { path: PathBuf::new(), reason: error.to_string() };
+    }
+    // It has no room there.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return StoreError::DiskFull;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked,
         Some(ErrorCode::DiskFull) => StoreError::DiskFull,

@@ -173,7 +173,7 @@ impl KeyRows for Sqlite {
         reason: Option<RevokeReason>,
         recorder: &Recorder,
     ) -> Result<KeyRevocation, StoreError> {
-        self.write(|tx| {
+        self.write_ending(|tx| {
             end_expired(tx, at, recorder)?;
             let is_revoked = end(tx, id, at, Ending::Revoked)?;
             let Some(key) = by_id(tx, id)? else { return Ok(KeyRevocation::NotFound) };
@@ -187,7 +187,7 @@ impl KeyRows for Sqlite {
     }
 
     fn end_expired_key(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError> {
-        self.write(|tx| end_expired(tx, now, recorder))
+        self.write_ending(|tx| end_expired(tx, now, recorder))
     }
 
     fn end_key_of_earlier_form(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError> {

@@ -32,7 +32,8 @@ impl SettingRows for Sqlite {
     }
 
     fn save_settings(&self, values: &[(&str, Option<String>)], entry: &Entry<'_>) -> Result<(), StoreError> {
-        self.write(|tx| {
+        // Everything is stopped through this, too.
+        self.write_ending(|tx| {
             for (name, value) in values {
                 save(tx, name, value.as_deref())?;
             }

@@ -1,28 +1,34 @@
 //! Hears what other processes change: SQLite's own `data_version`, and rows that triggers count up.
 
+use std::path::PathBuf;
+
 use atthene_core::port::{Revisions, Watcher};
 use atthene_core::{Change, StoreError};
 use rusqlite::Connection;
 
 use super::error::store_error;
+use super::file_identity::FileIdentity;
 
 /// A connection that sees commits of every other one.
 pub(super) struct Watch {
+    path: PathBuf,
+    file: FileIdentity,
     connection: Connection,
     data_version: i64,
     revisions: Revisions,
 }
 
 impl Watch {
-    pub(super) fn new(connection: Connection) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: Connection, path: PathBuf, file: FileIdentity) -> rusqlite::Result<Self> {
         let data_version = data_version(&connection)?;
         let revisions = revisions(&connection)?;
-        Ok(Self { connection, data_version, revisions })
+        Ok(Self { path, file, connection, data_version, revisions })
     }
 }
 
 impl Watcher for Watch {
     fn poll(&mut self) -> Result<Vec<Change>, StoreError> {
+        self.file.is_at(&self.path)?;
         let data_version = data_version(&self.connection).map_err(store_error)?;
         if data_version == self.data_version {
             return Ok(Vec::new());

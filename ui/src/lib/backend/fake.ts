@@ -28,6 +28,7 @@ const settings: SettingsInForce = {
   runtime_has_credential: false,
   trust_front_proxy: false,
   clipboard_seconds: 30,
+  record_days: 365,
 }
 
 const info = { version: '0.0.0', policy_file: '/etc/policy.json', data_dir: '/data', has_tray: true }

@@ -18,6 +18,7 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
   settings: [
     'settings_changed',
     'policy_applied',
+    'record_cut',
     'stopped',
     'resumed',
     'backed_up',

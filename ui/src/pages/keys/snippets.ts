@@ -18,7 +18,7 @@ export function snippets(url: string, agent: string): SnippetChoice[] {
 curl ${endpoint} \\
   -H "Authorization: Bearer $ATTHENE_API_KEY" \\
   -H 'Content-Type: application/json' \\
-  -d '{"agent_id": "${agent}", "input": "How are you?"}'`,
+  -d '{"agent_id": "${agent}", "message": "Hello!"}'`,
     },
     {
       id: 'python',
@@ -28,7 +28,7 @@ curl ${endpoint} \\
 answer = requests.post(
     "${endpoint}",
     headers={"Authorization": f"Bearer {os.environ['ATTHENE_API_KEY']}"},
-    json={"agent_id": "${agent}", "input": "How are you?"},
+    json={"agent_id": "${agent}", "message": "Hello!"},
 )
 answer.raise_for_status()
 print(answer.json())`,
@@ -42,7 +42,7 @@ print(answer.json())`,
     Authorization: \`Bearer \${process.env.ATTHENE_API_KEY}\`,
     "Content-Type": "application/json",
   },
-  body: JSON.stringify({ agent_id: "${agent}", input: "How are you?" }),
+  body: JSON.stringify({ agent_id: "${agent}", message: "Hello!" }),
 });
 console.log(await answer.json());`,
     },
@@ -53,7 +53,7 @@ console.log(await answer.json());`,
 Invoke-RestMethod -Method Post -Uri '${endpoint}' \`
   -Headers @{ Authorization = "Bearer $env:ATTHENE_API_KEY" } \`
   -ContentType 'application/json' \`
-  -Body '{"agent_id": "${agent}", "input": "How are you?"}'`,
+  -Body '{"agent_id": "${agent}", "message": "Hello!"}'`,
     },
     { id: 'env', language: '.env', code: 'ATTHENE_API_KEY=YOUR_API_KEY' },
   ]

@@ -19,7 +19,7 @@ struct EntraClaims {
 }
 
 /// Reads the account, or says what does not fit.
-pub(in crate::providers) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<Account, &'static str> {
+pub(crate) fn account(token: &SecretString, expected: &Expected<'_>) -> Result<Account, &'static str> {
     // `common` and `organizations` describe themselves with a template.
     let template = &expected.found.issuer;
     let issuer = |own: &EntraClaims| template.replace("{tenantid}", own.tid.as_deref().unwrap_or_default());
@@ -61,6 +61,7 @@ mod tests {
             token_endpoint: url("token"),
             device_authorization_endpoint: None,
             names_issuer: false,
+            posts_answers: false,
             graph: graph_url("https://graph.microsoft.com").expect("a URL"),
         };
         let client_id = client_id(CLIENT).expect("an ID");

@@ -3,7 +3,7 @@
 use atthene_core::address::is_safe;
 use atthene_core::integrations::{AuthorityDraft, Field};
 use atthene_core::provider::{Authority, GraphUrl, Tenant};
-use url::Url;
+use url::{Host, Url};
 
 use super::client::is_guid;
 use super::hosts;
@@ -15,7 +15,9 @@ const CONSUMERS: &str = "consumers";
 
 /// A GUID, a domain, `organizations`, `consumers` or `common`.
 pub(super) fn tenant(typed: &str) -> Result<Tenant, &'static str> {
-    let text = typed.trim().to_ascii_lowercase();
+    let text = typed.trim().to_lowercase();
+    // A name in another script as the network writes it (RFC 5890).
+    let text = if text.is_ascii() { text } else { Host::parse(&text).map_or(text, |host| host.to_string()) };
     if text.is_empty() {
         return Err("is missing. Copy the Directory (tenant) ID from the app's Overview page in Azure");
     }

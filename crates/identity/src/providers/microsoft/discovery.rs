@@ -9,18 +9,19 @@ use url::Url;
 use super::authority::graph_url;
 use super::client::is_guid;
 use super::failure::EntraRefusal;
+use super::help::Stage;
 use super::hosts;
 use crate::oauth::discovery::{self, DiscoveryError, Document};
 
 /// What Entra's document says besides.
 #[derive(Deserialize)]
-struct EntraDocument {
+pub(crate) struct EntraDocument {
     msgraph_host: Option<String>,
 }
 
 /// Why an authority can't be used, or its Graph can't.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     #[error(transparent)]
     Authority(#[from] DiscoveryError),
     /// The tenant belongs to another cloud.
@@ -36,7 +37,7 @@ pub(super) async fn discover(authority: &Authority, http: &dyn Http) -> Result<D
     checked(authority, discovery::read(&authority.discovery_url(), http).await?)
 }
 
-fn checked(authority: &Authority, document: Document<EntraDocument>) -> Result<Discovery, Unusable> {
+pub(crate) fn checked(authority: &Authority, document: Document<EntraDocument>) -> Result<Discovery, Unusable> {
     let home = Url::parse(&authority.issuer())
         .map_err(|error| DiscoveryError::NoDocument(authority.issuer(), error.to_string()))?;
     if !names_itself(authority, &home, &document.issuer) {
@@ -46,6 +47,7 @@ fn checked(authority: &Authority, document: Document<EntraDocument>) -> Result<D
     Ok(Discovery {
         authority: authority.clone(),
         graph: graph(authority, &home, document.added.msgraph_host)?,
+        posts_answers: document.response_modes_supported.iter().any(|mode| mode == "form_post"),
         names_issuer: document.authorization_response_iss_parameter_supported,
         issuer: document.issuer,
         authorization_endpoint: document.authorization_endpoint,
@@ -65,7 +67,7 @@ pub(super) fn tenant_id(found: &Discovery) -> Option<String> {
 pub(super) fn failure(error: &Unusable) -> AuthorityFailure {
     let fix = match error {
         Unusable::Authority(DiscoveryError::Network(error)) => return error.into(),
-        Unusable::Authority(DiscoveryError::Refused(body)) => return body.failure(),
+        Unusable::Authority(DiscoveryError::Refused(body)) => return body.failure(Stage::Check),
         Unusable::Authority(DiscoveryError::NoDocument(..)) => {
             "Check the address; a proxy or a login page in between looks like this, too."
         }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use atthene_core::names::is_misleading;
 use atthene_core::port::Meaning;
 use atthene_core::provider::AuthorityFailure;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::help::{Help, help};
-use crate::oauth::ErrorBody;
+use super::help::{Help, Stage, help};
+use crate::oauth::{ErrorBody, lenient};
 
 /// After too many same requests the authority wants five minutes of silence.
 const LOOP_PAUSE: Duration = Duration::from_mins(5);
@@ -19,12 +20,17 @@ const LOOP: u32 = 50196;
 #[serde(default)]
 struct EntraDetail {
     /// A finer class of the error.
+    #[serde(deserialize_with = "lenient::text")]
     suberror: Option<String>,
     /// AADSTS numbers, the first of which is the reason.
     #[serde(deserialize_with = "numbers")]
     error_codes: Vec<u32>,
     /// What Microsoft's support asks for.
+    #[serde(deserialize_with = "lenient::text")]
     correlation_id: Option<String>,
+    /// What the next sign-in has to ask for, as JSON.
+    #[serde(deserialize_with = "lenient::text")]
+    claims: Option<String>,
 }
 
 impl EntraDetail {
@@ -35,16 +41,8 @@ impl EntraDetail {
 
 /// Codes that are no numbers must not hide the error that they belong to.
 fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
-    let value = Option::<Value>::deserialize(deserializer)?;
-    let number = |value: &Value| match value {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64().and_then(|number| u32::try_from(number).ok()),
-    };
-    Ok(match value {
-        Some(Value::Array(values)) => values.iter().filter_map(number).collect(),
-        Some(single) => number(&single).into_iter().collect(),
-        None => Vec::new(),
-    })
+    let values = lenient::values(Option::deserialize(deserializer)?);
+    Ok(values.iter().filter_map(lenient::number_in).filter_map(|number| u32::try_from(number).ok()).collect())
 }
 
 /// What a refusal means.
@@ -52,7 +50,9 @@ pub(crate) trait EntraRefusal {
     /// The AADSTS number, where there is one.
     fn aadsts(&self) -> Option<u32>;
     /// In words that a person can act on.
-    fn failure(&self) -> AuthorityFailure;
+    fn failure(&self, stage: Stage) -> AuthorityFailure;
+    /// What the next sign-in has to ask for, as a JSON object.
+    fn claims(&self) -> Option<String>;
     /// For what was signed in.
     fn meaning(&self) -> Meaning;
     /// Whether a secret was refused because the client is public. Nothing was
@@ -69,9 +69,15 @@ impl EntraRefusal for ErrorBody {
         })
     }
 
-    fn failure(&self) -> AuthorityFailure {
+    fn claims(&self) -> Option<String> {
+        const LONGEST: usize = 8 * 1024;
+        let claims = EntraDetail::of(self).claims.filter(|claims| claims.len() <= LONGEST)?;
+        serde_json::from_str::<Value>(&claims).is_ok_and(|claims| claims.is_object()).then_some(claims)
+    }
+
+    fn failure(&self, stage: Stage) -> AuthorityFailure {
         let aadsts = self.aadsts();
-        let help = help(aadsts, &self.error);
+        let help = help(aadsts, &self.error, stage);
         let id = |text: &String| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         AuthorityFailure {
             what: help.what.to_owned(),
@@ -120,7 +126,7 @@ fn said(body: &ErrorBody) -> Option<String> {
     let text = text
         .strip_prefix("AADSTS")
         .map_or(text, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(':'));
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
+    let clean: String = text.chars().map(|c| if is_misleading(c) { ' ' } else { c }).take(LONGEST).collect();
     Some(clean.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
@@ -129,7 +135,7 @@ pub(crate) fn explain_code(typed: &str) -> AuthorityFailure {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
     let number = digits.parse().ok();
     let Help { what, fix } = match number {
-        Some(_) => help(number, ""),
+        Some(_) => help(number, "", Stage::SignIn),
         None => Help { what: "This is no code of Microsoft's", fix: "It looks like AADSTS50011, or only the number." },
     };
     AuthorityFailure { aadsts: number, ..AuthorityFailure::own(what, fix) }
@@ -188,7 +194,7 @@ mod tests {
             assert_eq!(EntraDetail::of(&body).suberror.as_deref(), suberror, "{json}");
             assert_eq!(body.aadsts(), aadsts, "{json}");
             assert_eq!(super::said(&body).as_deref(), said, "{json}");
-            assert!(!body.failure().fix.is_empty(), "{json}");
+            assert!(!body.failure(Stage::SignIn).fix.is_empty(), "{json}");
         }
     }
 
@@ -196,12 +202,13 @@ mod tests {
     fn what_comes_from_outside_can_not_disturb_a_line() {
         let body = body(r#"{"error":"x","error_description":"a\u001b[31m\nb","correlation_id":"<script>"}"#);
         assert_eq!(said(&body).as_deref(), Some("a [31m b"));
-        assert_eq!(body.failure().correlation_id, None);
+        assert_eq!(body.failure(Stage::SignIn).correlation_id, None);
     }
 
     #[test]
     fn an_echoed_secret_is_dropped() {
-        let failure = body(r#"{"error":"invalid_client","error_description":"planted-secret is wrong"}"#).failure();
+        let failure =
+            body(r#"{"error":"invalid_client","error_description":"planted-secret is wrong"}"#).failure(Stage::SignIn);
         let recipient = atthene_core::bound::Recipient::Runtime { url: String::new() };
         assert_eq!(failure.without(&atthene_core::bound::Bound::new(recipient, "planted-secret".into())).said, None);
     }

@@ -8,8 +8,35 @@ pub(super) struct Help {
     pub(super) fix: &'static str,
 }
 
+/// What was asked for when it was refused: the same number means something else each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// A sign-in in the browser.
+    SignIn,
+    /// A sign-in with a code on another machine.
+    DeviceCode,
+    /// New tokens for a stored sign-in.
+    Refresh,
+    /// A look at the registration, with nobody signing in.
+    Check,
+}
+
 /// Help for a number where it is known, else for the class of the error.
-pub(super) fn help(aadsts: Option<u32>, error: &str) -> Help {
+pub(super) fn help(aadsts: Option<u32>, error: &str, stage: Stage) -> Help {
+    match (stage, aadsts, error) {
+        // The class is clear, where the number stands for several.
+        (Stage::DeviceCode, _, "authorization_declined" | "expired_token" | "access_denied") => return class(error),
+        (Stage::DeviceCode, Some(7_000_218), _) => {
+            return Help {
+                what: "The registration allows no sign-in by code",
+                fix: "Set “Allow public client flows” to Yes on its page Authentication.",
+            };
+        }
+        (Stage::Refresh, Some(70008), _) => {
+            return Help { what: "The stored sign-in has ended", fix: "Sign in again." };
+        }
+        _ => {}
+    }
     let known = aadsts.and_then(|number| TABLE.iter().find(|(numbers, ..)| numbers.contains(&number)));
     match known {
         Some(&(_, what, fix)) => Help { what, fix },
@@ -62,6 +89,8 @@ const TABLE: &[HelpRow] = &[
     // The registration.
     (&[700_016], "No app with this client ID exists in the tenant",
         "Copy the Application (client) ID from the Overview page, and check that the app lives in the tenant typed here."),
+    (&[700_038], "The client ID is none that an app can have",
+        "Copy the Application (client) ID from the Overview page of the registration."),
     (&[90002], "This tenant does not exist in the chosen cloud",
         "Copy the Directory (tenant) ID again, and check the cloud."),
     (&[900_023], "The tenant is neither an ID nor a domain",
@@ -150,6 +179,8 @@ const TABLE: &[HelpRow] = &[
         "Give the correlation ID to your IT department and ask for the rule."),
     (&[53000, 53001, 53002], "The device or the app does not meet the company's rules",
         "Use a compliant device, or ask your IT department for an exception."),
+    (&[53004], "A second factor can't be set up now, since the sign-in looks risky",
+        "Sign in from a usual place and device, or ask your IT department."),
     (&[530_032, 530_035], "A security policy blocks this", "Ask your IT department; a device code is often what it blocks."),
     (&[50158], "Another identity service has to confirm", "Sign in again and finish its step."),
     (&[500_021, 500_212, 500_213], "The company restricts access between tenants",
@@ -178,13 +209,13 @@ mod tests {
     const KNOWN: &[u32] = &[
         16000, 28002, 28003, 50011, 50020, 50034, 50053, 50055, 50057, 50058, 50072, 50074, 50076, 50078, 50079, 50087,
         50089, 50097, 50105, 50126, 50129, 50131, 50132, 50133, 50140, 50144, 50147, 50155, 50158, 50173, 50187, 50194,
-        50196, 50199, 51004, 53000, 53001, 53002, 53003, 54005, 65001, 65002, 65004, 70000, 70001, 70002, 70004, 70008,
-        70011, 70016, 70018, 70019, 70043, 90002, 90006, 90008, 90012, 90014, 90023, 90024, 90027, 90033, 90038, 90055,
-        90094, 90095, 90099, 90124, 90130, 500_011, 500_021, 500_113, 500_201, 500_208, 500_212, 500_213, 501_481,
-        501_491, 530_032, 530_035, 650_052, 650_053, 650_056, 650_057, 700_005, 700_016, 700_022, 700_023, 700_025,
-        700_027, 700_054, 700_082, 700_084, 900_023, 900_144, 900_382, 900_432, 900_439, 900_561, 900_971, 901_002,
-        1_000_031, 7_000_112, 7_000_215, 7_000_218, 7_000_222, 9_001_023, 9_002_313, 9_002_325, 9_002_326, 9_002_327,
-        9_002_332, 9_002_346,
+        50196, 50199, 51004, 53000, 53001, 53002, 53003, 53004, 54005, 65001, 65002, 65004, 70000, 70001, 70002, 70004,
+        70008, 70011, 70016, 70018, 70019, 70043, 90002, 90006, 90008, 90012, 90014, 90023, 90024, 90027, 90033, 90038,
+        90055, 90094, 90095, 90099, 90124, 90130, 500_011, 500_021, 500_113, 500_201, 500_208, 500_212, 500_213,
+        501_481, 501_491, 530_032, 530_035, 650_052, 650_053, 650_056, 650_057, 700_005, 700_016, 700_022, 700_023,
+        700_025, 700_027, 700_038, 700_054, 700_082, 700_084, 900_023, 900_144, 900_382, 900_432, 900_439, 900_561,
+        900_971, 901_002, 1_000_031, 7_000_112, 7_000_215, 7_000_218, 7_000_222, 9_001_023, 9_002_313, 9_002_325,
+        9_002_326, 9_002_327, 9_002_332, 9_002_346,
     ];
 
     #[test]
@@ -211,7 +242,7 @@ mod tests {
             "temporarily_unavailable",
             "something_new",
         ] {
-            let help = help(Some(4_242_424), error);
+            let help = help(Some(4_242_424), error, Stage::SignIn);
             assert!(help.what.len() > 15 && help.fix.ends_with('.'), "{error}");
         }
     }

@@ -5,9 +5,9 @@ mod account;
 mod authority;
 mod claims;
 mod client;
-mod discovery;
-mod failure;
-mod help;
+pub(crate) mod discovery;
+pub(crate) mod failure;
+pub(crate) mod help;
 mod hosts;
 mod page;
 mod pages;
@@ -20,11 +20,13 @@ mod tokens;
 use atthene_core::connections::{Account, Toolkit};
 use atthene_core::integrations::AuthorityDraft;
 use atthene_core::port::{BuiltInApp, Http};
-use atthene_core::provider::{Authority, AuthorityFailure, Catalogue, ClientId, Cloud, Discovery, ScopeToolkit};
+use atthene_core::provider::{
+    Authority, AuthorityFailure, Catalogue, ClientId, Cloud, Discovery, GraphUrl, ScopeToolkit,
+};
 use secrecy::SecretString;
 use url::Url;
 
-pub(super) use account::account;
+pub(crate) use account::account;
 pub(super) use authority::{authority, consent_link};
 pub(super) use client::client_id;
 pub(super) use page::page;
@@ -89,6 +91,14 @@ pub(super) fn registration_page(authority: &AuthorityDraft, client_id: Option<&C
     }
 }
 
+/// Where Graph is for this authority, as far as that is known without asking it.
+pub(super) fn graph(authority: &Authority) -> Option<GraphUrl> {
+    match authority {
+        Authority::Entra { cloud, .. } => authority::graph_url(&format!("https://{}", hosts::graph(*cloud))).ok(),
+        Authority::Custom { graph, .. } => graph.clone(),
+    }
+}
+
 pub(super) async fn discover(authority: &Authority, http: &dyn Http) -> Result<Discovery, AuthorityFailure> {
     discovery::discover(authority, http).await.map_err(|error| discovery::failure(&error))
 }
@@ -98,5 +108,5 @@ pub(super) fn renews_at(authority: &Authority, account: &Account) -> Authority {
 }
 
 pub(super) fn refusal(error: String, description: Option<String>) -> AuthorityFailure {
-    crate::oauth::ErrorBody::from_redirect(error, description).failure()
+    crate::oauth::ErrorBody::from_redirect(error, description).failure(help::Stage::SignIn)
 }

@@ -4,14 +4,16 @@
 
 use atthene_core::bound::Bound;
 use atthene_core::integrations::{Integration, Platform, Step, StepReport, StepState};
-use atthene_core::port::{Http, TellStep};
+use atthene_core::port::{Http, Meaning, TellStep};
 use atthene_core::provider::{AuthorityFailure, ClientId, Consent, Discovery};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
 use super::discovery;
 use super::failure::EntraRefusal;
+use super::help::Stage;
 use super::scopes::note;
 use crate::oauth::ErrorBody;
 use crate::oauth::token::{TokenClient, TokenError, TokenRequest};
@@ -98,7 +100,7 @@ async fn ask_with_secret(
             return (not_answered(), StepState::Failed { failure });
         }
     };
-    let failure = StepState::Failed { failure: refusal.failure().without(secret) };
+    let failure = StepState::Failed { failure: refusal.failure(Stage::Check).without(secret) };
     match refusal.aadsts() {
         Some(number) if ABOUT_THE_APP.contains(&number) => {
             (failure, StepState::Skipped { note: "Not asked: the app comes first.".into() })
@@ -111,7 +113,7 @@ async fn ask_with_secret(
 
 /// AADSTS numbers that speak of the registration or its tenant, not of the secret. They only
 /// choose which of two steps shows the failure.
-const ABOUT_THE_APP: [u32; 7] = [700_016, 90002, 900_023, 7_000_112, 70001, 9_001_023, 65002];
+const ABOUT_THE_APP: [u32; 8] = [700_016, 700_038, 90002, 900_023, 7_000_112, 70001, 9_001_023, 65002];
 
 /// A public client has nothing to prove. Asking for a device code names an unknown one; the
 /// code itself is left to lapse (RFC 8628, 3.1).
@@ -127,15 +129,27 @@ async fn ask_without_secret(client_id: &ClientId, found: &Discovery, http: &dyn 
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into_bytes());
     let Ok(request) = request else { return skipped() };
-    match http.send(request).await {
-        Ok(answer) if answer.status().is_success() => StepState::Passed { note: None },
-        Ok(answer) => match serde_json::from_slice::<ErrorBody>(answer.body()) {
-            Ok(body) if body.aadsts().is_some_and(|number| ABOUT_THE_APP.contains(&number)) => {
-                StepState::Failed { failure: body.failure() }
-            }
-            _ => skipped(),
-        },
-        Err(error) => StepState::Failed { failure: (&error).into() },
+    let answer = match http.send(request).await {
+        Ok(answer) => answer,
+        Err(error) => return StepState::Failed { failure: (&error).into() },
+    };
+    let has_code = serde_json::from_slice::<Value>(answer.body()).is_ok_and(|body| body.get("device_code").is_some());
+    if answer.status().is_success() && has_code {
+        return StepState::Passed { note: None };
+    }
+    // Not answered is not passed. A refusal that has nothing to do with the app shows that it is known.
+    let Ok(body) = serde_json::from_slice::<ErrorBody>(answer.body()) else {
+        let what = format!("The authority did not answer the question ({})", answer.status().as_u16());
+        return StepState::Failed { failure: AuthorityFailure::own(what, "Try again later.") };
+    };
+    match body.aadsts() {
+        Some(number) if ABOUT_THE_APP.contains(&number) => StepState::Failed { failure: body.failure(Stage::Check) },
+        _ if matches!(body.meaning(), Meaning::Wait(_)) => StepState::Failed { failure: body.failure(Stage::Check) },
+        // It names the app's own set-up, or says that the flow is none for it.
+        _ if matches!(body.error.as_str(), "unauthorized_client" | "invalid_client" | "unsupported_grant_type") => {
+            skipped()
+        }
+        _ => StepState::Failed { failure: body.failure(Stage::Check) },
     }
 }
 

@@ -10,8 +10,10 @@ use atthene_core::provider::AuthorityFailure;
 
 use super::claims::claims_parameter;
 use super::failure::EntraRefusal;
+use super::help::Stage;
 use super::scopes::AUTOMATIC_SCOPES;
-use crate::oauth::token::{TokenClient, TokenError, TokenRequest, TokenSet, open_device_code, seal_device_code};
+use crate::oauth::device::{open_device_code, seal_device_code};
+use crate::oauth::token::{TokenClient, TokenError, TokenRequest, TokenSet};
 
 /// How soon a busy authority that names no time is asked once more.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -29,6 +31,7 @@ pub(in crate::providers) async fn tokens(
     let claims = claims_parameter(authority, challenge);
     let claims = claims.as_deref();
     let scopes;
+    let stage = if matches!(grant, Grant::Code { .. }) { Stage::SignIn } else { Stage::Refresh };
     let request = match grant {
         Grant::Code { code, verifier, redirect_uri } => TokenRequest::Code { code, verifier, redirect_uri, claims },
         Grant::Refresh { token, granted } => {
@@ -50,7 +53,7 @@ pub(in crate::providers) async fn tokens(
         }
         answered => answered.map(|tokens| (tokens, client.secret.is_some())),
     };
-    let (tokens, confidential) = answered.map_err(|error| failed(&error, client.secret))?;
+    let (tokens, confidential) = answered.map_err(|error| failed(&error, client.secret, stage))?;
     Ok(as_tokens(tokens, asked, confidential))
 }
 
@@ -69,7 +72,7 @@ pub(in crate::providers) async fn device_code(
             sealed: seal_device_code(&code)?,
         })
     });
-    Some(sealed.map_err(|error| failed(&error, None)))
+    Some(sealed.map_err(|error| failed(&error, None, Stage::DeviceCode)))
 }
 
 pub(in crate::providers) async fn device_tokens(
@@ -79,8 +82,8 @@ pub(in crate::providers) async fn device_tokens(
     http: &dyn Http,
 ) -> Result<Tokens, TokenFailure> {
     let token_client = TokenClient { client_id: client.client_id, secret: None, found: client.found, http };
-    let code = open_device_code(&code.sealed).map_err(|error| failed(&error, None))?;
-    let tokens = token_client.wait_for_device(&code).await.map_err(|error| failed(&error, None))?;
+    let code = open_device_code(&code.sealed).map_err(|error| failed(&error, None, Stage::DeviceCode))?;
+    let tokens = token_client.wait_for_device(&code).await.map_err(|error| failed(&error, None, Stage::DeviceCode))?;
     Ok(as_tokens(tokens, asked, false))
 }
 
@@ -107,7 +110,8 @@ fn spelled_as_asked(granted: &[String], asked: &[String]) -> Vec<String> {
 }
 
 /// What a failure means, in words that hold no secret.
-fn failed(error: &TokenError, secret: Option<&Bound>) -> TokenFailure {
+fn failed(error: &TokenError, secret: Option<&Bound>, stage: Stage) -> TokenFailure {
+    let mut claims = None;
     let (failure, meaning) = match error {
         TokenError::Network(error) => (error.into(), Meaning::Wait(None)),
         TokenError::Busy { retry_after } => (
@@ -117,7 +121,10 @@ fn failed(error: &TokenError, secret: Option<&Bound>) -> TokenFailure {
             ),
             Meaning::Wait(Some(retry_after.unwrap_or(BUSY_PAUSE))),
         ),
-        TokenError::Refused(body) => (body.failure(), body.meaning()),
+        TokenError::Refused(body) => {
+            claims = body.claims();
+            (body.failure(stage), body.meaning())
+        }
         // Found out here only where a row changed between two lines.
         TokenError::Misdirected => (
             AuthorityFailure::own(
@@ -135,5 +142,5 @@ fn failed(error: &TokenError, secret: Option<&Bound>) -> TokenFailure {
         ),
     };
     let failure = secret.map_or(failure.clone(), |secret| failure.without(secret));
-    TokenFailure { failure, meaning }
+    TokenFailure { failure, meaning, claims }
 }

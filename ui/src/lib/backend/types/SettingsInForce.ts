@@ -56,4 +56,8 @@ theme: Theme,
 /**
  * What the log holds.
  */
-log_level: LogLevel, vault: VaultKind, };
+log_level: LogLevel, vault: VaultKind, 
+/**
+ * Days after which rows of the record are cut off; 0: never.
+ */
+record_days: number, };

@@ -1,0 +1,34 @@
+//! The release build of the command as users and attackers meet it: killed at any moment, and under a load that goes
+//! on. What is not as promised ends with an error; figures are printed.
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells figures")]
+
+mod authority;
+mod crash;
+mod http;
+mod machine;
+mod runtime;
+mod soak;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Parser)]
+enum Arguments {
+    /// Kills the service while everything goes on, and looks what is left.
+    Crash {
+        #[arg(long, default_value_t = 500)]
+        rounds: usize,
+    },
+    /// Calls, streams, `WebSockets`, refusals, refreshes and new keys, for a long time.
+    Soak {
+        #[arg(long, default_value_t = 30.0)]
+        minutes: f64,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse() {
+        Arguments::Crash { rounds } => crash::run(rounds),
+        Arguments::Soak { minutes } => soak::run(minutes),
+    }
+}
