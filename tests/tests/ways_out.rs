@@ -60,7 +60,7 @@ async fn called(variables: &[(&str, String)]) -> Result<(u16, String, String)> {
     for (name, value) in variables {
         machine.set(name, value);
     }
-    let (mut serving, address) = machine.serve(&["--port", "8799"]).await?;
+    let (mut serving, address) = machine.serve(&["--port", "8797"]).await?;
     let answer = execute_with(&address, &key).await?;
     serving.kill().await?;
     let checks = machine.run(&["--json", "doctor"]).await?.json()?;
