@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
 use crate::problem::{Callee, Problem, UpstreamFailure};
-use crate::transport::body::Inbound;
+use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
 use crate::transport::caller_connection::LookUps;
 use crate::transport::forward::{Forwarder, Runtime};
@@ -142,11 +142,10 @@ impl Shared {
         &self,
         runtime: &Runtime,
         head: &mut Parts,
-        body: Inbound,
-        largest_body: u64,
+        body: Limited,
         call: &CallContext,
     ) -> Result<Response<Incoming>, Problem> {
-        let answer = self.forwarder()?.forward(runtime, head, body, largest_body, call).await;
+        let answer = self.forwarder()?.forward(runtime, head, body, call).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::Upstream(_, UpstreamFailure::Unreachable(reason))) => {

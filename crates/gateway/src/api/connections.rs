@@ -8,15 +8,13 @@ use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, F
 use atthene_core::{Code, Error, blocking};
 use atthene_toolkits::{GraphRequest, call_graph, hand_out};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{Uri, header};
-use http_body_util::{BodyExt, Either};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -26,6 +24,7 @@ use crate::api::next_links::Links;
 use crate::api::path;
 use crate::problem::{Callee, Problem};
 use crate::shared::Shared;
+use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
 use crate::transport::forward::Runtime;
 
@@ -149,12 +148,12 @@ pub(crate) async fn graph(
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
     // Links are led back in what is read as it is.
     head.headers.remove(header::ACCEPT_ENCODING);
-    let mut body = keep_small(body, &shared).await?;
-    let asked = GraphRequest {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
-        may_repeat: matches!(body, GraphBody::Kept(_)),
-    };
+    // Graph may refuse the access before it looks at the body.
+    let largest = shared.config().largest_body;
+    let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
+    let mut body = body.keep().await?;
+    let asked =
+        GraphRequest { method: head.method.to_string(), path: head.uri.path().to_owned(), may_repeat: body.is_kept() };
     let mut graph = String::new();
     let send = |fresh: Fresh| {
         fresh.graph.as_str().clone_into(&mut graph);
@@ -163,35 +162,6 @@ pub(crate) async fn graph(
     let answer = call_graph(&shared.core, &id, asked, call.program(), send).await?;
     let here = format!("{gateway}/api/amas/connections/{}/graph", id.as_str());
     Links::new(&graph, &here).lead_back(answer).await
-}
-
-/// What is sent to Graph with a call.
-enum GraphBody {
-    /// None, or little enough to be kept: Graph may refuse the access before it looks at it.
-    Kept(Bytes),
-    /// It can be sent once; `None`: it was.
-    Once(Option<Body>),
-}
-
-impl GraphBody {
-    fn next(&mut self) -> Body {
-        match self {
-            Self::Kept(bytes) => Body::from(bytes.clone()),
-            Self::Once(body) => body.take().unwrap_or_else(Body::empty),
-        }
-    }
-}
-
-/// Bodies that are kept for a second try, in bytes.
-const LARGEST_KEPT: u64 = 64 * 1024;
-
-async fn keep_small(body: Body, shared: &Shared) -> Result<GraphBody, Problem> {
-    if http_body::Body::size_hint(&body).exact().is_none_or(|size| size > LARGEST_KEPT) {
-        return Ok(GraphBody::Once(Some(body)));
-    }
-    let read = tokio::time::timeout(shared.limits.body_pause, body.collect()).await;
-    let read = read.map_err(|_| Problem::BodyTimeout)?;
-    Ok(GraphBody::Kept(read.map_err(|_| Problem::BadRequest("The body broke off before its end."))?.to_bytes()))
 }
 
 /// The gateway as this caller calls it. A proxy in front that is trusted says how it is called there.
@@ -210,12 +180,11 @@ async fn send(
     shared: &Shared,
     fresh: Fresh,
     mut head: Parts,
-    body: Body,
+    body: Limited,
     call: &CallContext,
 ) -> Result<http::Response<Incoming>, Problem> {
     let graph = Runtime::new(Callee::Graph, fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
-    let largest = shared.config().largest_body;
-    shared.forwarder()?.forward(&graph, &mut head, Either::Right(body), largest, call).await
+    shared.forwarder()?.forward(&graph, &mut head, body, call).await
 }
 
 /// What stands behind `/graph`, as it was written. The host comes from the connection alone.

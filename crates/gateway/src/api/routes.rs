@@ -99,14 +99,7 @@ fn describe(api: &utoipa::openapi::OpenApi) -> String {
         (status = 200, description = "The agent's answer", body = StatusAnswer),
     ),
 )]
-async fn execute(
-    shared: &Arc<Shared>,
-    key: LiveKey,
-    call: &CallContext,
-    largest_body: u64,
-    body: Inbound,
-) -> Result<Response, Problem> {
-    let body = Limited::new(body, largest_body, shared.limits.body_pause, call.clone());
+async fn execute(shared: &Arc<Shared>, key: LiveKey, call: &CallContext, body: Limited) -> Result<Response, Problem> {
     let body = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
     let (shared, call) = (shared.clone(), call.clone());
     let answered =
@@ -146,14 +139,13 @@ pub(crate) async fn agents(
     if config.is_loading {
         config = shared.loaded_config().await;
     }
+    let body = Limited::new(body, config.largest_body, shared.limits.body_pause, call.clone());
     match &config.runtime {
-        Some(Ok(runtime)) => {
-            Ok(shared.forward(runtime, head, body, config.largest_body, call).await?.map(Either::Left))
-        }
+        Some(Ok(runtime)) => Ok(shared.forward(runtime, head, body, call).await?.map(Either::Left)),
         Some(Err(problem)) => Err(problem.clone()),
         None if execute_asked => {
             // Apart from calls to the runtime, which are moved about while they are small.
-            let answered = Box::pin(execute(shared, key, call, config.largest_body, body));
+            let answered = Box::pin(execute(shared, key, call, body));
             Ok(answered.await?.map(Either::Right))
         }
         None => Err(Problem::NoAgentRuntime),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use http_body_util::Either;
+use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 use tower::BoxError;
@@ -57,13 +57,58 @@ pub(crate) struct Limited {
 
 impl Limited {
     /// A body that came through whole before, for a call that is sent a second time.
-    pub(crate) fn kept(bytes: Bytes, pause: Duration, call: CallContext) -> Self {
+    fn kept(bytes: Bytes, pause: Duration, call: CallContext) -> Self {
         let largest = bytes.len() as u64;
         Self { is_counted: true, ..Self::new(Either::Right(Body::from(bytes)), largest, pause, call) }
     }
 
     pub(crate) fn new(body: Inbound, largest: u64, pause: Duration, call: CallContext) -> Self {
         Self { body, largest, left: largest, pause, deadline: None, call, is_counted: false }
+    }
+}
+
+/// Bodies that are kept to be sent a second time, in bytes.
+const LARGEST_KEPT: u64 = 64 * 1024;
+
+/// A body for a call that may have to be sent a second time.
+pub(crate) struct Resent {
+    /// Too large to be kept, or of unknown length: it can be sent once.
+    once: Option<Limited>,
+    bytes: Bytes,
+    pause: Duration,
+    call: CallContext,
+}
+
+impl Resent {
+    /// Whether it can be sent again.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.once.is_none()
+    }
+
+    /// The body for the next try.
+    pub(crate) fn next(&mut self) -> Limited {
+        let kept = || Limited::kept(self.bytes.clone(), self.pause, self.call.clone());
+        self.once.take().unwrap_or_else(kept)
+    }
+}
+
+impl Limited {
+    /// Reads it where it is none, or little enough to be kept.
+    pub(crate) async fn keep(self) -> Result<Resent, Problem> {
+        let (pause, call) = (self.pause, self.call.clone());
+        if http_body::Body::size_hint(&self).exact().is_none_or(|size| size > LARGEST_KEPT) {
+            return Ok(Resent { once: Some(self), bytes: Bytes::new(), pause, call });
+        }
+        let bytes = self.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
+        Ok(Resent { once: None, bytes, pause, call })
+    }
+
+    /// Whether it is announced to be larger than it may be.
+    pub(crate) fn check_size(&self) -> Result<(), Problem> {
+        if http_body::Body::size_hint(self).lower() > self.largest {
+            return Err(Problem::BodyTooLarge(self.largest / MIB));
+        }
+        Ok(())
     }
 }
 

@@ -7,11 +7,10 @@ use atthene_core::may_send_secrets_to;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::body::{Inbound, Limited, MIB};
+use super::body::Limited;
 use super::headers;
 use super::tunnel::UpgradeRequest;
 use crate::problem::{Callee, Problem, UpstreamFailure};
@@ -81,9 +80,6 @@ pub(crate) struct Forwarder {
     limits: Limits,
 }
 
-/// Bodies that are kept for a second try, in bytes.
-const LARGEST_KEPT: u64 = 64 * 1024;
-
 impl Forwarder {
     pub(crate) fn new(limits: Limits) -> std::io::Result<Self> {
         Ok(Self { upstream: Upstream::new(limits.runtime_connect_time)?, limits })
@@ -99,13 +95,10 @@ impl Forwarder {
         &self,
         runtime: &Runtime,
         head: &mut Parts,
-        body: Inbound,
-        largest_body: u64,
+        body: Limited,
         call: &CallContext,
     ) -> Result<Response<Incoming>, Problem> {
-        if http_body::Body::size_hint(&body).lower() > largest_body {
-            return Err(Problem::BodyTooLarge(largest_body / MIB));
-        }
+        body.check_size()?;
         let upgrade = if runtime.who == Callee::Runtime { UpgradeRequest::of(head, call) } else { None };
         let headers = &mut head.headers;
         let hops = headers.get(HOP).cloned();
@@ -121,7 +114,6 @@ impl Forwarder {
         }
         headers.insert(REQUEST_ID, call.request_id().header());
         let target = runtime.target(&head.uri).map_err(|_| Problem::NotFound)?;
-        let body = Limited::new(body, largest_body, self.limits.body_pause, call.clone());
 
         let asked = Instant::now();
         if let Some(upgrade) = upgrade {
@@ -130,7 +122,7 @@ impl Forwarder {
             return Box::pin(self.upgrade(runtime, call, asked, sent, upgrade)).await;
         }
         let (first, again) = if may_be_sent_twice(&head.method) {
-            Box::pin(self.kept(head, target, body, call)).await?
+            Box::pin(kept(head, target, body)).await?
         } else {
             (request(head, target, body), None)
         };
@@ -173,24 +165,17 @@ impl Forwarder {
             SendError::Caller(problem) => problem,
         })
     }
+}
 
-    /// A call that may be sent twice, and the same once more where its body is none or small enough to be kept.
-    async fn kept(
-        &self,
-        head: &mut Parts,
-        target: Uri,
-        body: Limited,
-        call: &CallContext,
-    ) -> Result<(Request<Limited>, Option<Request<Limited>>), Problem> {
-        let is_small = http_body::Body::size_hint(&body).exact().is_some_and(|size| size <= LARGEST_KEPT);
-        if !is_small {
-            return Ok((request(head, target, body), None));
-        }
-        let bytes = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
-        let kept = || Limited::kept(bytes.clone(), self.limits.body_pause, call.clone());
-        let again = request(&mut head.clone(), target.clone(), kept());
-        Ok((request(head, target, kept()), Some(again)))
-    }
+/// A call that may be sent twice, and the same once more where its body is none or small enough to be kept.
+async fn kept(
+    head: &mut Parts,
+    target: Uri,
+    body: Limited,
+) -> Result<(Request<Limited>, Option<Request<Limited>>), Problem> {
+    let mut body = body.keep().await?;
+    let again = body.is_kept().then(|| request(&mut head.clone(), target.clone(), body.next()));
+    Ok((request(head, target, body.next()), again))
 }
 
 /// The answer without what speaks of its connection only. The caller is told it in the gateway's own version,

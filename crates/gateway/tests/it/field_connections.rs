@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atthene_core::{SecretChange, Settings, UnixMs};
 use atthene_test_support::authority::{ok, refused};
+use atthene_test_support::world::rotates;
 use serde_json::json;
 
 use crate::common::{Running, block_on, eventually};
@@ -110,6 +111,13 @@ fn k3_a_small_call_that_graph_refuses_access_to_is_made_once_more() {
             "{method}"
         );
         assert_eq!(answer.json()["body"], body, "{method}");
+        // Sent twice, it came in once.
+        let core = &world.running.core;
+        let counted = eventually("the call to be counted", || {
+            let report = core.usage.report(atthene_core::activity::Span::Day).expect("reads");
+            (report.total.answered == 1).then_some(report.total.bytes_in)
+        });
+        assert_eq!(counted, body.len() as u64, "{method}");
     }
 }
 
@@ -132,16 +140,7 @@ fn k10_a_next_link_leads_back_through_the_gateway() {
 fn k4_a_caller_that_hangs_up_during_a_refresh_costs_nobody_the_sign_in() {
     let world = World::start();
     let id = world.connect("access-1");
-    let mut valid = "planted-refresh-token".to_owned();
-    let mut n = 1;
-    world.authority.says(move |form| {
-        if form["refresh_token"] != valid {
-            return refused(400, "invalid_grant", "bad_token", 50173);
-        }
-        n += 1;
-        valid = format!("rotated-{n}");
-        ok(&json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("access-{n}"), "refresh_token": valid }))
-    });
+    rotates(&world.authority);
     world.authority.takes(300);
     for line in [token_line(&id), format!("GET /api/amas/connections/{}/graph/v1.0/me", id.as_str())] {
         for _ in 0..3 {
