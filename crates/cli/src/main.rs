@@ -62,12 +62,12 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
             // In memory first: whoever writes it panics where nobody reads it.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Arguments::command(), "atthene", &mut script);
-            return Ok(std::io::stdout().write_all(&script).and_then(|()| std::io::stdout().flush())?);
+            return print(&script);
         }
         Command::Man { dir: None } => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
-            return Ok(std::io::stdout().write_all(&page).and_then(|()| std::io::stdout().flush())?);
+            return print(&page);
         }
         Command::Man { dir: Some(dir) } => return Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         _ => {}
@@ -90,6 +90,12 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
     // What has begun is not left half done, whoever is in a hurry.
     core.finish_begun().await;
     outcome
+}
+
+/// A script or a page of our own, as it is.
+fn print(text: &[u8]) -> CommandResult {
+    let mut out = std::io::stdout().lock();
+    Ok(out.write_all(text).and_then(|()| out.flush())?)
 }
 
 /// Every gateway on this data has heard of a change by then: when the command ends, it holds.

@@ -164,6 +164,14 @@ impl Out {
         }
     }
 
+    /// The same with what a script is told of it, in a line of its own.
+    pub(crate) fn tell_all(&self, value: &Value, text: impl Display) {
+        if self.json {
+            let _ = writeln!(io::stderr(), "{}", escaped(&value.to_string()));
+        }
+        self.tell(text);
+    }
+
     /// What helps a person and no script: on standard error.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.quiet && !self.json {

@@ -154,14 +154,13 @@ async fn in_browser(
         let page = view.link.clone();
         if let Err(Failure::Core(error)) = blocking(core, move |_| open_in_browser(&page)).await {
             // The link works all the same: whoever waits for its answer does.
-            if out.is_json() {
-                let asked = json!({ "url": view.link, "message": error.to_string() });
-                std::io::Write::write_all(&mut std::io::stderr(), format!("{asked}\n").as_bytes())?;
-            }
-            out.tell(format_args!(
-                "{error} Open this on this machine yourself; or end this and use --device-code:\n  {}",
-                view.link
-            ));
+            out.tell_all(
+                &json!({ "url": view.link, "message": error.to_string() }),
+                format_args!(
+                    "{error} Open this on this machine yourself; or end this and use --device-code:\n  {}",
+                    view.link
+                ),
+            );
         }
     }
     wait(core, out, &view, toolkit, print_url, right).await
@@ -173,13 +172,10 @@ async fn by_code(core: &Arc<Core>, out: &Out, request: SignInRequest, right: &Ri
     let (view, begun) = core.connections.begin_device_sign_in(request).await?;
     if let Some(device) = &view.device {
         // On standard error: standard output is for the connection.
-        let text = format!("Open {} on any machine and enter the code {}", device.page, device.code);
-        if out.is_json() {
-            let asked = json!({ "page": device.page, "code": device.code });
-            std::io::Write::write_all(&mut std::io::stderr(), format!("{asked}\n").as_bytes())?;
-        } else {
-            out.tell(text);
-        }
+        out.tell_all(
+            &json!({ "page": device.page, "code": device.code }),
+            format_args!("Open {} on any machine and enter the code {}", device.page, device.code),
+        );
     }
     let finishing = core.clone();
     tokio::spawn(async move { finishing.connections.finish_device_sign_in(begun).await });
