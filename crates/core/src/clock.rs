@@ -20,6 +20,12 @@ impl UnixMs {
         Self(self.0.saturating_add(ms))
     }
 
+    /// This moment and so much time.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        self.plus(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// The start of the UTC hour that this moment lies in.
     #[must_use]
     pub fn hour(self) -> Self {

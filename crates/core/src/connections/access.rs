@@ -80,14 +80,10 @@ impl Access {
         self.ends.saturating_sub(clock.stopwatch()).min(Duration::from_millis(by_clock))
     }
 
-    /// The same with the moment at which it ends by today's clock.
-    fn dated(mut self, clock: &Clock) -> Self {
-        self.expires_at = clock.now().plus(i64::try_from(self.left(clock).as_millis()).unwrap_or(i64::MAX));
-        self
-    }
-
+    /// With the moment at which it ends by today's clock.
     pub(super) fn fresh(self, clock: &Clock) -> Fresh {
-        let Self { token, expires_at, scopes, graph, provider, .. } = self.dated(clock);
+        let expires_at = clock.now().after(self.left(clock));
+        let Self { token, scopes, graph, provider, .. } = self;
         Fresh { token, expires_at, scopes, graph, provider }
     }
 }

@@ -92,7 +92,7 @@ impl Connections {
                 let known = live.get(&row.id).filter(|live| live.revision == row.revision);
                 let left = known.and_then(|live| live.access.as_ref()).map(|access| access.left(&self.clock));
                 let until = left.filter(|left| !left.is_zero());
-                let until = until.map(|left| now.plus(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)));
+                let until = until.map(|left| now.after(left));
                 let waiting =
                     known.and_then(|live| live.pause.as_ref()).filter(|pause| pause.error(stopwatch).is_some());
                 let missing = Standing::NeedsSignIn(GONE.to_owned());
@@ -303,7 +303,7 @@ impl Connections {
         let lifetime = tokens.lifetime;
         let access = Access {
             token: tokens.access.clone(),
-            expires_at: self.clock.now().plus(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX)),
+            expires_at: self.clock.now().after(lifetime),
             ends: self.clock.stopwatch().saturating_add(lifetime),
             early: early(lifetime),
             scopes: tokens.granted.as_ref().unwrap_or(&row.granted).clone(),

@@ -211,7 +211,6 @@ impl Attempt {
         code: &DeviceCode,
         clock: &Clock,
     ) -> Self {
-        let lives = i64::try_from(code.lifetime.as_millis()).unwrap_or(i64::MAX);
         let pinned = again.filter(|_| !request.switch_account).map(|connection| connection.account.clone());
         let flow = Flow::Device { recipient: registration.recipient() };
         Self {
@@ -219,7 +218,7 @@ impl Attempt {
             taken: AttemptDetails { id: SignInId::generate(), flow, request, scopes, pinned },
             link: code.page.clone(),
             started_at: clock.now(),
-            ends_at: clock.now().plus(lives),
+            ends_at: clock.now().after(code.lifetime),
             since: clock.stopwatch(),
             // Whoever asks for its tokens ends it.
             lives: Duration::MAX,
