@@ -5,6 +5,7 @@ use atthene_core::port::Expected;
 use atthene_core::provider::{Authority, Discovery};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret;
 
 use crate::oauth::discovery::Document;
 use crate::oauth::token::{TokenBody, TokenSet};
@@ -32,7 +33,8 @@ pub fn document(bytes: &[u8]) {
 pub fn token_answer(bytes: &[u8]) {
     if let Ok(body) = serde_json::from_slice::<TokenBody>(bytes) {
         let set = TokenSet::from(body);
-        assert!(!set.lifetime.is_zero() || set.lifetime.is_zero());
+        // An empty one would take the place of one that opens something.
+        assert!(set.refresh.is_none_or(|token| !token.expose_secret().is_empty()));
     }
     if let Ok(body) = serde_json::from_slice::<ErrorBody>(bytes) {
         for stage in [Stage::SignIn, Stage::DeviceCode, Stage::Refresh, Stage::Check] {

@@ -9,7 +9,7 @@ use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
 use atthene_core::{Core, SecretChange};
 use serde_json::json;
 
-use crate::authority::{CLIENT_ID, Reply, ScriptedAuthority, TENANT, id_token, ok};
+use crate::authority::{CLIENT_ID, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use crate::machine::{Machine, START};
 use crate::vaults::SharedVault;
 
@@ -120,6 +120,21 @@ pub async fn confirmed(core: &Core, progress: Progress) -> Progress {
 pub fn parameter(link: &str, name: &str) -> String {
     let link = url::Url::parse(link).expect("a link");
     link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// As strict authorities do: refresh tokens are rotated, the first one is [`PLANTED`], and one that was spent is taken
+/// for a stolen one.
+pub fn rotates(authority: &ScriptedAuthority) {
+    let mut valid = PLANTED.to_owned();
+    let mut n = 1;
+    authority.says(move |form| {
+        if form["refresh_token"] != valid {
+            return refused(400, "invalid_grant", "bad_token", 50173);
+        }
+        n += 1;
+        valid = format!("rotated-{n}");
+        tokens(&format!("access-{n}"), &valid)
+    });
 }
 
 pub fn tokens(access: &str, refresh: &str) -> Reply {

@@ -16,12 +16,12 @@ use clap::Parser;
 enum Arguments {
     /// Kills the service while everything goes on, and looks what is left.
     Crash {
-        #[arg(long, default_value_t = 500)]
+        #[arg(long)]
         rounds: usize,
     },
     /// Calls, streams, `WebSockets`, refusals, refreshes and new keys, for a long time.
     Soak {
-        #[arg(long, default_value_t = 30.0)]
+        #[arg(long)]
         minutes: f64,
     },
 }

@@ -14,21 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use atthene_test_support::authority::{ok, refused};
-use atthene_test_support::world::{World, open, parameter, tokens};
-
-/// Lets the authority rotate refresh tokens, and take a spent one for a stolen one.
-fn rotates(world: &World) {
-    let mut valid = atthene_test_support::world::PLANTED.to_owned();
-    let mut n = 1;
-    world.authority.says(move |form| {
-        if form["refresh_token"] != valid {
-            return refused(400, "invalid_grant", "bad_token", 50173);
-        }
-        n += 1;
-        valid = format!("rotated-{n}");
-        tokens(&format!("access-{n}"), &valid)
-    });
-}
+use atthene_test_support::world::{World, open, parameter, rotates, tokens};
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..500 {
@@ -126,7 +112,7 @@ async fn k4_nothing_is_spent_that_can_not_be_replaced() {
     let world = World::new(SecretChange::Keep).await;
     let id = world.connect("ada").await;
     world.machine.step(2 * UnixMs::HOUR);
-    rotates(&world);
+    rotates(&world.authority);
     let calls = world.authority.calls().len();
     // Somebody holds the database.
     let db = rusqlite::Connection::open(world.machine.dir.path().join(DATABASE_FILE)).expect("opens");
@@ -150,7 +136,7 @@ async fn k4_what_was_given_for_a_spent_token_is_kept_as_soon_as_it_can_be() {
     let id = world.connect("ada").await;
     let other = open(&world.machine, &world.vault);
     world.machine.step(2 * UnixMs::HOUR);
-    rotates(&world);
+    rotates(&world.authority);
     // The look before shows nothing; the write fails all the same.
     *world.vault.breaks_at_write.lock().expect("not poisoned") = true;
     let fresh = world.core.connections.fresh(&id).await.expect("it is good all the same");

@@ -12,7 +12,7 @@ use serde_json::json;
 use atthene_test_support::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use atthene_test_support::machine::START;
 use atthene_test_support::vaults::FolderVault;
-use atthene_test_support::world::{PLANTED, World, open, parameter, tokens};
+use atthene_test_support::world::{PLANTED, World, open, parameter, rotates, tokens};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_ask_at_once_cause_one_refresh() {
@@ -40,17 +40,7 @@ async fn two_processes_never_spend_one_refresh_token() {
     let world = World::new(SecretChange::Keep).await;
     let id = world.connect("ada").await;
     let other = open(&world.machine, &world.vault);
-    // As strict authorities do: a token that was spent is taken for a stolen one.
-    let mut valid = PLANTED.to_owned();
-    let mut n = 1;
-    world.authority.says(move |form| {
-        if form["refresh_token"] != valid {
-            return refused(400, "invalid_grant", "bad_token", 50173);
-        }
-        n += 1;
-        valid = format!("rotated-{n}");
-        tokens(&format!("access-{n}"), &valid)
-    });
+    rotates(&world.authority);
     for _ in 0..10 {
         world.machine.step(58 * 60 * 1000);
         let (one, two) = tokio::join!(world.core.connections.fresh(&id), other.connections.fresh(&id));
