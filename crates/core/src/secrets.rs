@@ -31,7 +31,7 @@ impl Secrets {
     }
 
     /// Makes sure that a secret can be written under this entry and its row after it, before something is spent that
-    /// it replaces. It counts as being written from then on: what [`Self::put`] ends, or [`Self::nothing_written`].
+    /// it replaces. It counts as being written from then on: what [`Self::replace`] ends, or [`Self::nothing_written`].
     pub(crate) async fn make_sure(&self, entry: &str) -> Result<(), Error> {
         self.vault.check_writable().await?;
         Ok(self.store.mark_unsettled(entry)?)
@@ -58,13 +58,24 @@ impl Secrets {
         secret: &Bound,
         unit: impl Fn(SecretStep<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<T, Error> {
+        self.store.mark_unsettled(entry)?;
+        self.replace(entry, secret, unit).await
+    }
+
+    /// As [`Self::put`], under an entry that [`Self::make_sure`] was asked about: with nothing before the secret.
+    pub(crate) async fn replace<T>(
+        &self,
+        entry: &str,
+        secret: &Bound,
+        unit: impl Fn(SecretStep<'_>) -> Result<Option<T>, StoreError>,
+    ) -> Result<T, Error> {
         let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
-            self.store.mark_unsettled(entry)?;
             self.vault.set(entry, sealed.clone()).await?;
             if let Some(written) = unit(SecretStep::Written(entry))? {
                 return Ok(written);
             }
+            self.store.mark_unsettled(entry)?;
         }
     }
 

@@ -132,8 +132,10 @@ async fn serve(
     let (status, headers, body) = if head.starts_with("POST /token") {
         let form: Form = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         calls.lock().expect("not poisoned").push(form.clone());
+        // What is spent is spent before the answer arrives.
+        let answer = (script.lock().expect("not poisoned"))(&form);
         tokio::time::sleep(std::time::Duration::from_millis(pause.load(Ordering::Relaxed))).await;
-        (script.lock().expect("not poisoned"))(&form)
+        answer
     } else if head.starts_with("POST /device") {
         let (page, code) = device.lock().expect("not poisoned").clone();
         ok(&json!({

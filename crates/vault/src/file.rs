@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use age::secrecy::SecretString as AgePassphrase;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use atthene_core::files;
 use atthene_core::vault::VaultError;
 
+use crate::envelopes::Envelopes;
 use crate::secret_store::SecretStore;
 
 /// The file in the data folder.
@@ -21,8 +23,6 @@ const LOCK: &str = "vault.lock";
 pub const PASSPHRASE_VARIABLE: &str = "ATTHENE_VAULT_PASSPHRASE_FILE";
 /// The passphrase among the credentials of a systemd service (systemd.exec, `LoadCredential=`).
 const CREDENTIAL: &str = "atthene-vault";
-/// scrypt's cost as a power of two: tens of milliseconds and 32 MiB for each opening.
-const WORK_FACTOR: u8 = 15;
 /// A passphrase shorter than this is a password that can be guessed.
 const SHORTEST_PASSPHRASE: usize = 12;
 
@@ -37,12 +37,18 @@ pub struct FileVault {
     /// What was read last, and the file as it was then: two writings may have the same size and time, and never the
     /// same bytes.
     known: Option<(Vec<u8>, SecretsByName)>,
+    envelopes: Arc<Envelopes>,
 }
 
 impl FileVault {
     /// The vault of this data folder. The file is made by the first secret.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), known: None }
+        Self { folder: folder.to_owned(), known: None, envelopes: Arc::default() }
+    }
+
+    /// What a writing takes its envelope from.
+    pub(crate) fn envelopes(&self) -> Arc<Envelopes> {
+        self.envelopes.clone()
     }
 
     fn path(&self) -> PathBuf {
@@ -70,7 +76,8 @@ impl FileVault {
         if !work(self.read()?) {
             return Ok(());
         }
-        let sealed = encrypt(self.read()?, &passphrase);
+        let envelopes = self.envelopes.clone();
+        let sealed = encrypt(self.read()?, &envelopes, &passphrase);
         // Put in place whole: a crash leaves the old file or the new one.
         let written = sealed.and_then(|sealed| {
             files::replace(&self.path(), &sealed).map_err(|error| VaultError::File(error.to_string()))?;
@@ -111,7 +118,7 @@ impl SecretStore for FileVault {
         self.change(|secrets| secrets.remove(name).is_some())
     }
 
-    /// With a file of the same size beside it: sealing once more would take as long as a secret.
+    /// With a file of the same size beside it; the envelope of the next writing is made by whoever asks.
     fn check_writable(&mut self) -> Result<(), VaultError> {
         passphrase()?;
         self.read()?;
@@ -128,12 +135,12 @@ impl SecretStore for FileVault {
     }
 }
 
-fn refused(reason: impl std::fmt::Display) -> VaultError {
+pub(crate) fn refused(reason: impl std::fmt::Display) -> VaultError {
     VaultError::Refused(reason.to_string())
 }
 
 /// The passphrase: from the file that the variable names, or from systemd. Never an argument.
-fn passphrase() -> Result<AgePassphrase, VaultError> {
+pub(crate) fn passphrase() -> Result<AgePassphrase, VaultError> {
     let named = std::env::var_os(PASSPHRASE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     let given = || Some(PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(CREDENTIAL));
     let path = named.or_else(|| given().filter(|path| path.exists()));
@@ -199,13 +206,14 @@ fn is_private(_: &File, _: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn encrypt(secrets: &SecretsByName, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
+fn encrypt(secrets: &SecretsByName, envelopes: &Envelopes, passphrase: &AgePassphrase) -> Result<Vec<u8>, VaultError> {
     let plain: BTreeMap<&str, &str> =
         secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(refused)?);
-    let mut recipient = age::scrypt::Recipient::new(passphrase.clone());
-    recipient.set_work_factor(WORK_FACTOR);
-    age::encrypt(&recipient, &plain).map_err(refused)
+    let mut sealed = Vec::new();
+    let mut writer = envelopes.take(passphrase)?.wrap_output(&mut sealed).map_err(refused)?;
+    writer.write_all(&plain).and_then(|()| writer.finish().map(drop)).map_err(refused)?;
+    Ok(sealed)
 }
 
 fn decrypt(sealed: &[u8], passphrase: &AgePassphrase) -> Result<SecretsByName, VaultError> {
@@ -255,8 +263,8 @@ mod tests {
         let path = one.path();
         let passphrase = AgePassphrase::from("correct horse battery".to_owned());
         let secrets = |text: &str| SecretsByName::from([("a".to_owned(), SecretString::from(text.to_owned()))]);
-        let [first, second] =
-            ["secret-one", "secret-two"].map(|text| encrypt(&secrets(text), &passphrase).expect("seals"));
+        let [first, second] = ["secret-one", "secret-two"]
+            .map(|text| encrypt(&secrets(text), &Envelopes::default(), &passphrase).expect("seals"));
         assert_eq!(first.len(), second.len());
         let (mut one, _) = (one, two);
         one.known = Some((first.clone(), secrets("secret-one")));
@@ -274,7 +282,7 @@ mod tests {
         let right = AgePassphrase::from("correct horse battery".to_owned());
         let secrets =
             SecretsByName::from([("Sign-in of outlook-a".to_owned(), SecretString::from("not-a-real-token"))]);
-        let sealed = encrypt(&secrets, &right).expect("seals");
+        let sealed = encrypt(&secrets, &Envelopes::default(), &right).expect("seals");
         assert!(!sealed.windows(5).any(|part| part == b"token"), "it lies open");
         let opened = decrypt(&sealed, &right).expect("opens");
         assert_eq!(opened["Sign-in of outlook-a"].expose_secret(), "not-a-real-token");

@@ -5,6 +5,7 @@
 //! for it with a limit. There is no plain-text fallback; an encrypted file can be chosen on
 //! purpose.
 
+mod envelopes;
 mod file;
 mod keychain;
 mod memory;

@@ -9,6 +9,7 @@ use atthene_core::vault::{VaultError, VaultKind};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
+use crate::envelopes::Envelopes;
 use crate::file::FileVault;
 use crate::keychain::{self, Keychain};
 use crate::secret_store::SecretStore;
@@ -27,6 +28,7 @@ pub struct VaultThread {
     trouble: Arc<Mutex<Option<String>>>,
     /// Whether the encrypted file is in use.
     in_file: Arc<AtomicBool>,
+    envelopes: Arc<Envelopes>,
 }
 
 /// Asks the one that is in use.
@@ -69,15 +71,16 @@ impl VaultThread {
                 job(&mut store);
             }
         })?;
-        Ok(Self { jobs, trouble: Arc::default(), in_file: Arc::default() })
+        Ok(Self { jobs, trouble: Arc::default(), in_file: Arc::default(), envelopes: Arc::default() })
     }
 
     /// The keychain, or the file once [`Vault::choose`] says so.
     pub fn either(keychain: Keychain, file: FileVault) -> std::io::Result<Self> {
         let in_file = Arc::<AtomicBool>::default();
+        let envelopes = file.envelopes();
         let keychain = Split::new(keychain, keychain::LARGEST);
         let vault = Self::new(Either { keychain, file, in_file: in_file.clone() })?;
-        Ok(Self { in_file, ..vault })
+        Ok(Self { in_file, envelopes, ..vault })
     }
 
     async fn ask<T: Send + 'static>(
@@ -119,7 +122,13 @@ impl Vault for VaultThread {
     }
 
     fn check_writable(&self) -> Later<'_, Result<(), VaultError>> {
-        Box::pin(self.ask(|store| store.check_writable()))
+        Box::pin(async {
+            self.ask(|store| store.check_writable()).await?;
+            if self.in_file.load(Ordering::Acquire) {
+                self.envelopes.prepare().await?;
+            }
+            Ok(())
+        })
     }
 
     fn choose(&self, kind: VaultKind) {

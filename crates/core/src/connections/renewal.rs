@@ -157,7 +157,7 @@ impl Connections {
         let entry = row.id.token_entry();
         let written = if let Some(rotated) = &tokens.refresh {
             let rotated = Bound::new(recipient.clone(), rotated.clone()).of_account(owner.clone());
-            Some(self.secrets.put(&entry, &rotated, write).await.map_err(Unkept::Later)?)
+            Some(self.secrets.replace(&entry, &rotated, write).await.map_err(Unkept::Later)?)
         } else {
             self.secrets.nothing_written(&entry);
             write(SecretStep::Nothing).map_err(|error| Unkept::Later(error.into()))?
