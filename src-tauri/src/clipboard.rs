@@ -4,26 +4,28 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use atthene_core::keys::KeyText;
 use atthene_core::{Clock, Error, UnixMs};
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-/// The key that this app put on the clipboard, until it is cleared.
+use crate::new_key::{NewKeySlot, Place};
+
+/// What holds a key and was put on the clipboard by this app, until it is cleared.
 #[derive(Default)]
 pub(crate) struct CopiedKey(Mutex<Copied>);
 
 #[derive(Default)]
 struct Copied {
-    text: Option<KeyText>,
+    text: Option<SecretString>,
     /// Counts copies, so that the timer of an older one leaves a newer one alone.
     copies: u64,
 }
 
-/// Copies the key and returns when it will be cleared. Blocks on the clipboard.
-pub(crate) fn copy<R: Runtime>(app: &AppHandle<R>, text: KeyText, seconds: u16) -> Result<UnixMs, Error> {
-    app.clipboard().write_secret(text.expose()).map_err(|error| Error::Clipboard(error.to_string()))?;
+/// Copies what holds the key and returns when it will be cleared. Blocks on the clipboard.
+pub(crate) fn copy<R: Runtime>(app: &AppHandle<R>, text: SecretString, seconds: u16) -> Result<UnixMs, Error> {
+    app.clipboard().write_secret(text.expose_secret()).map_err(|error| Error::Clipboard(error.to_string()))?;
     let copied = app.state::<CopiedKey>();
     let copy = {
         let mut copied = copied.lock();
@@ -48,12 +50,27 @@ pub(crate) fn copy<R: Runtime>(app: &AppHandle<R>, text: KeyText, seconds: u16) 
 
 /// Clears the clipboard if it still holds the key that this app put there.
 pub(crate) fn clear_now<R: Runtime>(app: &AppHandle<R>) {
-    let Some(text) = app.state::<CopiedKey>().lock().text.take() else { return };
-    let still_there =
-        app.clipboard().read_text().is_ok_and(|held| held.as_bytes().ct_eq(text.expose().as_bytes()).into());
+    let still_there = holds_key(app);
+    if app.state::<CopiedKey>().lock().text.take().is_none() {
+        return;
+    }
     if still_there && let Err(error) = app.clipboard().clear() {
         tracing::warn!(%error, "the clipboard could not be cleared");
     }
+    app.state::<NewKeySlot>().left_clipboard(if still_there { Place::Cleared } else { Place::Overwritten });
+}
+
+/// Looks whether something else was copied over the key. Blocks on the clipboard.
+pub(crate) fn look<R: Runtime>(app: &AppHandle<R>) {
+    if app.state::<CopiedKey>().lock().text.is_some() && !holds_key(app) {
+        app.state::<NewKeySlot>().left_clipboard(Place::Overwritten);
+    }
+}
+
+/// Whether the clipboard holds what this app put there.
+fn holds_key<R: Runtime>(app: &AppHandle<R>) -> bool {
+    let Some(text) = app.state::<CopiedKey>().lock().text.clone() else { return false };
+    app.clipboard().read_text().is_ok_and(|held| held.as_bytes().ct_eq(text.expose_secret().as_bytes()).into())
 }
 
 /// Whether this desktop has a clipboard. Blocks on it.

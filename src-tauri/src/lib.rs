@@ -13,6 +13,7 @@ mod notices;
 mod startup;
 mod state;
 mod tray;
+mod view_file;
 mod watch;
 mod web_processes;
 mod window;

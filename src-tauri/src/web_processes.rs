@@ -2,7 +2,7 @@
 
 use tauri::{AppHandle, Runtime};
 #[cfg(target_os = "linux")]
-use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebView, WebViewExt};
+use webkit2gtk::{HardwareAccelerationPolicy, HitTestResultExt, SettingsExt, WebView, WebViewExt};
 
 /// Forms and lists need no graphics card, and its drivers cost 75 MB of memory.
 #[cfg(target_os = "linux")]
@@ -10,6 +10,17 @@ pub(crate) fn without_gpu(view: &WebView) {
     if let Some(settings) = WebViewExt::settings(view) {
         settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
     }
+}
+
+/// The browser's own menu reloads and goes back; only fields keep theirs, to cut and paste. A page that broke is
+/// loaded again, and finds what was open.
+#[cfg(target_os = "linux")]
+pub(crate) fn without_browser_menu(view: &WebView) {
+    view.connect_context_menu(|_, _, _, at| !at.context_is_editable());
+    view.connect_web_process_terminated(|view, reason| {
+        tracing::error!(?reason, "the page broke; it is loaded again");
+        view.reload();
+    });
 }
 
 /// WebKitGTK keeps its network process for the next window; an app that sits in the tray for

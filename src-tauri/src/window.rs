@@ -63,7 +63,10 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
         tauri::webview::Color(255, 255, 255, 255)
     }))?;
     #[cfg(target_os = "linux")]
-    window.with_webview(|view| crate::web_processes::without_gpu(&view.inner()))?;
+    window.with_webview(|view| {
+        crate::web_processes::without_gpu(&view.inner());
+        crate::web_processes::without_browser_menu(&view.inner());
+    })?;
     let handle = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } => close_requested(&handle, api),
@@ -74,7 +77,7 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
 }
 
 fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
-    if app.state::<NewKeySlot>().holds_uncopied() {
+    if app.state::<NewKeySlot>().guards() {
         api.prevent_close();
         let _ = app.emit(CLOSE_HELD, ());
         return;
@@ -96,6 +99,13 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
 pub(crate) fn close<R: Runtime>(app: &AppHandle<R>) {
     if let Some(window) = main_window(app) {
         let _ = window.close();
+    }
+}
+
+/// Shows everything so many times as large.
+pub(crate) fn zoom<R: Runtime>(app: &AppHandle<R>, factor: f64) {
+    if let Some(window) = main_window(app) {
+        let _ = window.set_zoom(factor.clamp(0.5, 2.0));
     }
 }
 

@@ -170,9 +170,11 @@ impl Window {
         until(selector, || async { Ok(self.client.find(Locator::Css(selector)).await.ok()) }).await
     }
 
-    /// The button of that name, once it is there.
+    /// The button of that name, once it is there. A row is named by what it shows first.
     pub async fn button(&self, name: &str) -> Result<Element> {
-        let path = format!("//button[normalize-space()='{name}' or @aria-label='{name}']");
+        let path = format!(
+            "//button[normalize-space()='{name}' or @aria-label='{name}' or starts-with(@aria-label, '{name}, ')]"
+        );
         until(name, || async { Ok(self.client.find(Locator::XPath(&path)).await.ok()) }).await
     }
 
@@ -274,19 +276,39 @@ impl Window {
 
     /// Creates a key through the dialog and returns its text. The dialog stays open.
     pub async fn create_key(&self, name: &str) -> Result<String> {
-        self.click("#new-key").await?;
+        self.click("#new-key, #replace-key").await?;
+        self.name_key(name).await
+    }
+
+    /// Names the key whose form is open, puts it in force and returns its text.
+    async fn name_key(&self, name: &str) -> Result<String> {
         self.fill("#key-name", name).await?;
         self.click("[form=create-key]").await?;
-        let text = self.find("#new-key-text").await?.prop("value").await?;
-        text.context("the new key has no text")
+        self.find("#new-key-text").await?;
+        if self.client.find(Locator::Css("#issue-key")).await.is_ok() {
+            self.click("#issue-key").await?;
+            self.gone("#issue-key").await?;
+        }
+        self.revealed_key().await
+    }
+
+    /// The text of the new key, shown and hidden again.
+    pub async fn revealed_key(&self) -> Result<String> {
+        self.click("#new-key-eye").await?;
+        let text = until("the text of the key", || async {
+            let text = self.text("#new-key-text span").await?;
+            Ok((!text.contains('•')).then_some(text))
+        })
+        .await?;
+        self.click("#new-key-eye").await?;
+        Ok(text)
     }
 
     /// Creates a key through the button of what needs attention. The dialog stays open.
     pub async fn press_new_key_from_attention(&self, name: &str) -> Result<String> {
+        self.click("#attention").await?;
         self.click("[data-attention] button").await?;
-        self.fill("#key-name", name).await?;
-        self.click("[form=create-key]").await?;
-        self.find("#new-key-text").await?.prop("value").await?.context("the new key has no text")
+        self.name_key(name).await
     }
 
     /// Copies the new key and leaves its dialog.

@@ -13,6 +13,7 @@ async fn a_key_opens_and_closes_the_agent_api() -> Result<()> {
 
     // Create, and copy with one click.
     let first = window.create_key("First").await?;
+    window.shows("#trial[data-status=\"200\"]", "The gateway works").await?;
     window.shows("#first-call", "Waiting for the first call").await?;
     window.click("#copy-key").await?;
     window.shows("#copy-status", "Cleared from the clipboard in").await?;
@@ -23,15 +24,15 @@ async fn a_key_opens_and_closes_the_agent_api() -> Result<()> {
     let answer = execute(&first).await?;
     ensure!(answer.status == 200, "{answer:?}");
     ensure!(answer.body["key"]["name"] == "First", "{answer:?}");
-    window.shows("#first-call", "from curl").await?;
+    window.shows("#first-call [data-first-call=moved], [data-first-call=moved]", "curl").await?;
     window.picture("new-key").await?;
     window.click("#new-key-done").await?;
     window.gone("#new-key-text").await?;
-    window.shows("tbody", "by curl").await?;
+    window.shows("[data-key]", "by curl").await?;
 
     // Another key ends it at once, and the dialog says so beforehand.
-    window.click("#new-key").await?;
-    window.shows("[role=dialog]", "“First” stops working at once").await?;
+    window.click("#replace-key").await?;
+    window.shows("[role=dialog]", "“First” stops working when you take the new key").await?;
     window.shows("[role=dialog] li", "curl").await?;
     window.picture("create").await?;
     window.press("Cancel").await?;
@@ -67,6 +68,7 @@ async fn a_key_opens_and_closes_the_agent_api() -> Result<()> {
     })
     .await?;
     ensure!(answer.code() == "expired_key", "{answer:?}");
+    window.click("#ended-keys").await?;
     window.shows("[data-state=expired]", "Third").await?;
     window.close().await?;
 
@@ -112,7 +114,7 @@ async fn s17_a_new_key_goes_into_the_env_file_that_a_person_chose_and_git_ignore
     let key = window.create_key("In a file").await?;
     // Whatever runs in the page: a path that it names is not one that a person chose.
     let elsewhere = machine.home().join("elsewhere");
-    let id = window.script("return document.querySelector('#new-key-text').value.slice(4, 14)").await?;
+    let id = window.script("return document.querySelector('#new-key-text span').textContent.slice(4, 14)").await?;
     let named = format!("{{ id: {id}, path: {:?} }}", elsewhere.display().to_string());
     window.script(&format!("window.__TAURI_INTERNALS__.invoke('write_new_key', {named})")).await?;
     window.choose_file("Save as", &project.join(".env")).await?;

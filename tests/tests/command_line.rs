@@ -204,7 +204,7 @@ async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
     window.shows("main", "No API key yet").await?;
     let key = machine.done(&["key", "create", "--name", "From the shell", "--expires", "30d"]).await?.out;
     let key = key.trim();
-    window.shows("tbody", "From the shell").await?;
+    window.shows("main", "From the shell").await?;
     ensure!(execute(key).await?.status == 200);
     let status = machine.done(&["--json", "status"]).await?.json()?;
     ensure!(status["gateway"]["listening"] == true, "{status}");

@@ -13,10 +13,10 @@ async fn a_taken_port_is_named_and_another_is_one_click_away() -> Result<()> {
     let mut holder = machine.command("python3").args(["-m", "http.server", "8765", "--bind", "127.0.0.1"]).spawn()?;
     until("the port to be taken", || async { Ok(TcpListener::bind("127.0.0.1:8765").is_err().then_some(())) }).await?;
     let window = Window::open(&machine).await?;
-    window.shows("[data-gateway=port_taken]", "Port 8765 is taken by python3").await?;
+    window.shows("[data-banner=gateway]", "Port 8765 is taken by python3").await?;
     window.picture("port-taken").await?;
     window.press("Use port 8766 instead").await?;
-    window.shows("[data-gateway=listening]", "http://127.0.0.1:8766").await?;
+    window.shows("[data-gateway=listening]", ":8766").await?;
     let key = window.create_key("Elsewhere").await?;
     window.shows("[data-snippet=curl]", "http://127.0.0.1:8766/api/amas").await?;
     ensure!(execute_with("http://127.0.0.1:8766", &key).await?.status == 200);

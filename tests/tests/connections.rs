@@ -92,6 +92,7 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
 
     // Test: Graph knows who it is; this Microsoft has no mail.
+    window.press("ada@contoso.example").await?;
     window.press("Test ada@contoso.example").await?;
     window.shows("[data-probe=passed]", "Ada Lovelace").await?;
     window.picture("connected").await?;
@@ -104,7 +105,7 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     let me = call("GET", &format!("/api/amas/connections/{id}/graph/v1.0/me"), &key).await?;
     ensure!(me.status == 200 && me.body["displayName"] == "Ada Lovelace", "{me:?}");
     ensure!(execute(&key).await?.body["connections"][0]["id"] == id.as_str());
-    window.shows("[data-connection]", "just now").await?;
+    window.shows("article", "just now").await?;
 
     // The refresh token is in the keychain only.
     let refresh = refresh_token(&desk.keychain, &id).await?;
@@ -140,6 +141,7 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
 
     // Disconnected, it is gone from here.
     window.press("Tools").await?;
+    window.press("ada@contoso.example").await?;
     window.press("Disconnect ada@contoso.example").await?;
     window.click("#disconnect-confirm").await?;
     window.gone("[data-connection]").await?;

@@ -28,7 +28,7 @@ async fn fill(window: &Window, form: &Form<'_>) -> Result<()> {
 /// The card of that name, and the health that it shows.
 async fn health(window: &Window, name: &str) -> Result<String> {
     let script = format!(
-        "const named = [...document.querySelectorAll('article')].find((it) => it.querySelector('h2').textContent === '{name}');
+        "const named = [...document.querySelectorAll('[data-integration]')].find((it) => it.querySelector('bdi').textContent === '{name}');
          return named ? named.dataset.health : ''"
     );
     Ok(window.script(&script).await?.as_str().unwrap_or_default().to_owned())
@@ -51,7 +51,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     let microsoft = Emulate::start(&machine).await?;
     let window = Window::open(&machine).await?;
     window.press("Integrations").await?;
-    window.shows("[data-integration=built-in]", "Not set up").await?;
+    window.find("[data-integration=built-in][data-health=not_set_up]").await?;
 
     // Pasted with what comes along, and with a wrong secret.
     let pasted = format!(" \u{200b}\"{}\" ", Emulate::CLIENT_ID);
@@ -86,7 +86,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
 
     // The default moves.
     let default_of = || async {
-        window.script("return [...document.querySelectorAll('article')].filter((it) => it.querySelector('header').textContent.includes('Default')).map((it) => it.querySelector('h2').textContent)").await
+        window.script("return [...document.querySelectorAll('[data-integration]')].filter((it) => it.textContent.includes('Default')).map((it) => it.querySelector('bdi').textContent)").await
     };
     // Contoso was the first, so it is the default already.
     for name in ["Fabrikam", "Contoso"] {
@@ -98,6 +98,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     }
 
     // Edited, the new secret takes the place of the old one.
+    window.press("Contoso").await?;
     window.press("Edit Contoso").await?;
     window.click("#replace-secret").await?;
     window.fill("#client-secret", REPLACED).await?;
@@ -129,6 +130,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     let window = Window::open(&machine).await?;
     window.press("Integrations").await?;
     shows_health(&window, "Contoso", "check_failed").await?;
+    window.press("Contoso").await?;
     window.press("Delete Contoso").await?;
     window.click("#delete-confirm").await?;
     until("the card to go", || async { Ok(health(&window, "Contoso").await?.is_empty().then_some(())) }).await?;

@@ -126,6 +126,7 @@ async fn a_notification_is_raised_once_and_its_button_fixes_it() -> Result<()> {
     window.click("[form=create-key]").await?;
     window.find("#new-key-text").await?;
     window.copy_and_close().await?;
+    window.click("#attention").await?;
     window.shows("[data-attention]", "“Ends soon” expires in 7 days").await?;
     daemon.shown("expires in 7 days", 1).await?;
     window.close().await?;
@@ -133,7 +134,7 @@ async fn a_notification_is_raised_once_and_its_button_fixes_it() -> Result<()> {
     // Neither a restart nor more news raise it again; another one comes after it, so that its
     // absence is seen.
     let window = Window::open(&machine).await?;
-    window.shows("[data-attention]", "“Ends soon” expires in 7 days").await?;
+    window.shows("#attention", "1 thing needs you").await?;
     window.press("Preferences").await?;
     window.fill("#runtime-url", "http://127.0.0.1:9").await?;
     window.click("#save-preferences").await?;
@@ -175,12 +176,11 @@ async fn everything_stops_at_once_and_goes_on_only_on_purpose() -> Result<()> {
     let window = Window::open(&machine).await?;
     let key = window.create_key("Stopped").await?;
     window.copy_and_close().await?;
-    window.press("Preferences").await?;
     window.click("#stop-everything").await?;
     let focused = window.script("return document.activeElement.textContent.trim()").await?;
     ensure!(focused == "Keep it running", "the focus is on {focused}");
     window.click("#stop-confirm").await?;
-    window.shows("main", "Everything is stopped").await?;
+    window.shows("[role=alert]", "Everything is stopped").await?;
     ensure!(execute(&key).await?.code() == "stopped");
     window.close().await?;
 
@@ -273,7 +273,7 @@ async fn preferences_are_kept_and_data_is_backed_up_and_put_back() -> Result<()>
     window.click("#tab-check").await?;
     window.find("[data-finding=gateway][data-state=good]").await?;
     window.find("[data-finding=clipboard][data-state=good]").await?;
-    window.find("[data-finding=key][data-state=warning]").await?;
+    window.find("[data-finding=key][data-state=bad]").await?;
     window.picture("self-check").await?;
 
     // Nobody planted a secret in the log, and it is there.

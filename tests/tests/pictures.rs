@@ -52,7 +52,7 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
             execute(&key).await?;
         }
         execute(&old).await?;
-        window.shows("#first-call", "from curl").await?;
+        window.shows("[data-first-call=moved]", "curl").await?;
         check(&window, &format!("{scheme}-new-key")).await?;
         window.copy_and_close().await?;
         window.shows("[data-refusal=replaced_key]", "Nightly build").await?;
@@ -60,7 +60,7 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
 
         usage(&window, scheme).await?;
 
-        window.click("#new-key").await?;
+        window.click("#replace-key").await?;
         window.shows("[role=dialog] li", "curl").await?;
         check(&window, &format!("{scheme}-create")).await?;
         window.press("Cancel").await?;
@@ -121,7 +121,7 @@ async fn activity(window: &Window, scheme: &str) -> Result<()> {
 
 async fn integrations(window: &Window, scheme: &str) -> Result<()> {
     window.press("Integrations").await?;
-    window.shows("[data-integration=built-in]", "Not set up").await?;
+    window.find("[data-integration=built-in][data-health=not_set_up]").await?;
     check(window, &format!("{scheme}-integrations-empty")).await?;
     window.click("#add-integration").await?;
     window.find("#pick-microsoft").await?;
@@ -151,6 +151,7 @@ async fn integrations(window: &Window, scheme: &str) -> Result<()> {
     check(window, &format!("{scheme}-integration-anyway")).await?;
     window.click("#save-anyway").await?;
     window.find("[data-health=check_failed]").await?;
+    window.press("Contoso").await?;
     check(window, &format!("{scheme}-integrations")).await
 }
 
@@ -173,6 +174,7 @@ async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
     check(window, &format!("{scheme}-tools-empty")).await?;
     rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?.execute_batch(CONNECTIONS)?;
     window.find("[data-connection][data-state=failing]").await?;
+    window.press("ada@contoso.com").await?;
     window.press("Code for ada@contoso.com").await?;
     check(window, &format!("{scheme}-tools")).await?;
     window.press("Sign in again as ada@contoso.com").await?;

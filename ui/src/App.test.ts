@@ -2,7 +2,7 @@ import { render, screen, waitFor, within } from '@testing-library/svelte'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test, vi } from 'vitest'
 import App from './App.svelte'
-import { aKey, anError, fakeBackend } from './lib/backend/fake'
+import { aKey, aNewKey, anError, fakeBackend } from './lib/backend/fake'
 import { AppState } from './lib/state.svelte'
 
 function open(fake = fakeBackend()) {
@@ -36,7 +36,7 @@ describe('the API Keys page', () => {
     await screen.findByText('No API key yet')
     state.keys = [aKey({ name: 'From elsewhere' })]
     tell('keys')
-    expect(await screen.findByText('From elsewhere')).toBeVisible()
+    expect(await screen.findByRole('heading', { name: 'From elsewhere' })).toBeVisible()
   })
 
   test('offers the free port when the port is taken', async () => {
@@ -50,6 +50,16 @@ describe('the API Keys page', () => {
           free_port: 8766,
         }),
         saveSettings,
+        attention: async () => [
+          {
+            id: 'gateway',
+            weight: 'urgent',
+            harm: 'everything_refused',
+            title: 'Applications can’t reach the gateway',
+            text: 'Port 8765 is taken by node server.js.',
+            fix: { kind: 'show_preferences' },
+          },
+        ],
       }),
     )
     expect(await screen.findByText(/Port 8765 is taken by node server.js/)).toBeVisible()
@@ -64,18 +74,20 @@ describe('the API Keys page', () => {
     fake.state.keys = (['active', 'expiring', 'expired', 'replaced', 'revoked'] as const).map((state, at) =>
       aKey({ id: `key-${at}`, state }),
     )
-    open(fake)
-    for (const word of ['Active', 'Expiring', 'Expired', 'Replaced', 'Revoked']) {
+    fake.state.keys.shift()
+    const { user } = open(fake)
+    await user.click(await screen.findByRole('button', { name: '3 ended keys' }))
+    for (const word of ['Expiring', 'Expired', 'Replaced', 'Revoked']) {
       expect(await screen.findByText(word)).toBeVisible()
     }
-    expect(screen.getAllByRole('button', { name: 'Revoke Production' })).toHaveLength(2)
+    expect(screen.getAllByRole('button', { name: 'Revoke Production' })).toHaveLength(1)
   })
 })
 
 describe('creating a key', () => {
   test('keeps what was typed when it fails', async () => {
     const { user } = open(fakeBackend({ createKey: () => Promise.reject(anError('disk_full')) }))
-    await user.click(await screen.findByRole('button', { name: 'New key' }))
+    await user.click(await screen.findByRole('button', { name: 'Create new key' }))
     const dialog = await screen.findByRole('dialog')
     await user.type(within(dialog).getByLabelText('Name'), 'Typed with care')
     await user.click(within(dialog).getByRole('button', { name: 'Create key' }))
@@ -83,36 +95,76 @@ describe('creating a key', () => {
     expect(within(dialog).getByLabelText('Name')).toHaveValue('Typed with care')
   })
 
-  test('names the key that stops and sends it along', async () => {
-    const createKey = vi.fn(async () => ({ key: aKey(), text: 'the text of the key' }))
+  test('names the key that stops, and ends it only when the new one is taken', async () => {
     const fake = fakeBackend({
-      createKey,
       recentCallers: async () => [
         { program: 'node server.js', user_agent: 'undici', requests: 12, last_at: Date.now() },
       ],
     })
+    const createKey = vi.spyOn(fake.backend, 'createKey')
+    const copyNewKey = vi.spyOn(fake.backend, 'copyNewKey')
+    const tryNewKey = vi.spyOn(fake.backend, 'tryNewKey')
     fake.state.keys = [aKey({ last_used: { at: Date.now(), by: 'node server.js' } })]
     const { user } = open(fake)
-    await user.click(await screen.findByRole('button', { name: 'New key' }))
+    await user.click(await screen.findByRole('button', { name: 'Replace…' }))
     const dialog = await screen.findByRole('dialog')
-    expect(within(dialog).getByText('“Production” stops working at once')).toBeVisible()
+    expect(within(dialog).getByText('“Production” stops working when you take the new key')).toBeVisible()
     expect(await within(dialog).findByText('node server.js')).toBeVisible()
     await user.type(within(dialog).getByLabelText('Name'), 'Next')
-    await user.click(within(dialog).getByRole('button', { name: 'Create and replace' }))
+    await user.click(within(dialog).getByRole('button', { name: 'Show the new key' }))
     expect(createKey).toHaveBeenCalledWith({
       name: 'Next',
       expiry: { kind: 'days', days: 90 },
       replaces: 'AAAAAAAAAA',
     })
+    expect(await screen.findByText(/“Production” works on until you take this one/)).toBeVisible()
+    expect(tryNewKey).not.toHaveBeenCalled()
+    await user.click(screen.getByRole('button', { name: 'Copy and replace' }))
+    expect(copyNewKey).toHaveBeenCalledWith('AAAAAAAAAA', null)
+    expect(await screen.findByRole('dialog', { name: 'Your key works' })).toBeVisible()
+  })
+
+  test('lets a key that is not in force go without a question', async () => {
+    const fake = fakeBackend()
+    fake.state.keys = [aKey()]
+    fake.state.held = aNewKey({ is_live: false, replaces: 'AAAAAAAAAA' })
+    const { user } = open(fake)
+    await user.click(await screen.findByRole('button', { name: 'Keep the old key' }))
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+    expect(screen.queryByRole('alertdialog')).toBeNull()
+    expect(fake.state.held).toBeNull()
+  })
+
+  test('shows the answer of a call, and the key only to who asks for it', async () => {
+    const { user } = open()
+    await user.click(await screen.findByRole('button', { name: 'Create new key' }))
+    await user.type(await screen.findByLabelText('Name'), 'First{Enter}')
+    expect(await screen.findByText(/The gateway works/)).toBeVisible()
+    expect(screen.getByText(/POST .* 0.9 ms/)).toBeVisible()
+    expect(screen.queryByText('the text of the key')).toBeNull()
+    await user.click(screen.getByRole('button', { name: 'Show the key' }))
+    expect(await screen.findByText('the text of the key')).toBeVisible()
+  })
+
+  test('asks again where something else was copied over the key', async () => {
+    const fake = fakeBackend()
+    const { user } = open(fake)
+    await user.click(await screen.findByRole('button', { name: 'Create new key' }))
+    await user.type(await screen.findByLabelText('Name'), 'First{Enter}')
+    await user.click(await screen.findByRole('button', { name: 'Copy key' }))
+    fake.state.held = aNewKey({ place: { place: 'overwritten' } })
+    await user.click(screen.getByRole('button', { name: 'Done' }))
+    expect(await screen.findByRole('alertdialog')).toHaveTextContent('Something else was copied over the key')
   })
 
   test('does not let a key go uncopied without asking', async () => {
-    const dismissNewKey = vi.fn(async () => {})
-    const { user } = open(fakeBackend({ dismissNewKey }))
-    await user.click(await screen.findByRole('button', { name: 'New key' }))
+    const fake = fakeBackend()
+    const dismissNewKey = vi.spyOn(fake.backend, 'dismissNewKey')
+    const { user } = open(fake)
+    await user.click(await screen.findByRole('button', { name: 'Create new key' }))
     await user.type(await screen.findByLabelText('Name'), 'Held')
     await user.click(screen.getByRole('button', { name: 'Create key' }))
-    expect(await screen.findByLabelText('The new API key')).toHaveValue('the text of the key')
+    expect(await screen.findByRole('dialog', { name: 'Your key works' })).toBeVisible()
     await user.click(screen.getByRole('button', { name: 'Done' }))
     const asking = await screen.findByRole('alertdialog')
     await waitFor(() => expect(within(asking).getByRole('button', { name: 'Keep it open' })).toHaveFocus())

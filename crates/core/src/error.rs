@@ -61,6 +61,7 @@ pub enum Code {
     ReturnPageFailed,
     ClipboardFailed,
     KeyTextGone,
+    GatewayUnreachable,
     Internal,
 }
 
@@ -190,6 +191,8 @@ pub enum Error {
     /// The text of a new key was asked for after it was dismissed.
     #[error("The text of this key is gone: it is shown only once and is kept nowhere.")]
     KeyTextGone,
+    #[error("The gateway gave no answer: {0}.")]
+    GatewayUnreachable(String),
     /// A defect: a task ended by panic, the random source of the system failed.
     #[error("Something inside the app broke ({0}). Nothing was changed.")]
     Internal(String),
@@ -291,6 +294,7 @@ impl Error {
             Self::ReturnPage { .. } => Code::ReturnPageFailed,
             Self::Clipboard(_) => Code::ClipboardFailed,
             Self::KeyTextGone => Code::KeyTextGone,
+            Self::GatewayUnreachable(_) => Code::GatewayUnreachable,
             Self::Internal(_) => Code::Internal,
         }
     }
@@ -377,6 +381,7 @@ impl Code {
             }
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
+            Code::GatewayUnreachable => "See at the foot of the window whether the gateway listens.",
             Code::KeyTextGone => "Create a new key; it replaces this one.",
             Code::DatabaseFailed | Code::Internal => "Try again; if it stays, restart the app.",
         }

@@ -168,6 +168,7 @@ async fn run(
             changed
         });
         if changed {
+            core.signals.gateway_seen(trouble_of(&state.borrow()));
             core.changes().publish(Change::Gateway);
         }
     };
@@ -237,6 +238,23 @@ async fn run(
     }
     reloading.abort();
     tell(GatewayState::Stopped);
+}
+
+/// Why applications can't reach the gateway although they should.
+fn trouble_of(state: &GatewayState) -> Option<String> {
+    match state {
+        GatewayState::PortTaken { port, by, free_port } => {
+            let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let instead = free_port.map(|free| format!(" Port {free} is free.")).unwrap_or_default();
+            Some(format!("Port {port} is taken{by}. End that program, or choose another port.{instead}"))
+        }
+        GatewayState::Failed { reason } => Some(format!("{reason}.")),
+        GatewayState::Starting
+        | GatewayState::Listening { .. }
+        | GatewayState::Refusing { .. }
+        | GatewayState::Off
+        | GatewayState::Stopped => None,
+    }
 }
 
 fn url(port: u16) -> String {

@@ -247,6 +247,9 @@ impl Problem {
             Self::MalformedAuthorization => {
                 "The header must be sent once and read 'Authorization: Bearer KEY', with one space and nothing after the key.".into()
             }
+            Self::Key(Refusal::Malformed(Malformed::Placeholder)) => {
+                "It sent YOUR_API_KEY, the placeholder of the samples. Put the key in its place.".into()
+            }
             Self::Key(Refusal::Malformed(Malformed::Shape)) => {
                 "This is not a key of ATTHENE Settings: one starts with 'atk_' and has 64 characters. Copy it again, whole.".into()
             }

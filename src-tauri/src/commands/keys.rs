@@ -1,41 +1,81 @@
 //! Commands on the API key.
 
-use atthene_core::UnixMs;
+use atthene_core::Error;
 use atthene_core::activity::{CallerView, LastDay};
-use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, RevokeReason, write_env_file};
-use serde::Serialize;
-use tauri::{AppHandle, Runtime, State};
-use ts_rs::TS;
+use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, PLACEHOLDER, RevokeReason, write_env_file};
+use atthene_core::oversight::TrialCall;
+use atthene_gateway::GatewayState;
+use tauri::{AppHandle, Manager, Runtime, State};
 
-use super::{CommandAnswer, in_new_file, on_core};
+use super::{CommandAnswer, blocking, in_new_file, on_core};
 use crate::clipboard;
-use crate::new_key::NewKeySlot;
+use crate::new_key::{NewKeySlot, NewKeyView, Place};
 use crate::state::Startup;
-
-/// A key with its text, this one time.
-#[derive(Serialize, TS)]
-#[ts(export)]
-pub(super) struct CreatedKey {
-    key: KeyView,
-    /// Its text: shown now, and never again.
-    text: String,
-}
 
 #[tauri::command]
 pub(crate) async fn list_keys(startup: State<'_, Startup>) -> CommandAnswer<Vec<KeyView>> {
     on_core(&startup, |core| core.keys.list()).await
 }
 
+/// Makes a key. With no live one it is in force at once; else when it is taken.
 #[tauri::command]
-pub(crate) async fn create_key(
+pub(crate) async fn create_key<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    new: NewKey,
+) -> CommandAnswer<NewKeyView> {
+    on_core(&startup, move |core| {
+        let slot = app.state::<NewKeySlot>();
+        let prepared = core.keys.prepare(new)?;
+        let view = slot.hold(prepared);
+        if view.replaces.is_some() {
+            return Ok(view);
+        }
+        slot.issue(&core, &view.key.id).inspect_err(|_| slot.dismiss())?;
+        slot.view().ok_or(Error::KeyTextGone)
+    })
+    .await
+}
+
+/// The new key whose dialog is open, also after the page was loaded again.
+#[tauri::command]
+pub(crate) async fn held_new_key<R: Runtime>(app: AppHandle<R>) -> CommandAnswer<Option<NewKeyView>> {
+    blocking(move || {
+        clipboard::look(&app);
+        Ok(app.state::<NewKeySlot>().view())
+    })
+    .await
+}
+
+/// The text, for eyes that want to see it.
+#[tauri::command]
+pub(crate) async fn reveal_new_key(slot: State<'_, NewKeySlot>, id: KeyId) -> CommandAnswer<String> {
+    slot.text(&id).map(|text| text.expose().to_owned()).map_err(|error| error.view())
+}
+
+/// Puts the new key in force; the one before ends.
+#[tauri::command]
+pub(crate) async fn issue_new_key<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    id: KeyId,
+) -> CommandAnswer<()> {
+    on_core(&startup, move |core| app.state::<NewKeySlot>().issue(&core, &id).map(drop)).await
+}
+
+/// A first call with the new key through the gateway.
+#[tauri::command]
+pub(crate) async fn try_new_key(
     startup: State<'_, Startup>,
     slot: State<'_, NewKeySlot>,
-    new: NewKey,
-) -> CommandAnswer<CreatedKey> {
-    let (key, text) = on_core(&startup, move |core| core.keys.create(new)).await?;
-    let created = CreatedKey { key: key.clone(), text: text.expose().to_owned() };
-    slot.hold(key.id, text);
-    Ok(created)
+    id: KeyId,
+) -> CommandAnswer<TrialCall> {
+    let core = startup.core().await?;
+    let text = slot.text(&id).map_err(|error| error.view())?;
+    let GatewayState::Listening { url } = startup.gateway_state() else {
+        return Err(Error::GatewayUnreachable("it does not listen".into()).view());
+    };
+    core.try_key(&text, &url).await.map_err(|error| error.view())
 }
 
 #[tauri::command]
@@ -57,32 +97,46 @@ pub(crate) async fn last_day(startup: State<'_, Startup>) -> CommandAnswer<LastD
     on_core(&startup, |core| core.usage.last_day()).await
 }
 
-/// Copies the text of the new key; returns when it will be cleared from the clipboard.
+/// Puts the new key in force and its text on the clipboard: alone, or in place of the placeholder of a sample.
 #[tauri::command]
 pub(crate) async fn copy_new_key<R: Runtime>(
     app: AppHandle<R>,
     startup: State<'_, Startup>,
-    slot: State<'_, NewKeySlot>,
     id: KeyId,
-) -> CommandAnswer<UnixMs> {
-    let text = slot.text(&id).map_err(|error| error.view())?;
-    let clears_at =
-        on_core(&startup, move |core| clipboard::copy(&app, text, core.settings.current().clipboard_seconds)).await?;
-    slot.taken(&id);
-    Ok(clears_at)
+    inside: Option<String>,
+) -> CommandAnswer<()> {
+    on_core(&startup, move |core| {
+        let slot = app.state::<NewKeySlot>();
+        let key = slot.issue(&core, &id)?;
+        let text = match inside {
+            Some(sample) => sample.replace(PLACEHOLDER, key.expose()),
+            None => key.expose().to_owned(),
+        };
+        let clears_at = clipboard::copy(&app, text.into(), core.settings.current().clipboard_seconds)?;
+        slot.lies(&id, Place::Clipboard { clears_at });
+        Ok(())
+    })
+    .await
 }
 
-/// Asks for a .env file in the desktop's own dialog, and puts the text of the new key into it.
+/// Asks for a .env file in the desktop's own dialog, puts the new key in force and its text into the file.
 #[tauri::command]
 pub(crate) async fn write_new_key<R: Runtime>(
     app: AppHandle<R>,
+    startup: State<'_, Startup>,
     slot: State<'_, NewKeySlot>,
     id: KeyId,
 ) -> CommandAnswer<Option<EnvFileWritten>> {
-    let text = slot.text(&id).map_err(|error| error.view())?;
-    let written = in_new_file(app, ".env".into(), move |path| write_env_file(path, &text)).await?;
+    let core = startup.core().await?;
+    slot.text(&id).map_err(|error| error.view())?;
+    let (handle, written_id) = (app.clone(), id.clone());
+    let written = in_new_file(app, ".env".into(), move |path| {
+        let text = handle.state::<NewKeySlot>().issue(&core, &written_id)?;
+        write_env_file(path, &text)
+    });
+    let written = written.await?;
     if written.is_some() {
-        slot.taken(&id);
+        slot.lies(&id, Place::File);
     }
     Ok(written.map(|written| written.done))
 }

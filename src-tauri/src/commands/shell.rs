@@ -10,9 +10,11 @@ use tauri_plugin_clipboard_manager::ClipboardExt;
 use ts_rs::TS;
 
 use super::{CommandAnswer, blocking, on_core};
+use crate::clipboard;
 use crate::new_key::NewKeySlot;
 use crate::startup;
 use crate::state::{HasTray, Startup};
+use crate::view_file::ViewFile;
 
 /// What the page needs to know of the app that it belongs to.
 #[derive(Serialize, TS)]
@@ -93,10 +95,45 @@ pub(crate) async fn open_data_folder(startup: State<'_, Startup>) -> CommandAnsw
     .await
 }
 
+/// What the page kept of its view.
+#[tauri::command]
+pub(crate) async fn kept_view(startup: State<'_, Startup>) -> CommandAnswer<Option<String>> {
+    let file = view_file(&startup)?;
+    blocking(move || Ok(file.read())).await
+}
+
+#[tauri::command]
+pub(crate) async fn keep_view(startup: State<'_, Startup>, text: String) -> CommandAnswer<()> {
+    let file = view_file(&startup)?;
+    blocking(move || file.keep(&text)).await
+}
+
+fn view_file(startup: &Startup) -> CommandAnswer<ViewFile> {
+    startup.data_dir().map(ViewFile::of).map_err(|error| error.view())
+}
+
+/// Asks the window to close, as its frame does.
+#[tauri::command]
+pub(crate) async fn ask_close<R: Runtime>(app: AppHandle<R>) -> CommandAnswer<()> {
+    crate::window::close(&app);
+    Ok(())
+}
+
+#[tauri::command]
+pub(crate) async fn set_zoom<R: Runtime>(app: AppHandle<R>, factor: f64) -> CommandAnswer<()> {
+    crate::window::zoom(&app, factor);
+    Ok(())
+}
+
 /// Copies a text that is no secret, such as a snippet.
 #[tauri::command]
 pub(crate) async fn copy_text<R: Runtime>(app: AppHandle<R>, text: String) -> CommandAnswer<()> {
-    blocking(move || app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))).await
+    blocking(move || {
+        app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))?;
+        clipboard::look(&app);
+        Ok(())
+    })
+    .await
 }
 
 /// Opens one of Microsoft's pages in the person's browser.

@@ -11,8 +11,11 @@ import {
   type KeyView,
   type LastDay,
   type SettingsInForce,
+  type NewKeyView,
   errorView,
 } from './backend/backend'
+import type { PageName } from './pages'
+import { View } from './view.svelte'
 
 type Phase = { name: 'opening' } | { name: 'failed'; error: ErrorView } | { name: 'ready' }
 
@@ -30,6 +33,17 @@ export class AppState {
   attention = $state<Attention[]>([])
   /** What a person wants to do about it, until the page that does it has taken it up. */
   wanted = $state<Fix | null>(null)
+  /** The dialog of the whole window that is open. */
+  opened = $state<'palette' | 'stop' | 'shortcuts' | 'about' | null>(null)
+  /** The form of a new key, with the days that were asked for. */
+  creating = $state<{ days: number | null } | null>(null)
+  /** The new key whose dialog is open. */
+  held = $state<NewKeyView | null>(null)
+  /** The request id of the call that is being explained; empty: to be typed. */
+  explaining = $state<string | null>(null)
+  /** What a person wants to find on the page that opens. */
+  finding = $state('')
+  readonly view: View
   /** Grows with every row that is added to the record. */
   activityNews = $state(0)
   /** The settings that the machine's administrator has fixed. */
@@ -46,7 +60,9 @@ export class AppState {
 
   #usageTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(readonly backend: Backend) {}
+  constructor(readonly backend: Backend) {
+    this.view = new View(backend)
+  }
 
   /** The key that opens the agent API now. */
   get liveKey(): KeyView | undefined {
@@ -56,6 +72,58 @@ export class AppState {
   /** Whether an administrator has stopped everything, also where the gateway is off besides. */
   get stopped(): boolean {
     return this.gateway.state === 'refusing' || this.attention.some(({ fix }) => fix.kind === 'resume')
+  }
+
+  /** What needs somebody and was not put off. */
+  get needsYou(): Attention[] {
+    return this.attention.filter(
+      ({ id, harm }) => harm === 'everything_refused' || (this.view.snoozed[id] ?? 0) <= this.now,
+    )
+  }
+
+  get port(): number {
+    return this.gateway.state === 'listening'
+      ? Number(this.gateway.url.split(':').at(-1))
+      : (this.settings?.gateway_port ?? 8765)
+  }
+
+  /** Answered calls of the last 24 hours. */
+  get callsToday(): number {
+    return this.lastDay.keys.flatMap(({ hours }) => hours).reduce((sum, calls) => sum + calls, 0)
+  }
+
+  go(page: PageName) {
+    this.view.page = page
+  }
+
+  /** Opens a page with its search filled. */
+  find(page: PageName, term: string) {
+    this.finding = term
+    this.go(page)
+  }
+
+  createKey(days: number | null = null) {
+    this.creating = { days }
+  }
+
+  /** Does, or opens the page that does, what fixes something. */
+  fix(fix: Fix) {
+    if (fix.kind === 'resume') void this.resume()
+    else if (fix.kind === 'create_key') this.createKey()
+    else this.wanted = fix
+  }
+
+  async resume() {
+    await this.#attempt(() => this.backend.resumeEverything())
+  }
+
+  async usePort(port: number) {
+    const settings = this.settings
+    if (!settings) return
+    await this.#attempt(
+      async () =>
+        void (await this.backend.saveSettings({ ...settings, gateway_port: port }, { kind: 'keep' })),
+    )
   }
 
   /** Where applications reach the gateway, also while it is not listening. */
@@ -70,9 +138,11 @@ export class AppState {
     this.backend.onChange((change) => this.#heard(change))
     setInterval(() => (this.now = Date.now()), 5000)
     // Days run out without any news.
-    setInterval(() => this.#attempt(() => this.#readAttention()), 60_000)
+    setInterval(() => void this.#attempt(() => this.#readAttention()), 60_000)
     // Every answer waits for the app to be open; none has to wait for another.
-    return this.#show(Promise.all([this.backend.startUp(), this.#readAll()]).then(([info]) => info))
+    return this.#show(
+      Promise.all([this.backend.startUp(), this.#readAll(), this.view.read()]).then(([info]) => info),
+    )
   }
 
   /** Tries once more to open the app. */
@@ -84,8 +154,10 @@ export class AppState {
     try {
       this.info = await opening
       this.phase = { name: 'ready' }
+      // Also after the page was loaded again.
+      void this.#attempt(async () => void (this.held ??= await this.backend.heldNewKey()))
       // Looks at everything; the page does not wait for it.
-      this.#attempt(() => this.#readAttention())
+      void this.#attempt(() => this.#readAttention())
     } catch (thrown) {
       this.phase = { name: 'failed', error: errorView(thrown) }
     }
@@ -146,7 +218,7 @@ export class AppState {
     if (change === 'usage') {
       this.#usageTimer ??= setTimeout(() => {
         this.#usageTimer = undefined
-        this.#attempt(() => this.readKeys())
+        void this.#attempt(() => this.readKeys())
       }, this.#sinceUsage())
       return
     }
@@ -160,8 +232,8 @@ export class AppState {
       activity: async () => void this.activityNews++,
       attention: async () => {},
     }[change]
-    this.#attempt(read)
-    if (change !== 'sign_ins') this.#attempt(() => this.#readAttention())
+    void this.#attempt(read)
+    if (change !== 'sign_ins') void this.#attempt(() => this.#readAttention())
   }
 
   #lastUsage = 0
@@ -172,7 +244,7 @@ export class AppState {
     return wait
   }
 
-  #attempt(read: () => Promise<void>) {
-    read().catch((thrown: unknown) => (this.trouble = errorView(thrown)))
+  #attempt(work: () => Promise<void>): Promise<void> {
+    return work().catch((thrown: unknown) => void (this.trouble = errorView(thrown)))
   }
 }

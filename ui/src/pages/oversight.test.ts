@@ -27,24 +27,51 @@ function open(fake = fakeBackend()) {
 const needsKey: Attention = {
   id: 'key expires A',
   weight: 'warning',
+  harm: 'key_ends',
   title: 'The key “CI” expires in 3 days',
   text: 'Create a new one.',
   fix: { kind: 'create_key' },
 }
 
 describe('what needs attention', () => {
-  test('stands on top with the button that fixes it', async () => {
+  test('is told at the foot of the rail with what fixes it, and can be put off', async () => {
     const fake = fakeBackend()
     fake.state.attention = [needsKey, { ...needsKey, id: 'other', title: 'Another thing' }]
     const { user } = open(fake)
-    expect(await screen.findByText('The key “CI” expires in 3 days.')).toBeVisible()
-    expect(screen.queryByText('Another thing.')).toBeNull()
-    await user.click(screen.getByRole('button', { name: '1 more' }))
-    expect(screen.getByText('Another thing.')).toBeVisible()
-    await user.keyboard('{Control>}4{/Control}')
-    const [first] = within(screen.getByLabelText('What needs attention')).getAllByRole('button')
-    if (first) await user.click(first)
-    expect(await screen.findByRole('dialog')).toHaveTextContent('New API key')
+    expect(screen.queryByRole('alert')).toBeNull()
+    await user.click(await screen.findByRole('button', { name: '2 things need you' }))
+    const panel = within(screen.getByLabelText('What needs you'))
+    expect(panel.getByText('The key “CI” expires in 3 days')).toBeInTheDocument()
+    await user.click(panel.getByRole('button', { name: 'Put off until tomorrow: Another thing', hidden: true }))
+    expect(screen.getByRole('button', { name: '1 thing needs you', hidden: true })).toBeInTheDocument()
+    expect(panel.getByText('One thing is put off.', { exact: false })).toBeInTheDocument()
+    await user.click(panel.getByRole('button', { name: 'Create new key', hidden: true }))
+    expect(await screen.findByRole('dialog', { name: 'New API key' })).toBeInTheDocument()
+  })
+
+  test('stands on every page, and can not be put off, while everything is refused', async () => {
+    const fake = fakeBackend()
+    fake.state.attention = [
+      {
+        id: 'stopped 1',
+        weight: 'urgent',
+        harm: 'everything_refused',
+        title: 'Everything is stopped',
+        text: 'Applications are refused until you resume.',
+        fix: { kind: 'resume' },
+      },
+    ]
+    const resumeEverything = vi.spyOn(fake.backend, 'resumeEverything')
+    const { user } = open(fake)
+    for (const page of [1, 2, 3, 4, 5]) {
+      await user.keyboard(`{Control>}${page}{/Control}`)
+      expect(await screen.findByRole('alert')).toHaveTextContent('Everything is stopped.')
+    }
+    await user.click(screen.getByRole('button', { name: '1 thing needs you' }))
+    expect(screen.queryByRole('button', { name: /Put off/ })).toBeNull()
+    await user.keyboard('{Escape}')
+    await user.click(within(screen.getByRole('alert')).getByRole('button', { name: 'Resume' }))
+    expect(resumeEverything).toHaveBeenCalled()
   })
 })
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::verifier::Verifier;
-use super::{Ending, KeyId, KeyRecord, KeyText, KeyView, NewKey, Refusal, RevokeReason, Verdict, hash};
+use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, NewKey, Refusal, RevokeReason, Verdict, hash};
 use crate::activity::Recorder;
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
@@ -11,6 +11,30 @@ use crate::error::Error;
 use crate::names::checked_name;
 use crate::port::{KeyCreation, KeyRevocation, Store};
 use crate::problem::{CallCheck, ProblemCode};
+
+/// A key that was made and is not in force.
+pub struct PreparedKey {
+    record: KeyRecord,
+    text: KeyText,
+    expiry: Expiry,
+    replaces: Option<KeyId>,
+}
+
+impl PreparedKey {
+    /// What it will be, as people see it.
+    pub fn view(&self) -> KeyView {
+        self.record.view(self.record.created_at)
+    }
+
+    pub fn text(&self) -> &KeyText {
+        &self.text
+    }
+
+    /// The live key that ends when this one is put in force.
+    pub fn replaces(&self) -> Option<&KeyId> {
+        self.replaces.as_ref()
+    }
+}
 
 /// The keys of this profile. All calls but [`Keys::verify`] block on SQLite (and `create`
 /// on argon2): run them on a blocking thread.
@@ -55,6 +79,13 @@ impl Keys {
     /// Creates a key; the live one ends in the same transaction. The returned text exists
     /// nowhere else.
     pub fn create(&self, new: NewKey) -> Result<(KeyView, KeyText), Error> {
+        let prepared = self.prepare(new)?;
+        Ok((self.issue(&prepared)?, prepared.text))
+    }
+
+    /// Makes the text of a key that is not in force: it opens nothing and stands in no row until [`Keys::issue`], and
+    /// whoever drops it has changed nothing.
+    pub fn prepare(&self, new: NewKey) -> Result<PreparedKey, Error> {
         let now = self.clock.now();
         let name = checked_name(&new.name).map_err(Error::Name)?;
         let expires_at = new.expiry.resolve(now)?;
@@ -72,14 +103,25 @@ impl Keys {
             last_used: None,
             requests: 0,
         };
-        match self.store.create_key(&record, new.replaces.as_ref(), &self.recorder)? {
+        if self.live()?.is_some_and(|live| Some(live.id) != new.replaces) {
+            return Err(Error::LiveKeyChanged);
+        }
+        Ok(PreparedKey { record, text, expiry: new.expiry, replaces: new.replaces })
+    }
+
+    /// Puts a key in force; the live one ends in the same transaction. Its time counts from now.
+    pub fn issue(&self, prepared: &PreparedKey) -> Result<KeyView, Error> {
+        let now = self.clock.now();
+        let expires_at = prepared.expiry.resolve(now)?;
+        let record = KeyRecord { created_at: now, expires_at, ..prepared.record.clone() };
+        match self.store.create_key(&record, prepared.replaces.as_ref(), &self.recorder)? {
             KeyCreation::Created => {}
             KeyCreation::LiveIsAnother => return Err(Error::LiveKeyChanged),
         }
         self.reload()?;
-        self.verifier.confirm_created(&text);
+        self.verifier.confirm_created(&prepared.text);
         self.changes.publish(Change::Keys);
-        Ok((record.view(now), text))
+        Ok(record.view(now))
     }
 
     /// Ends the key. When this returns, it opens nothing any more.

@@ -15,8 +15,8 @@ use crate::clock::UnixMs;
 use crate::error::Error;
 
 pub use env_file::{EnvFileWritten, write_env_file};
-pub use lifecycle::Keys;
-pub use text::{KEY_LEN, KeyText, Malformed, parse};
+pub use lifecycle::{Keys, PreparedKey};
+pub use text::{KEY_LEN, KeyText, Malformed, PLACEHOLDER, parse};
 pub use verifier::{Refusal, Verdict};
 
 /// The public, stored name of a key: ten base62 characters.

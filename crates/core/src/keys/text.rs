@@ -22,6 +22,9 @@ const BODY_END: usize = PREFIX.len() + ID_LEN + 1 + SECRET_LEN;
 /// The length of every key, in bytes.
 pub const KEY_LEN: usize = BODY_END + CHECK_LEN;
 
+/// What stands in the samples in place of a key.
+pub const PLACEHOLDER: &str = "YOUR_API_KEY";
+
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The text of a key: wiped from memory when dropped, with no way to print itself.
@@ -70,6 +73,9 @@ impl KeyText {
 /// Why a text can't be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Malformed {
+    /// What the samples have in place of a key.
+    #[error("it is the placeholder of the samples")]
+    Placeholder,
     /// Not of the form `atk_<id>_<secret><check>`.
     #[error("it does not have the form of a key")]
     Shape,
@@ -87,7 +93,11 @@ pub fn parse(text: &str) -> Result<&str, Malformed> {
         && bytes[separator] == b'_'
         && is_base62(&bytes[PREFIX.len()..separator])
         && is_base62(&bytes[separator + 1..]);
-    if shaped { Ok(id_of(text)) } else { Err(Malformed::Shape) }
+    match text {
+        _ if shaped => Ok(id_of(text)),
+        PLACEHOLDER => Err(Malformed::Placeholder),
+        _ => Err(Malformed::Shape),
+    }
 }
 
 /// Checks that the text was made by the profile with this secret, in constant time, and names the key.

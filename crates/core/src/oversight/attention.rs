@@ -22,6 +22,20 @@ pub enum Weight {
     Warning,
 }
 
+/// What is harmed, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Harm {
+    /// No application gets through.
+    EverythingRefused,
+    /// Applications get through, and nobody answers them.
+    RuntimeAway,
+    /// The one key ends soon.
+    KeyEnds,
+    Rest,
+}
+
 /// What fixes it, as the faces offer it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -38,6 +52,8 @@ pub enum Fix {
     },
     /// Let the gateway go on.
     Resume,
+    /// Look at the integrations.
+    ShowIntegrations,
     /// Look at the connections.
     ShowTools,
     /// Change a setting.
@@ -63,6 +79,7 @@ pub struct Attention {
     /// Names it as long as it lasts.
     pub id: String,
     pub weight: Weight,
+    pub harm: Harm,
     pub title: String,
     /// What it means, and what to do.
     pub text: String,
@@ -80,6 +97,8 @@ const OLD_KEY: i64 = 90 * UnixMs::DAY;
 const KEY_NOTICES: [i64; 3] = [1, 3, 7];
 /// Days before the end of a client secret on which a notice is raised.
 const SECRET_NOTICES: [i64; 3] = [1, 7, 30];
+/// So many of a kind are named each; more are told as one.
+const MOST_ALIKE: usize = 3;
 /// A burst of refused calls is shown for a day.
 const BURST_SHOWN: i64 = UnixMs::DAY;
 
@@ -87,11 +106,15 @@ impl Attention {
     /// A notice of it is raised once a day, as long as it lasts.
     fn daily(id: String, weight: Weight, title: String, text: String, fix: Fix) -> Self {
         let notice = (id.clone(), Some(UnixMs::DAY));
-        Self { id, weight, title, text, fix, about: About::Rest, notice }
+        Self { id, weight, harm: Harm::Rest, title, text, fix, about: About::Rest, notice }
     }
 
     fn about(self, about: About) -> Self {
         Self { about, ..self }
+    }
+
+    fn harms(self, harm: Harm) -> Self {
+        Self { harm, ..self }
     }
 
     /// A notice of it is raised once for each `step`.
@@ -115,29 +138,40 @@ fn in_days(days: i64) -> String {
 }
 
 impl Core {
-    /// What needs attention now, the urgent first. Blocks on SQLite.
+    /// What needs attention now, the most harmful first; many alike are one. Blocks on SQLite.
     pub fn attention(&self) -> Result<Vec<Attention>, Error> {
         let now = self.clock.now();
         let mut found = Vec::new();
         if let Some(at) = self.settings.stopped_at() {
-            found.push(Attention::daily(
-                format!("stopped {}", at.0),
-                Weight::Urgent,
-                "Everything is stopped".into(),
-                "Applications are refused until you let the gateway go on.".into(),
-                Fix::Resume,
-            ));
+            found.push(
+                Attention::daily(
+                    format!("stopped {}", at.0),
+                    Weight::Urgent,
+                    "Everything is stopped".into(),
+                    "Applications are refused until you resume.".into(),
+                    Fix::Resume,
+                )
+                .harms(Harm::EverythingRefused),
+            );
         }
         if let Some(trouble) = self.signals.store_trouble() {
             // Nothing else can be known.
-            found.push(Attention::daily(
-                "store".into(),
-                Weight::Urgent,
-                "The data can\u{2019}t be read any more".into(),
-                format!("{trouble} Every call is refused. Put the file back, or restart the app."),
-                Fix::SelfCheck,
-            ));
+            found.push(
+                Attention::daily(
+                    "store".into(),
+                    Weight::Urgent,
+                    "The data can\u{2019}t be read any more".into(),
+                    format!("{trouble} Every call is refused. Put the file back, or restart the app."),
+                    Fix::SelfCheck,
+                )
+                .harms(Harm::EverythingRefused),
+            );
             return Ok(found);
+        }
+        if let Some(trouble) = self.signals.gateway_trouble() {
+            let title = "Applications can\u{2019}t reach the gateway".into();
+            let unreachable = Attention::daily("gateway".into(), Weight::Urgent, title, trouble, Fix::ShowPreferences);
+            found.push(unreachable.harms(Harm::EverythingRefused));
         }
         let keys = self.keys.list()?;
         if let Some((port, who)) = self.signals.stranger() {
@@ -152,19 +186,22 @@ impl Core {
                      gateway. End it, or choose another port in Preferences.{replace}"
                 ),
                 if live { Fix::CreateKey } else { Fix::ShowPreferences },
-            ));
+            ).harms(Harm::EverythingRefused));
         }
-        found.extend(keys.first().and_then(|key| about_key(key, now)).map(|key| key.about(About::Key)));
+        found.extend(newest(&keys).and_then(|key| about_key(key, now)).map(|key| key.about(About::Key)));
         self.about_integrations(now, &mut found)?;
         self.about_connections(&mut found)?;
         if let Some((_, reason)) = self.signals.runtime_trouble() {
-            found.push(Attention::daily(
-                "runtime".into(),
-                Weight::Urgent,
-                "The agent runtime can\u{2019}t be reached".into(),
-                format!("Calls of applications fail: {reason}."),
-                Fix::ShowPreferences,
-            ));
+            found.push(
+                Attention::daily(
+                    "runtime".into(),
+                    Weight::Urgent,
+                    "The agent runtime can\u{2019}t be reached".into(),
+                    format!("Calls of applications fail: {reason}."),
+                    Fix::ShowPreferences,
+                )
+                .harms(Harm::RuntimeAway),
+            );
         }
         if let Some(trouble) = self.settings.policy_trouble() {
             found.push(Attention::daily(
@@ -185,7 +222,7 @@ impl Core {
             ));
         }
         self.about_bursts(now, &mut found)?;
-        found.sort_by_key(|attention| attention.weight);
+        found.sort_by_key(|attention| (attention.harm, attention.weight));
         Ok(found)
     }
 
@@ -201,10 +238,21 @@ impl Core {
     }
 
     fn about_integrations(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {
-        for integration in self.integrations.list()? {
+        let integrations = self.integrations.list()?;
+        let gone = integrations.iter().filter(|it| it.secret == StoredSecret::Missing).count();
+        if gone > MOST_ALIKE {
+            let title = format!("The client secrets of {gone} integrations are gone");
+            let text = "They are not in the keychain any more, so nobody can sign in through them.".into();
+            let alike = Attention::daily("secrets missing".into(), Weight::Urgent, title, text, Fix::ShowIntegrations);
+            found.push(alike.about(About::ClientSecret));
+        }
+        for integration in integrations {
             let fix = Fix::EditIntegration { id: integration.id.clone() };
             let (id, name) = (integration.id.as_str(), &integration.name);
             if integration.secret == StoredSecret::Missing {
+                if gone > MOST_ALIKE {
+                    continue;
+                }
                 found.push(
                     Attention::daily(
                         format!("secret missing {id}"),
@@ -234,7 +282,28 @@ impl Core {
     }
 
     fn about_connections(&self, found: &mut Vec<Attention>) -> Result<(), Error> {
-        for connection in self.connections.list()? {
+        let connections = self.connections.list()?;
+        let alike = |state| connections.iter().filter(|connection| connection.state == state).count();
+        let (ended, failing) = (alike(ConnectionState::NeedsSignIn), alike(ConnectionState::Failing));
+        for (count, id, title) in [
+            (ended, "connections ended", format!("{ended} accounts have to sign in again")),
+            (failing, "connections failing", format!("The connections of {failing} accounts fail")),
+        ] {
+            if count > MOST_ALIKE {
+                let text = "Agents get nothing through them.".into();
+                let alike = Attention::daily(id.into(), Weight::Urgent, title, text, Fix::ShowTools);
+                found.push(alike.about(About::Connection));
+            }
+        }
+        for connection in connections {
+            let many = match connection.state {
+                ConnectionState::Connected => false,
+                ConnectionState::NeedsSignIn => ended > MOST_ALIKE,
+                ConnectionState::Failing => failing > MOST_ALIKE,
+            };
+            if many {
+                continue;
+            }
             let (id, account) = (connection.id.as_str(), &connection.account);
             let why = connection.problem.clone().unwrap_or_default();
             let (title, fix) = match connection.state {
@@ -273,6 +342,11 @@ impl Core {
     }
 }
 
+/// The live key, or the one that was it last.
+fn newest(keys: &[KeyView]) -> Option<&KeyView> {
+    keys.iter().find(|key| key.state.is_live()).or_else(|| keys.first())
+}
+
 fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
     let name = &key.name;
     let id = &key.id.0;
@@ -285,8 +359,15 @@ fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
                 "Every application is refused. Create a new key and put it into each.".into(),
                 Fix::CreateKey,
             )
+            .harms(Harm::EverythingRefused)
             .stepped(0),
         );
+    }
+    if key.ended_at.is_some() && !key.ended_by_update {
+        let title = "No key is live".into();
+        let text = "Every application is refused. Create a key and put it into each.".into();
+        let none = Attention::daily(format!("no key {id}"), Weight::Urgent, title, text, Fix::CreateKey);
+        return Some(none.harms(Harm::EverythingRefused).stepped(0));
     }
     if key.ended_at.is_some() {
         return key.ended_by_update.then(|| {
@@ -299,6 +380,7 @@ fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
                     .into(),
                 Fix::CreateKey,
             )
+            .harms(Harm::EverythingRefused)
             .stepped(0)
         });
     }
@@ -311,6 +393,7 @@ fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
                 "Create a new one and put it into your applications before that.".into(),
                 Fix::CreateKey,
             )
+            .harms(Harm::KeyEnds)
             .stepped(step),
         );
     }

@@ -9,9 +9,10 @@ mod port_owner;
 mod self_check;
 mod serving;
 mod signals;
+mod trial;
 mod trouble;
 
-pub use attention::{About, Attention, Fix, Weight};
+pub use attention::{About, Attention, Fix, Harm, Weight};
 pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState};
@@ -19,4 +20,5 @@ pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_H
 pub use self_check::{Finding, FindingState};
 pub use serving::Serving;
 pub use signals::Signals;
+pub use trial::{TRIAL_AGENT, TrialCall};
 pub use trouble::TroubledCall;

@@ -5,6 +5,7 @@ use ts_rs::TS;
 
 use super::{About, Fix, Weight};
 use crate::error::Error;
+use crate::integrations::Health;
 use crate::port::NetworkError;
 use crate::use_cases::Core;
 use crate::vault::VaultKind;
@@ -77,6 +78,7 @@ impl Core {
         checks.extend([authority, clock]);
         checks.push(self.check_runtime().await);
         checks.push(self.check_ways_out()?);
+        checks.push(self.check_integrations()?);
         checks.push(self.check_secrets()?);
         checks.push(self.check_connections()?);
         checks.push(self.check_record()?);
@@ -88,7 +90,12 @@ impl Core {
     fn check_key(&self) -> Result<Finding, Error> {
         let (id, name) = ("key", "API key");
         let Some(key) = self.keys.live()? else {
-            return Ok(Finding::warning(id, name, "No key is live.", "Create one.").fixed_by(Fix::CreateKey));
+            if self.keys.list()?.is_empty() {
+                return Ok(Finding::not_set_up(id, name, "There is none yet.").fixed_by(Fix::CreateKey));
+            }
+            let remedy = "Create one and put it into each application.";
+            let none = Finding::bad(id, name, "No key is live, so every application is refused.", remedy);
+            return Ok(none.fixed_by(Fix::CreateKey));
         };
         let about = self.attention()?.into_iter().find(|attention| attention.about == About::Key);
         Ok(match about {
@@ -219,6 +226,26 @@ impl Core {
         }
         let fixed = self.settings.fixed().len();
         (fixed > 0).then(|| Finding::good(id, name, format!("It is in force, and fixes settings: {fixed}.")))
+    }
+
+    /// What Microsoft said when it was asked last.
+    fn check_integrations(&self) -> Result<Finding, Error> {
+        let (id, name) = ("integrations", "Integrations");
+        let all = self.integrations.list()?;
+        let refused: Vec<_> = all.iter().filter(|it| it.health == Health::CheckFailed).collect();
+        let Some(first) = refused.first() else {
+            return Ok(match all.iter().filter(|it| it.health == Health::Passed).count() {
+                0 => Finding::not_set_up(id, name, "None was checked yet."),
+                _ => Finding::good(id, name, "None was refused at its last check."),
+            });
+        };
+        let others = match refused.len() {
+            1 => String::new(),
+            many => format!(" Nor were {} others.", many - 1),
+        };
+        let found = format!("\u{201c}{}\u{201d} was not accepted at its last check.{others}", first.name);
+        let fix = Fix::EditIntegration { id: first.id.clone() };
+        Ok(Finding::bad(id, name, found, "Open it, correct what the check names, and check again.").fixed_by(fix))
     }
 
     fn check_secrets(&self) -> Result<Finding, Error> {

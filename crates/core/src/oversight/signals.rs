@@ -11,6 +11,8 @@ pub struct Signals {
     clock: Clock,
     changes: Changes,
     runtime: Mutex<Option<(UnixMs, String)>>,
+    /// Why the gateway can't listen.
+    gateway: Mutex<Option<String>>,
     /// The gateway's port, and the program that has it and is no gateway of this profile.
     stranger: Mutex<Option<(u16, String)>>,
     /// Why the rows can't be had.
@@ -25,6 +27,7 @@ impl Signals {
             clock,
             changes,
             runtime: Mutex::default(),
+            gateway: Mutex::default(),
             stranger: Mutex::default(),
             store: Mutex::default(),
             is_store_lost: AtomicBool::new(false),
@@ -39,6 +42,21 @@ impl Signals {
         }
         *runtime = seen.err().map(|reason| (self.clock.now(), reason));
         self.changes.publish(Change::Attention);
+    }
+
+    /// The gateway of this process listens or was turned off, or why it can't listen.
+    pub fn gateway_seen(&self, trouble: Option<String>) {
+        let mut gateway = self.gateway.lock().unwrap_or_else(PoisonError::into_inner);
+        if *gateway == trouble {
+            return;
+        }
+        *gateway = trouble;
+        self.changes.publish(Change::Attention);
+    }
+
+    /// Why the gateway can't listen; `None`: as far as was seen it can.
+    pub(crate) fn gateway_trouble(&self) -> Option<String> {
+        self.gateway.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Who has the gateway's port and could not prove to be one on this data; `None`: nobody.

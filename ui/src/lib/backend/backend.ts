@@ -16,7 +16,6 @@ import type { CallerView } from './types/CallerView'
 import type { Catalogue } from './types/Catalogue'
 import type { Change } from './types/Change'
 import type { ConnectionView } from './types/ConnectionView'
-import type { CreatedKey } from './types/CreatedKey'
 import type { Draft } from './types/Draft'
 import type { DraftReport } from './types/DraftReport'
 import type { EnvFileWritten } from './types/EnvFileWritten'
@@ -26,6 +25,7 @@ import type { IntegrationView } from './types/IntegrationView'
 import type { KeyView } from './types/KeyView'
 import type { LastDay } from './types/LastDay'
 import type { NewKey } from './types/NewKey'
+import type { NewKeyView } from './types/NewKeyView'
 import type { ProbeStep } from './types/ProbeStep'
 import type { RestoreReport } from './types/RestoreReport'
 import type { SecretRequest } from './types/SecretRequest'
@@ -34,6 +34,7 @@ import type { SettingsInForce } from './types/SettingsInForce'
 import type { SignInRequest } from './types/SignInRequest'
 import type { SignInView } from './types/SignInView'
 import type { StepReport } from './types/StepReport'
+import type { TrialCall } from './types/TrialCall'
 import type { Written } from './types/Written'
 
 export type {
@@ -55,7 +56,6 @@ export type {
   Catalogue,
   Change,
   ConnectionView,
-  CreatedKey,
   Draft,
   DraftReport,
   EnvFileWritten,
@@ -65,6 +65,7 @@ export type {
   KeyView,
   LastDay,
   NewKey,
+  NewKeyView,
   ProbeStep,
   RestoreReport,
   SecretRequest,
@@ -73,6 +74,7 @@ export type {
   SignInRequest,
   SignInView,
   StepReport,
+  TrialCall,
   Written,
 }
 export type { Cloud } from './types/Cloud'
@@ -105,14 +107,29 @@ export interface Backend {
   closeWindow(onClose: OnClose): Promise<void>
   openDataFolder(): Promise<void>
   copyText(text: string): Promise<void>
+  /** Asks the window to close, as its frame does. */
+  askClose(): Promise<void>
+  setZoom(factor: number): Promise<void>
+  /** What {@link Backend.keepView} was given last. */
+  keptView(): Promise<string | null>
+  keepView(text: string): Promise<void>
 
   listKeys(): Promise<KeyView[]>
-  createKey(asked: NewKey): Promise<CreatedKey>
+  /** In force at once where no key is live, else once it is taken. */
+  createKey(asked: NewKey): Promise<NewKeyView>
+  /** The new key whose dialog is open, also after the page was loaded again. */
+  heldNewKey(): Promise<NewKeyView | null>
+  /** Resolves to its text. */
+  revealNewKey(id: string): Promise<string>
+  /** Puts it in force; the key before ends. So do copying and writing it. */
+  issueNewKey(id: string): Promise<void>
+  /** A first call with it through the gateway. */
+  tryNewKey(id: string): Promise<TrialCall>
   revokeKey(id: string, reason: RevokeReason | null): Promise<KeyView>
   recentCallers(id: string): Promise<CallerView[]>
   lastDay(): Promise<LastDay>
-  /** Resolves to the Unix milliseconds at which the clipboard will be cleared. */
-  copyNewKey(id: string): Promise<number>
+  /** Copies it: alone, or in place of the placeholder of this sample. */
+  copyNewKey(id: string, inside: string | null): Promise<void>
   /** Asks for the file; `null`: none was chosen. So do all that write or read one. */
   writeNewKey(id: string): Promise<EnvFileWritten | null>
   dismissNewKey(): Promise<void>

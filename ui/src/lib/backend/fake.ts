@@ -9,6 +9,7 @@ import type {
   ErrorView,
   IntegrationView,
   KeyView,
+  NewKeyView,
   SettingsInForce,
   SignInView,
   UsageReport,
@@ -83,6 +84,16 @@ export function aKey(over: Partial<KeyView> = {}): KeyView {
     ...over,
   }
 }
+
+/** A new key that a test can shape. */
+export const aNewKey = (over: Partial<NewKeyView> = {}): NewKeyView => ({
+  key: aKey(),
+  masked: 'atk_AAAAAAAAAA_••••wxyz',
+  is_live: true,
+  replaces: null,
+  place: { place: 'nowhere' },
+  ...over,
+})
 
 /** An integration that a test can shape. */
 export function anIntegration(over: Partial<IntegrationView> = {}): IntegrationView {
@@ -169,6 +180,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     connections: [] as ConnectionView[],
     attention: [] as Attention[],
     settings: { ...settings },
+    held: null as NewKeyView | null,
   }
   const backend: Backend = {
     startUp: async () => info,
@@ -178,14 +190,34 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     closeWindow: async () => {},
     openDataFolder: async () => {},
     copyText: async () => {},
+    askClose: async () => {},
+    setZoom: async () => {},
+    keptView: async () => null,
+    keepView: async () => {},
     listKeys: async () => state.keys,
-    createKey: async ({ name }) => ({ key: aKey({ name }), text: 'the text of the key' }),
+    createKey: async ({ name, replaces }) =>
+      (state.held = aNewKey({ key: aKey({ name }), is_live: !replaces, replaces })),
+    heldNewKey: async () => state.held,
+    revealNewKey: async () => 'the text of the key',
+    issueNewKey: async () => void (state.held &&= { ...state.held, is_live: true }),
+    tryNewKey: async () => ({
+      call: 'POST /api/amas/conversations/execute',
+      status: 200,
+      body: '{"output":"The gateway works."}',
+      took: 0.9,
+      request_id: '4aa71c86-1',
+    }),
     revokeKey: async (id) => aKey({ id, state: 'revoked' }),
     recentCallers: async () => [],
     lastDay: async () => ({ from: Date.now() - 86_400_000, keys: [], refusals: [] }),
-    copyNewKey: async () => Date.now() + 30_000,
+    copyNewKey: async () =>
+      void (state.held &&= {
+        ...state.held,
+        is_live: true,
+        place: { place: 'clipboard', clears_at: Date.now() + 30_000 },
+      }),
     writeNewKey: async () => null,
-    dismissNewKey: async () => {},
+    dismissNewKey: async () => void (state.held = null),
     listIntegrations: async () => state.integrations,
     scopeCatalogue: async () => ({
       scopes: [

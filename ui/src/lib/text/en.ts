@@ -1,11 +1,12 @@
 import type { Kind, ProblemCode } from '../backend/backend'
-import { clockTime, dayOf, grouped } from '../time'
+import { clockTime, dayOf, grouped, secondsTime } from '../time'
 
 const ms = (us: number) => `${us < 10_000 ? (us / 1000).toFixed(2) : grouped(Math.round(us / 1000))} ms`
 
 /** Every word that the page shows. A second language is a second file of this shape. */
 export const text = {
   app: 'ATTHENE Settings',
+  brand: 'ATTHENE',
   pages: {
     keys: 'API Keys',
     integrations: 'Integrations',
@@ -23,10 +24,100 @@ export const text = {
   opening: 'Opening your data…',
   failedTitle: 'ATTHENE Settings could not open its data',
 
+  rail: {
+    state: 'State',
+    gateway: {
+      starting: 'Starting…',
+      listening: 'Listening',
+      port_taken: 'Port taken',
+      refusing: 'Stopped',
+      off: 'Turned off',
+      failed: 'Can’t listen',
+      stopped: 'Not running',
+    },
+    stopped: 'Stopped',
+    key: 'Key',
+    noEnd: 'no expiration',
+    noKey: 'No key is live',
+    noKeyYet: 'No key yet',
+    toKeys: 'Show the key',
+    needYou: (count: number) =>
+      count === 0
+        ? 'Nothing needs you'
+        : count === 1
+          ? '1 thing needs you'
+          : `${grouped(count)} things need you`,
+    broken: (count: number) => (count === 1 ? '1 does not work' : `${grouped(count)} do not work`),
+    brokenUnit: ' do not work',
+  },
+
+  palette: {
+    title: 'Find and do',
+    placeholder: 'Find a page, key, integration or account, or do something…',
+    nothing: 'Nothing fits. Try “new key 30 days”, “stop” or “why REQUEST-ID”.',
+    newKey: 'Create new key…',
+    newKeyFor: (days: number) => `Create new key, ${grouped(days)} ${days === 1 ? 'day' : 'days'}…`,
+    stop: 'Stop everything…',
+    resume: 'Resume',
+    copyAddress: 'Copy the address of the gateway',
+    selfCheck: 'Run the self-check',
+    explain: 'Why was a call refused?',
+    shortcuts: 'Keyboard shortcuts',
+    about: 'About ATTHENE Settings',
+    unknownRequest: 'No refused or failed call of this request id is known.',
+    kinds: { key: 'Key', integration: 'Integration' },
+  },
+
+  shortcuts: {
+    title: 'Keyboard shortcuts',
+    list: [
+      [['Ctrl', 'K'], 'Find and do'],
+      [['Ctrl', '1'], 'API Keys; 2 to 5: the other pages'],
+      [['Ctrl', 'N'], 'Create new key; on Integrations, add one'],
+      [['/'], 'Search this page (Ctrl F, too)'],
+      [['Ctrl', ','], 'Preferences'],
+      [['↑', '↓'], 'Move in a list; Enter opens, Esc closes'],
+      [['Ctrl', '+'], 'Larger; Ctrl − smaller, Ctrl 0 as it was'],
+      [['Ctrl', 'W'], 'Close the window'],
+      [['?'], 'This list (F1, too)'],
+    ] as [string[], string][],
+  },
+
+  about: {
+    title: 'About',
+    version: (version: string) => `Version ${version}`,
+    what: 'The API key, the integrations and the connections through which applications and agents work.',
+    license: 'Licence',
+    licenseText: 'MIT or Apache 2.0, as you choose',
+    data: 'Data',
+    policy: 'Policy',
+  },
+
+  stop: {
+    label: 'Stop everything',
+    title: 'Stop everything?',
+    explain:
+      'Every application is refused from this moment, open calls and streams are cut, and no access to Microsoft is handed out. Keys and connections stay as they are; a restart does not resume.',
+    numbers: (calls: number, accounts: number) =>
+      `${grouped(calls)} ${calls === 1 ? 'call was' : 'calls were'} answered in the last 24 hours; ${grouped(accounts)} ${accounts === 1 ? 'account is' : 'accounts are'} connected.`,
+    keep: 'Keep it running',
+  },
+
   keys: {
     title: 'API Keys',
     purpose: 'One key lets external applications call your agents. A new key ends the one before it.',
-    create: 'New key',
+    create: 'Create new key',
+    replace: 'Replace…',
+    revokeShort: 'Revoke…',
+    copyId: 'Copy the public part of the key',
+    createdAgo: 'created',
+    endsOn: (day: string) => `Ends ${day}`,
+    left: (time: string) => `${time} left`,
+    callsInAll: 'Calls',
+    who: 'Who used it in the last 30 days',
+    noLiveTitle: 'No key is live',
+    endedCount: (count: number) => `${grouped(count)} ended ${count === 1 ? 'key' : 'keys'}`,
+    searchEnded: 'Search ended keys',
     emptyTitle: 'No API key yet',
     empty: 'Create one, give it to an application, and watch its calls arrive here.',
     tabs: { keys: 'Keys', usage: 'Usage' },
@@ -39,7 +130,7 @@ export const text = {
       day: 'Last 24 hours',
       actions: 'Actions',
     },
-    noLive: 'No key is live. Applications are refused until you create one.',
+    noLive: 'Applications are refused until you create one.',
     states: {
       active: 'Active',
       expiring: 'Expiring',
@@ -52,7 +143,6 @@ export const text = {
     unused: 'Not used yet',
     unknownProgram: 'an unknown program',
     by: (program: string) => `by ${program}`,
-    created: (at: number) => `Created ${dayOf(at)}`,
     lifetime: (percent: number) => `${percent} % of its time is left`,
     revoke: (name: string) => `Revoke ${name}`,
     dayChart: (total: number, peak: string | null) =>
@@ -71,6 +161,7 @@ export const text = {
       number,
       string
     >,
+    expiryOther: (days: number) => `${grouped(days)} ${days === 1 ? 'day' : 'days'}`,
     expiryDate: 'A day of your choice',
     expiryNever: 'No expiration',
     expiresOn: (at: number) => `Expires on ${dayOf(at)} at ${clockTime(at)}.`,
@@ -78,35 +169,59 @@ export const text = {
     neverWarning:
       'A key without an expiration works until someone remembers to revoke it. If it leaks, it stays open.',
     neverAccept: 'I understand, and I will replace it from time to time',
-    access: 'What it opens',
+    access: 'Access',
     accessText:
       'Every route of the agent API through this machine’s gateway. Whoever holds it can execute any agent.',
-    stops: (name: string) => `“${name}” stops working at once`,
+    stops: (name: string) => `“${name}” stops working when you take the new key`,
     stopsUnused: 'It has never been used.',
     stopsLast: (when: string, program: string) => `Last used ${when} by ${program}.`,
     stopsPrograms: 'Programs that used it in the last 30 days and will be refused:',
     hint: 'Program names are read from this machine when a call arrives. They are a hint, not a proof.',
     submit: 'Create key',
-    submitReplace: 'Create and replace',
+    submitReplace: 'Show the new key',
   },
 
   newKey: {
-    title: 'Copy your key now',
-    purpose: 'This is the only time it is shown. It is stored nowhere, only a hash of it.',
-    label: 'The new API key',
+    title: 'Your new key',
+    titleWorks: 'Your key works',
+    titleWaiting: 'Your new key is ready',
+    purpose: 'Shown once. Take it now; afterwards only its hash is kept.',
+    purposeWaiting: (old: string) =>
+      `“${old}” works on until you take this one. Close this, and nothing has changed.`,
+    label: 'The new API key. Ctrl+C copies it',
+    show: 'Show the key',
+    hide: 'Hide the key',
     copy: 'Copy key',
+    copyAndReplace: 'Copy and replace',
+    notYet: (old: string) => `Copying it, or writing it to a file, ends “${old}”.`,
+    issue: 'Replace now, without copying',
+    keepOld: 'Keep the old key',
+    nowhere: 'Not copied yet.',
     clearsIn: (seconds: number) => `Copied. Cleared from the clipboard in ${seconds} s.`,
     cleared: 'The clipboard was cleared.',
-    env: 'Write to a .env file…',
+    overwritten: 'The clipboard holds something else now. Copy the key once more.',
+    env: 'Write .env…',
     envHint: 'Sets ATTHENE_API_KEY, keeps every other line, readable by you only.',
     envDone: (path: string) => `Written to ${path}, readable by you only.`,
     envIgnored: (path: string) => `Added to ${path}, so that git leaves it out.`,
-    tryIt: 'Try it',
-    waiting: 'Waiting for the first call…',
-    firstCall: (at: number, program: string) => `First call at ${clockTime(at)} from ${program}.`,
+    trial: 'The first call, made by this app',
+    trialLine: (call: string, took: number) => `${call} · by this app · ${took.toFixed(1)} ms`,
+    fromYours: 'Now from yours',
+    tryIt: 'Call it: copied, the key is in it',
+    waiting: 'Waiting for the first call of another program…',
+    called: (at: number) => `called at ${secondsTime(at)} with the new key`,
+    stillOld: (old: string, when: string) => `still came with “${old}”, ${when}`,
+    wasRefused: (when: string, why: string) => `was refused ${when}. ${why}`,
+    notSeen: (when: string) => `used the key before, last ${when}; not seen with this one yet`,
+    moved: 'Moved',
+    refused: 'Refused',
+    expected: 'Expected',
+    explain: (program: string) => `Explain the refusal of ${program}`,
     done: 'Done',
     heldTitle: 'Close without the key?',
     held: 'You have not copied the key or written it to a file. Once this is closed, nobody can see it again, and you would have to create another one.',
+    heldOverwritten:
+      'Something else was copied over the key, and no program has called with it yet. Once this is closed, nobody can see it again.',
     heldStay: 'Keep it open',
     heldClose: 'Close without it',
   },
@@ -175,6 +290,11 @@ export const text = {
     title: 'Integrations',
     purpose: 'The Microsoft apps through which people sign in. Agents never see their secrets.',
     add: 'Add integration',
+    search: (count: number) => `Search ${grouped(count)} integrations: name, tenant, client ID`,
+    narrow: 'Show only',
+    chips: { all: 'All', broken: 'Broken', ending: 'Secret ends soon' },
+    noneFound: 'Nothing fits.',
+    keys: '↑ ↓ to move · Enter to open · C to check · E to edit · D to make it the default',
     empty: 'Add your company’s own app, and the app tells you whether Microsoft accepts it before you save.',
     provider: {
       title: 'Where is the app registered?',
@@ -200,6 +320,10 @@ export const text = {
     },
     card: {
       isDefault: 'Default',
+      builtIn: 'Comes with the app',
+      checkShort: 'Check',
+      editShort: 'Edit',
+      deleteShort: 'Delete…',
       makeDefault: 'Set as default',
       check: (name: string) => `Check ${name}`,
       edit: (name: string) => `Edit ${name}`,
@@ -372,6 +496,10 @@ export const text = {
     connect: 'Connect',
     connectTo: (toolkit: string) => `Connect to ${toolkit}`,
     none: 'Nobody is connected yet.',
+    noneFound: 'Nobody fits.',
+    search: (count: number) => `Search ${grouped(count)} accounts`,
+    narrow: 'Show only',
+    all: 'All',
     noIntegration: 'Nobody can sign in yet: no integration with a client ID is set up.',
     toIntegrations: 'Go to Integrations',
     toolkits: {
@@ -382,8 +510,8 @@ export const text = {
       states: { connected: 'Connected', needs_sign_in: 'Sign in again', failing: 'Failing' },
       through: 'Integration',
       id: 'Connection',
-      access: 'Access',
-      until: 'at hand, ends',
+      access: 'Access token',
+      until: 'valid, ends',
       onDemand: 'fetched when it is asked for',
       refreshed: 'Refreshed',
       used: 'Last used',
@@ -391,6 +519,9 @@ export const text = {
       granted: 'Granted',
       refused: (scopes: string) =>
         `Asked for but not granted: ${scopes}. Sign in again and accept, or ask an administrator.`,
+      copyId: 'Copy the connection’s id',
+      codeShort: 'Code',
+      disconnectShort: 'Disconnect…',
       testShort: 'Test',
       test: (account: string) => `Test ${account}`,
       againShort: 'Sign in again',
@@ -448,43 +579,33 @@ export const text = {
   },
 
   gateway: {
-    starting: 'The gateway is starting…',
-    listening: 'The gateway listens at',
+    listening: 'Applications reach the gateway at',
     copyUrl: 'Copy the address of the gateway',
-    taken: (port: number, by: string | null) =>
-      `Port ${port} is taken${by ? ` by ${by}` : ''}, so applications can’t reach the gateway.`,
     takenFix: (port: number) => `Use port ${port} instead`,
-    takenHint: 'Or close that program; the gateway tries again every two seconds.',
-    failed: (reason: string) => `The gateway can’t listen: ${reason}.`,
-    stopped: 'The gateway has stopped.',
     off: 'The gateway is turned off in Preferences, so applications can’t reach it.',
-    refusing: 'Everything is stopped',
-    cut: (calls: number) =>
-      `Every call is refused, and no access is handed out. ${
-        calls === 0
-          ? 'No call was open.'
-          : calls === 1
-            ? 'One open call was cut.'
-            : `${grouped(calls)} open calls were cut.`
-      }`,
-    resume: 'Let it go on',
+    resume: 'Resume',
   },
 
   attention: {
-    label: 'What needs attention',
+    label: 'What needs you',
+    none: 'Nothing. All is well.',
     urgent: 'Urgent',
     warning: 'Warning',
-    more: (count: number) => `${count} more`,
-    less: 'Show only the first',
+    snooze: 'Until tomorrow',
+    snoozeThis: (what: string) => `Put off until tomorrow: ${what}`,
+    putOff: (count: number) =>
+      count === 1 ? 'One thing is put off.' : `${grouped(count)} things are put off.`,
+    showAgain: 'Show again',
     fixes: {
-      create_key: 'New key',
+      create_key: 'Create new key',
       edit_integration: 'Edit integration',
+      show_integrations: 'Show integrations',
       sign_in_again: 'Sign in again',
-      show_tools: 'Show',
+      show_tools: 'Show accounts',
       show_preferences: 'Preferences',
-      resume: 'Let it go on',
+      resume: 'Resume',
       show_usage: 'Show who',
-      self_check: 'Check',
+      self_check: 'Self-check',
     },
   },
 
@@ -517,11 +638,11 @@ export const text = {
     failed: 'Failed',
     refused: 'Refused',
     compared: (now: number, before: number) => {
-      if (before === 0) return 'none before'
+      if (before === 0) return 'none in the time before'
       const percent = Math.round(((now - before) / before) * 100)
       return percent === 0
-        ? 'as the time before'
-        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % to before`
+        ? 'no change'
+        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % on the time before`
     },
     comparedWith: (before: number, span: string) => `${grouped(before)} in ${span}`,
     share: (part: number, all: number) =>
@@ -646,7 +767,7 @@ export const text = {
       settings_changed: 'Settings changed',
       refusal_burst: 'Many calls refused',
       stopped: 'Everything stopped',
-      resumed: 'Gateway let go on',
+      resumed: 'Resumed',
       backed_up: 'Backup written',
       restored: 'Backup restored',
       was_reset: 'Everything reset',
@@ -660,7 +781,7 @@ export const text = {
     again: 'Check again',
     states: {
       good: 'Sound',
-      warning: 'Could be better',
+      warning: 'Recommended',
       bad: 'Does not work',
       not_set_up: 'Nothing to look at',
     },
@@ -669,7 +790,7 @@ export const text = {
         ? 'The set-up is sound.'
         : [
             bad > 0 ? `${bad} ${bad === 1 ? 'thing does' : 'things do'} not work` : '',
-            warnings > 0 ? `${warnings} could be better` : '',
+            warnings > 0 ? `${warnings} recommended ${warnings === 1 ? 'change' : 'changes'}` : '',
           ]
             .filter(Boolean)
             .join(', ') + '.',
@@ -680,12 +801,6 @@ export const text = {
     purpose: 'How the gateway, this app and its data behave, and whether all of it is sound.',
     tabs: { settings: 'Settings', data: 'Data', check: 'Self-check' },
     fixed: 'Set by your administrator.',
-    stop: 'Stop everything',
-    stopHint: 'Refuse every application, cut what is open and hand out nothing, until you let it go on.',
-    stopTitle: 'Stop everything?',
-    stopExplain:
-      'Every application is refused from this moment, open calls and streams are cut, and no access to Microsoft is handed out. Keys and connections stay as they are; a restart does not let them go on.',
-    stopKeep: 'Keep it running',
     gateway: 'Gateway',
     gatewayOn: 'Listen for applications',
     gatewayOnHint: 'Turned off, nothing on this machine can call agents through this app.',
@@ -719,10 +834,10 @@ export const text = {
       keep_running: 'Keeps the gateway running',
       quit: 'Quits',
     },
-    theme: 'Colours',
+    theme: 'Appearance',
     themes: { system: 'As the desktop', light: 'Light', dark: 'Dark' },
     log: 'Log',
-    logs: { error: 'Errors', warn: 'Errors and warnings', info: 'What was done', debug: 'Everything' },
+    logs: { error: 'Errors', warn: 'Warnings', info: 'Information', debug: 'Debug' },
     data: {
       version: (version: string) => `ATTHENE Settings ${version}`,
       folder: { title: 'Data folder', text: '', button: 'Open' },

@@ -26,7 +26,8 @@ describe('the list', () => {
     fake.state.integrations = [
       anIntegration({ id: 'built-in', name: 'Built-in', client_id: null, health: 'not_set_up' }),
     ]
-    await open(fake)
+    const { user } = await open(fake)
+    await user.click(screen.getByRole('button', { name: 'Built-in, Not set up' }))
     const card = screen.getByRole('article', { name: 'Built-in' })
     expect(within(card).getByText('/etc/policy.json')).toBeVisible()
     expect(within(card).queryByRole('button')).toBeNull()
@@ -38,12 +39,16 @@ describe('the list', () => {
       anIntegration({ health: 'check_failed', check: { at: Date.now(), problem: 'It is wrong. Do this.' } }),
       anIntegration({ id: 'microsoft-zzzzzz', name: 'Other', is_default: true }),
     ]
-    await open(fake)
+    const { user } = await open(fake)
+    const rows = screen.getAllByRole('listitem')
+    expect(rows[0]).toHaveTextContent('Contoso')
+    expect(rows[1]).toHaveTextContent('Default')
+    await user.click(screen.getByRole('button', { name: 'Contoso, Check failed' }))
     const contoso = within(screen.getByRole('article', { name: 'Contoso' }))
     expect(contoso.getByRole('alert')).toHaveTextContent('It is wrong. Do this.')
     expect(contoso.getByRole('button', { name: 'Set as default' })).toBeVisible()
+    await user.click(screen.getByRole('button', { name: /^Other/ }))
     const other = within(screen.getByRole('article', { name: 'Other' }))
-    expect(other.getByText('Default')).toBeVisible()
     expect(other.queryByRole('button', { name: 'Set as default' })).toBeNull()
   })
 
@@ -59,6 +64,7 @@ describe('the list', () => {
     const fake = fakeBackend({ deleteIntegration: vi.fn(async () => {}) })
     fake.state.integrations = [anIntegration({ is_default: true })]
     const { user, backend } = await open(fake)
+    await user.click(screen.getByRole('button', { name: /^Contoso/ }))
     await user.click(screen.getByRole('button', { name: 'Delete Contoso' }))
     const dialog = within(await screen.findByRole('alertdialog'))
     expect(dialog.getByText(/client secret is removed/)).toBeVisible()
@@ -109,6 +115,7 @@ describe('the form', () => {
       secret_expires_at: end,
     })
     const { user } = await open(fake)
+    await user.click(screen.getByRole('button', { name: /^Contoso/ }))
     await user.click(screen.getByRole('button', { name: `Edit ${stored.name}` }))
     expect(await screen.findByLabelText(/last day/i)).toHaveValue('2027-01-31')
     await user.click(screen.getByRole('button', { name: 'Replace' }))

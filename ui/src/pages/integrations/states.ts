@@ -9,7 +9,7 @@ import {
   LoaderCircle,
   TriangleAlert,
 } from '@lucide/svelte'
-import type { Health, StepState } from '../../lib/backend/backend'
+import type { Health, IntegrationView, StepState } from '../../lib/backend/backend'
 
 type Shape = { icon: typeof Clock; tone: 'good' | 'warn' | 'bad' | 'still' }
 
@@ -31,4 +31,16 @@ export const stepShapes: Record<StepState['state'], Shape> = {
   warned: { icon: TriangleAlert, tone: 'warn' },
   skipped: { icon: CircleMinus, tone: 'still' },
   failed: { icon: CircleX, tone: 'bad' },
+}
+
+/** Whether nobody can sign in through it. */
+export const isBroken = (health: Health) =>
+  ['secret_missing', 'secret_expired', 'check_failed'].includes(health)
+
+/** What is broken comes first, then the default; what was never set up last. */
+export function rank({ health, is_default }: IntegrationView): number {
+  if (isBroken(health)) return 0
+  if (is_default) return 1
+  if (health === 'secret_expiring') return 2
+  return health === 'not_set_up' ? 4 : 3
 }

@@ -1,3 +1,5 @@
+import { PLACEHOLDER } from '../../lib/parts/placeholder'
+
 /** What each application sends. The key is read from a variable: it belongs into no history. */
 export interface SnippetChoice {
   id: string
@@ -7,14 +9,16 @@ export interface SnippetChoice {
 
 const PATH = '/api/amas/conversations/execute'
 
-/** Ready-made calls with the real address of the gateway. */
-export function snippets(url: string, agent: string): SnippetChoice[] {
+/** Ready-made calls with the real address of the gateway. `withKey`: to be run as they are, with the key in them. */
+export function snippets(url: string, agent: string, withKey = false): SnippetChoice[] {
   const endpoint = url + PATH
+  const python = withKey ? `"Bearer ${PLACEHOLDER}"` : `f"Bearer {os.environ['ATTHENE_API_KEY']}"`
+  const javascript = withKey ? `"Bearer ${PLACEHOLDER}"` : '`Bearer ${process.env.ATTHENE_API_KEY}`'
   return [
     {
       id: 'curl',
       language: 'curl',
-      code: `ATTHENE_API_KEY='YOUR_API_KEY'
+      code: `ATTHENE_API_KEY='${PLACEHOLDER}'
 curl ${endpoint} \\
   -H "Authorization: Bearer $ATTHENE_API_KEY" \\
   -H 'Content-Type: application/json' \\
@@ -23,11 +27,11 @@ curl ${endpoint} \\
     {
       id: 'python',
       language: 'Python',
-      code: `import os, requests
+      code: `${withKey ? 'import requests' : 'import os, requests'}
 
 answer = requests.post(
     "${endpoint}",
-    headers={"Authorization": f"Bearer {os.environ['ATTHENE_API_KEY']}"},
+    headers={"Authorization": ${python}},
     json={"agent_id": "${agent}", "message": "Hello!"},
 )
 answer.raise_for_status()
@@ -39,7 +43,7 @@ print(answer.json())`,
       code: `const answer = await fetch("${endpoint}", {
   method: "POST",
   headers: {
-    Authorization: \`Bearer \${process.env.ATTHENE_API_KEY}\`,
+    Authorization: ${javascript},
     "Content-Type": "application/json",
   },
   body: JSON.stringify({ agent_id: "${agent}", message: "Hello!" }),
@@ -49,12 +53,12 @@ console.log(await answer.json());`,
     {
       id: 'powershell',
       language: 'PowerShell',
-      code: `$env:ATTHENE_API_KEY = 'YOUR_API_KEY'
+      code: `$env:ATTHENE_API_KEY = '${PLACEHOLDER}'
 Invoke-RestMethod -Method Post -Uri '${endpoint}' \`
   -Headers @{ Authorization = "Bearer $env:ATTHENE_API_KEY" } \`
   -ContentType 'application/json' \`
   -Body '{"agent_id": "${agent}", "message": "Hello!"}'`,
     },
-    { id: 'env', language: '.env', code: 'ATTHENE_API_KEY=YOUR_API_KEY' },
+    { id: 'env', language: '.env', code: `ATTHENE_API_KEY=${PLACEHOLDER}` },
   ]
 }
