@@ -173,7 +173,7 @@ impl Window {
     /// The button of that name, once it is there. A row is named by what it shows first.
     pub async fn button(&self, name: &str) -> Result<Element> {
         let path = format!(
-            "//button[normalize-space()='{name}' or @aria-label='{name}' or starts-with(@aria-label, '{name}, ')]"
+            "//button[normalize-space()='{name}' or @aria-label='{name}' or .//bdi[normalize-space()='{name}'] or .//span[contains(@class, 'name') and normalize-space()='{name}']]"
         );
         until(name, || async { Ok(self.client.find(Locator::XPath(&path)).await.ok()) }).await
     }
@@ -190,6 +190,15 @@ impl Window {
     /// Clicks the button of that name, once it is there.
     pub async fn press(&self, name: &str) -> Result<()> {
         self.button(name).await?.click().await.with_context(|| format!("press {name}"))
+    }
+
+    /// Opens the row of that name, where it is not open.
+    pub async fn open_row(&self, name: &str) -> Result<()> {
+        let row = self.button(name).await?;
+        if row.attr("aria-expanded").await?.as_deref() == Some("false") {
+            row.click().await?;
+        }
+        Ok(())
     }
 
     /// Replaces what stands in the field. A dialog that opens moves the focus, and what is typed

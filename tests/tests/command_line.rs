@@ -218,7 +218,7 @@ async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
     let listed = machine.done(&["--json", "key", "list"]).await?.json()?;
     ensure!(listed[0]["name"] == "From the window", "{listed}");
     window.press("Activity").await?;
-    window.shows("[data-kind=key_revoked]", "the command line").await?;
+    window.shows("[data-kind=key_revoked]", "Command line").await?;
     window.close().await
 }
 

@@ -92,7 +92,7 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
 
     // Test: Graph knows who it is; this Microsoft has no mail.
-    window.press("ada@contoso.example").await?;
+    window.open_row("ada@contoso.example").await?;
     window.press("Test ada@contoso.example").await?;
     window.shows("[data-probe=passed]", "Ada Lovelace").await?;
     window.picture("connected").await?;
@@ -141,7 +141,7 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
 
     // Disconnected, it is gone from here.
     window.press("Tools").await?;
-    window.press("ada@contoso.example").await?;
+    window.open_row("ada@contoso.example").await?;
     window.press("Disconnect ada@contoso.example").await?;
     window.click("#disconnect-confirm").await?;
     window.gone("[data-connection]").await?;

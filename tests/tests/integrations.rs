@@ -90,7 +90,8 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     };
     // Contoso was the first, so it is the default already.
     for name in ["Fabrikam", "Contoso"] {
-        window.script(&format!("[...document.querySelectorAll('article')].find((it) => it.querySelector('h2').textContent === '{name}').querySelector('.actions button').click()")).await?;
+        window.open_row(name).await?;
+        window.press("Set as default").await?;
         until(&format!("{name} to be the default"), || async {
             Ok((default_of().await? == serde_json::json!([name])).then_some(()))
         })
@@ -98,7 +99,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     }
 
     // Edited, the new secret takes the place of the old one.
-    window.press("Contoso").await?;
+    window.open_row("Contoso").await?;
     window.press("Edit Contoso").await?;
     window.click("#replace-secret").await?;
     window.fill("#client-secret", REPLACED).await?;
@@ -130,7 +131,7 @@ async fn an_app_is_checked_saved_made_default_edited_and_deleted() -> Result<()>
     let window = Window::open(&machine).await?;
     window.press("Integrations").await?;
     shows_health(&window, "Contoso", "check_failed").await?;
-    window.press("Contoso").await?;
+    window.open_row("Contoso").await?;
     window.press("Delete Contoso").await?;
     window.click("#delete-confirm").await?;
     until("the card to go", || async { Ok(health(&window, "Contoso").await?.is_empty().then_some(())) }).await?;

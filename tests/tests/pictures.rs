@@ -151,7 +151,7 @@ async fn integrations(window: &Window, scheme: &str) -> Result<()> {
     check(window, &format!("{scheme}-integration-anyway")).await?;
     window.click("#save-anyway").await?;
     window.find("[data-health=check_failed]").await?;
-    window.press("Contoso").await?;
+    window.open_row("Contoso").await?;
     check(window, &format!("{scheme}-integrations")).await
 }
 
@@ -174,7 +174,7 @@ async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
     check(window, &format!("{scheme}-tools-empty")).await?;
     rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?.execute_batch(CONNECTIONS)?;
     window.find("[data-connection][data-state=failing]").await?;
-    window.press("ada@contoso.com").await?;
+    window.open_row("ada@contoso.com").await?;
     window.press("Code for ada@contoso.com").await?;
     check(window, &format!("{scheme}-tools")).await?;
     window.press("Sign in again as ada@contoso.com").await?;

@@ -163,10 +163,19 @@ fn why(host: &str, error: &reqwest::Error) -> NetworkError {
         if let Some(rustls::Error::InvalidCertificate(reason)) = tls_error(error) {
             return NetworkError::Certificate { host, reason: distrust(reason) };
         }
-        deepest = error.to_string();
+        deepest = match error.downcast_ref::<std::io::Error>() {
+            Some(error) => in_words(error),
+            None => error.to_string(),
+        };
         next = error.source();
     }
     NetworkError::Unreachable { host, reason: deepest }
+}
+
+/// What the system says, without its number: that helps nobody who reads it.
+fn in_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }
 
 /// Why a certificate is not trusted, without the names of types.

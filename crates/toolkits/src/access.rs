@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atthene_core::connections::{ConnectionId, Fresh};
+use atthene_core::keys::KeyId;
 use atthene_core::{Core, Error, blocking};
 
 /// Fresh access, unless an administrator has stopped everything.
@@ -19,10 +20,11 @@ pub(crate) async fn access(core: &Core, id: &ConnectionId) -> Result<Fresh, Erro
 pub async fn hand_out(
     core: &Arc<Core>,
     id: &ConnectionId,
+    key: Option<KeyId>,
     program: impl Future<Output = String>,
 ) -> Result<Fresh, Error> {
     let fresh = access(core, id).await?;
     let program = program.await;
     let (core, id) = (core.clone(), id.clone());
-    blocking(move || core.connections.hand_over(&id, &fresh, &program).map(|()| fresh)).await
+    blocking(move || core.connections.hand_over(&id, &fresh, &program, key.as_ref()).map(|()| fresh)).await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, Fresh, GraphCall};
+use atthene_core::keys::KeyId;
 use atthene_core::{Core, Error, blocking};
 use atthene_identity::claims_challenge;
 use http::{Response, StatusCode, header};
@@ -15,6 +16,8 @@ pub struct GraphRequest {
     pub method: String,
     /// The path, without its query.
     pub path: String,
+    /// The key that the program came with.
+    pub key: KeyId,
     /// Whether it may be sent a second time: a body that was not kept can be sent once only.
     pub may_repeat: bool,
 }
@@ -53,8 +56,7 @@ where
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
-    let GraphRequest { method, path, .. } = request;
-    record(core, id, [method, path, program.await], answer.status(), started).await;
+    record(core, id, request, program.await, answer.status(), started).await;
     Ok(answer)
 }
 
@@ -62,14 +64,16 @@ where
 async fn record(
     core: &Arc<Core>,
     id: &ConnectionId,
-    [method, path, program]: [String; 3],
+    request: GraphRequest,
+    program: String,
     status: StatusCode,
     started: Instant,
 ) {
     let (core, id, time) = (core.clone(), id.clone(), started.elapsed());
     let written = blocking(move || {
-        let (method, path, program) = (method.as_str(), path.as_str(), program.as_str());
-        core.connections.graph_called(&id, &GraphCall { method, path, status: status.as_u16(), time, program })
+        let GraphRequest { method, path, key, .. } = &request;
+        let (program, key) = (program.as_str(), Some(key));
+        core.connections.graph_called(&id, &GraphCall { method, path, status: status.as_u16(), time, program, key })
     });
     if let Err(error) = written.await {
         tracing::error!(%error, "a call to Graph was made that is not on record");

@@ -16,13 +16,13 @@ async fn while_everything_is_stopped_no_access_leaves_and_there_is_no_receipt() 
         let filter = ActivityFilter { kinds: vec![Kind::TokenHanded], ..ActivityFilter::default() };
         core.activity.page(&filter, None).expect("reads").rows.len()
     };
-    hand_out(core, &id, program()).await.map(drop).expect("access");
+    hand_out(core, &id, None, program()).await.map(drop).expect("access");
     assert_eq!(receipts(), 1);
     core.stop_everything().expect("stops");
-    assert_eq!(hand_out(core, &id, program()).await.map(drop).expect_err("stopped").code(), Code::Stopped);
+    assert_eq!(hand_out(core, &id, None, program()).await.map(drop).expect_err("stopped").code(), Code::Stopped);
     assert_eq!(probe(core, &id).await.expect_err("stopped").code(), Code::Stopped);
     assert_eq!(receipts(), 1);
     core.resume().expect("goes on");
-    hand_out(core, &id, program()).await.map(drop).expect("access");
+    hand_out(core, &id, None, program()).await.map(drop).expect("access");
     assert_eq!(receipts(), 2);
 }

@@ -13,7 +13,8 @@ async fn a_mail_that_was_sent_is_no_error_where_it_could_not_be_recorded() {
     let world = World::new(SecretChange::Keep).await;
     let id = world.connect("ada").await;
     let call = async || {
-        let request = GraphRequest { method: "POST".into(), path: "/v1.0/me/sendMail".into(), may_repeat: false };
+        let key = atthene_core::keys::KeyId("AAAAAAAAAA".into());
+        let request = GraphRequest { method: "POST".into(), path: "/v1.0/me/sendMail".into(), key, may_repeat: false };
         let program = std::future::ready("a test".to_owned());
         call_graph(&world.core, &id, request, program, async |_| Ok::<_, Error>(Response::new(())))
             .await
@@ -34,5 +35,5 @@ async fn a_mail_that_was_sent_is_no_error_where_it_could_not_be_recorded() {
     assert_eq!(call().await.expect("it was sent"), StatusCode::OK);
     assert_eq!(recorded(), 1);
     // A token that is not on record is not handed out.
-    assert!(hand_out(&world.core, &id, std::future::ready("a test".to_owned())).await.is_err());
+    assert!(hand_out(&world.core, &id, None, std::future::ready("a test".to_owned())).await.is_err());
 }

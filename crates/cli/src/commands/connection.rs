@@ -72,7 +72,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
         }
         ConnectionCommand::Token { id } => {
             let program = std::future::ready("atthene connection token".to_owned());
-            let fresh = atthene_toolkits::hand_out(core, &id, program).await?;
+            let fresh = atthene_toolkits::hand_out(core, &id, None, program).await?;
             let shown = json!({
                 "access_token": fresh.token.expose_secret(),
                 "expires_at": fresh.expires_at,

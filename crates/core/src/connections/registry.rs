@@ -23,6 +23,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, ProfileParts, Redirect};
+use crate::keys::KeyId;
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
@@ -38,6 +39,8 @@ pub struct GraphCall<'a> {
     /// From the call to the head of its answer.
     pub time: Duration,
     pub program: &'a str,
+    /// The key that the program came with; `None`: a command asked.
+    pub key: Option<&'a KeyId>,
 }
 
 /// The connections of this profile. What is not async blocks on SQLite.
@@ -185,13 +188,20 @@ impl Connections {
     }
 
     /// A toolkit had access: a receipt without the token.
-    pub fn hand_over(&self, id: &ConnectionId, fresh: &Fresh, program: &str) -> Result<(), Error> {
+    pub fn hand_over(&self, id: &ConnectionId, fresh: &Fresh, program: &str, key: Option<&KeyId>) -> Result<(), Error> {
         let now = self.clock.now();
         // Tells two tokens apart in the record; says nothing about either.
         let fingerprint = hex(&Blake2s256::digest(fresh.token.expose_secret())[..4]);
         let minutes = (fresh.expires_at.0 - now.0).max(0) / 60_000;
-        let detail =
-            json!({ "program": program, "scopes": fresh.scopes, "minutes_left": minutes, "token": fingerprint });
+        let (account, key) = self.names(id, key)?;
+        let detail = json!({
+            "program": program,
+            "account": account,
+            "key": key,
+            "scopes": fresh.scopes,
+            "minutes_left": minutes,
+            "token": fingerprint,
+        });
         let entry = self.recorder.entry(Kind::TokenHanded, id.as_str(), ActOutcome::Done, detail);
         self.store.used(id, now, &entry)?;
         self.changes.publish(Change::Connections);
@@ -202,7 +212,10 @@ impl Connections {
     pub fn graph_called(&self, id: &ConnectionId, call: &GraphCall<'_>) -> Result<(), Error> {
         let now = self.clock.now();
         let outcome = if call.status < 400 { ActOutcome::Done } else { ActOutcome::Failed };
+        let (account, key) = self.names(id, call.key)?;
         let detail = json!({
+            "account": account,
+            "key": key,
             "method": call.method,
             "path": call.path,
             "status": call.status,
@@ -210,6 +223,13 @@ impl Connections {
             "program": call.program,
         });
         Ok(self.store.used(id, now, &self.recorder.entry(Kind::GraphCall, id.as_str(), outcome, detail))?)
+    }
+
+    /// Whose connection it is, and how an admin calls the key: a row of the record is read long after both are gone.
+    fn names(&self, id: &ConnectionId, key: Option<&KeyId>) -> Result<(String, Option<String>), Error> {
+        let account = self.store.connection(id)?.map(|row| row.account.label).unwrap_or_default();
+        let key = key.map(|key| self.store.key(key)).transpose()?.flatten();
+        Ok((account, key.map(|key| key.name)))
     }
 
     /// Signs out here: the refresh token goes, the account at Microsoft stays.

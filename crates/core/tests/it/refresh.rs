@@ -305,7 +305,7 @@ async fn what_lies_idle_is_renewed_once_a_week_and_what_is_used_before_it_ends()
     assert_eq!(renewed(3 * UnixMs::DAY).await, 0, "nobody uses it");
     assert_eq!(renewed(4 * UnixMs::DAY).await, 1, "a week has passed");
     let fresh = world.core.connections.fresh(&id).await.expect("access");
-    world.core.connections.hand_over(&id, &fresh, "curl").expect("records");
+    world.core.connections.hand_over(&id, &fresh, "curl", None).expect("records");
     assert_eq!(renewed(55 * 60 * 1000).await, 1, "it is used again");
 }
 

@@ -36,7 +36,7 @@ async fn a_sign_in_asks_for_what_is_needed_and_ends_in_a_connection() {
     let calls = world.authority.calls().len();
     let fresh = world.core.connections.fresh(&id).await.expect("access");
     assert_eq!(fresh.token.expose_secret(), "access-1");
-    world.core.connections.hand_over(&id, &fresh, "curl").expect("records");
+    world.core.connections.hand_over(&id, &fresh, "curl", None).expect("records");
     assert_eq!(world.authority.calls().len(), calls);
 
     // The refresh token lies in the keychain and nowhere else.

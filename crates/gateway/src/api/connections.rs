@@ -105,13 +105,13 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn token(
     State(shared): State<Arc<Shared>>,
-    _key: LiveKey,
+    LiveKey(key): LiveKey,
     Extension(call): Extension<CallContext>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     call.leave_times_out();
     let id = known(&id.map_err(|_| Problem::ConnectionNotFound)?.0)?;
-    let fresh = hand_out(&shared.core, &id, call.program()).await?;
+    let fresh = hand_out(&shared.core, &id, Some(key), call.program()).await?;
     let answer = TokenAnswer {
         access_token: fresh.token.expose_secret().to_owned(),
         expires_at: fresh.expires_at.rfc3339(),
@@ -135,7 +135,7 @@ pub(crate) async fn token(
 )]
 pub(crate) async fn graph(
     State(shared): State<Arc<Shared>>,
-    _key: LiveKey,
+    LiveKey(key): LiveKey,
     Extension(call): Extension<CallContext>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
@@ -152,8 +152,8 @@ pub(crate) async fn graph(
     let largest = shared.config().largest_body;
     let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
     let mut body = body.keep().await?;
-    let asked =
-        GraphRequest { method: head.method.to_string(), path: head.uri.path().to_owned(), may_repeat: body.is_kept() };
+    let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+    let asked = GraphRequest { method, path, key, may_repeat: body.is_kept() };
     let mut graph = String::new();
     let send = |fresh: Fresh| {
         fresh.graph.as_str().clone_into(&mut graph);

@@ -146,10 +146,17 @@ fn conditions(filter: &ActivityFilter) -> (String, Vec<Sql>) {
         values.push(until.0.into());
     }
     if let Some(search) = filter.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
-        passes.push("(detail LIKE ? ESCAPE '!' OR subject LIKE ? ESCAPE '!')".into());
+        // Also what is called so today: a row that names an id alone is found by its name.
+        passes.push(
+            "(detail LIKE ?1 ESCAPE '!' OR subject LIKE ?1 ESCAPE '!'
+              OR subject IN (SELECT id FROM connections WHERE account LIKE ?1 ESCAPE '!')
+              OR subject IN (SELECT id FROM integrations WHERE name LIKE ?1 ESCAPE '!')
+              OR subject IN (SELECT id FROM api_keys WHERE name LIKE ?1 ESCAPE '!'))"
+                .replace("?1", &format!("?{}", values.len() + 1)),
+        );
         let literal = search.replace('!', "!!").replace('%', "!%").replace('_', "!_");
         let pattern = Sql::from(format!("%{literal}%"));
-        values.extend([pattern.clone(), pattern]);
+        values.push(pattern);
     }
     (passes.join(" AND "), values)
 }

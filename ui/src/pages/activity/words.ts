@@ -34,11 +34,65 @@ export const what = (row: ActivityRow): string =>
 export const who = (row: ActivityRow): string =>
   (text.activity.actors as Record<string, string>)[row.actor] ?? row.actor
 
+/** What ids stand for today. */
+export type Names = (id: string) => string | undefined
+
 /** What it was done to, as people call it. */
-export function subject(row: ActivityRow): string {
-  const named = ['name', 'account', 'program'].map((field) => row.detail[field])
+export function subject(row: ActivityRow, names: Names = () => undefined): string {
+  const named = ['account', 'name'].map((field) => row.detail[field])
   const name = named.find((value) => typeof value === 'string' && value !== '')
-  return typeof name === 'string' ? name : row.subject
+  return typeof name === 'string' ? name : (names(row.subject) ?? row.subject)
+}
+
+const said = (row: ActivityRow, field: string): string => {
+  const value = row.detail[field]
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+}
+
+const verbs: Record<string, string> = text.activity.verbs
+
+/** A row as a sentence: who did what to whom, and what else matters at its end. */
+export interface Sentence {
+  who: string
+  does: string
+  whom: string
+  aside: string
+}
+
+export function sentence(row: ActivityRow, names: Names): Sentence {
+  const words = text.activity
+  const whom = subject(row, names)
+  const program = said(row, 'program')
+  const key = said(row, 'key')
+  const with_key = key ? words.withKey(key) : ''
+  switch (row.kind) {
+    case 'graph_call': {
+      const verb = verbs[said(row, 'method')] ?? said(row, 'method')
+      const path = said(row, 'path').replace(/^\/(v1\.0|beta)/, '')
+      return {
+        who: program || words.someProgram,
+        does: words.graph(verb, path),
+        whom,
+        aside: [said(row, 'status'), with_key].filter(Boolean).join(' · '),
+      }
+    }
+    case 'token_handed':
+      return { who: program || words.someProgram, does: words.gotAccess, whom, aside: with_key }
+    case 'refusal_burst':
+      return {
+        who: program,
+        does: words.burst,
+        whom: '',
+        aside: text.refusals.reasons[said(row, 'reason')] ?? said(row, 'reason'),
+      }
+    default: {
+      const aside = [said(row, 'toolkit'), said(row, 'reason'), said(row, 'problem')]
+        .filter(Boolean)
+        .join(' · ')
+      const does = (words.does as Record<string, string>)[row.kind] ?? row.kind
+      return { who: who(row), does, whom, aside }
+    }
+  }
 }
 
 /** A detail as one line. */

@@ -34,10 +34,10 @@ describe('the Tools page', () => {
       }),
     ]
     const { user } = await open(fake)
-    await user.click(screen.getByRole('button', { name: 'ada@contoso.com, Connected' }))
+    await user.click(screen.getByRole('button', { name: /^ada@contoso\.com/ }))
     const ada = within(screen.getByRole('article', { name: 'ada@contoso.com' }))
     expect(ada.getByText(/Asked for but not granted: Mail\.Send/)).toBeVisible()
-    await user.click(screen.getByRole('button', { name: 'grace@contoso.com, Failing' }))
+    await user.click(screen.getByRole('button', { name: /^grace@contoso\.com/ }))
     const grace = within(screen.getByRole('article', { name: 'grace@contoso.com' }))
     expect(grace.getByText('A rule blocks this. Ask IT.')).toBeVisible()
   })
@@ -52,7 +52,7 @@ describe('the Tools page', () => {
     fake.state.integrations = [anIntegration()]
     fake.state.connections = [aConnection()]
     const { user } = await open(fake)
-    await user.click(screen.getByRole('button', { name: 'ada@contoso.com, Connected' }))
+    await user.click(screen.getByRole('button', { name: /^ada@contoso\.com/ }))
     await user.click(screen.getByRole('button', { name: 'Test ada@contoso.com' }))
     expect(await screen.findByText('Ada Lovelace')).toBeVisible()
     expect(screen.getByText('Graph answered 403')).toBeVisible()
@@ -147,7 +147,7 @@ describe('connecting', () => {
     fake.state.integrations = [anIntegration()]
     fake.state.connections = [aConnection()]
     const { user } = await open(fake)
-    await user.click(screen.getByRole('button', { name: 'ada@contoso.com, Connected' }))
+    await user.click(screen.getByRole('button', { name: /^ada@contoso\.com/ }))
     await user.click(screen.getByRole('button', { name: 'Disconnect ada@contoso.com' }))
     const dialog = within(await screen.findByRole('alertdialog'))
     expect(dialog.getByText(/Agents lose access to this account’s Outlook/)).toBeVisible()
