@@ -90,6 +90,7 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
+        .plugin(window::remembered(profile.as_ref()))
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
         .manage(ChosenBackup::default())

@@ -5,16 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atthene_core::OnClose;
-use atthene_core::identity::PRODUCT_NAME;
+use atthene_core::identity::{PRODUCT_NAME, Profile};
+use tauri::plugin::TauriPlugin;
 use tauri::utils::config::WebviewUrl;
 use tauri::webview::NewWindowResponse;
 use tauri::{
     AppHandle, CloseRequestApi, Emitter, Manager, Runtime, Theme, WebviewWindow, WebviewWindowBuilder, WindowEvent,
 };
 
+use tauri_plugin_window_state::StateFlags;
+
 use crate::new_key::NewKeySlot;
 use crate::state::{HasTray, Startup};
 
+/// Where the window was, in the data folder.
+const STATE_FILE: &str = "window.json";
 /// The label that the capability names.
 pub(crate) const LABEL: &str = "main";
 /// Tells the page that the window was asked to close while a new key is not copied.
@@ -42,6 +47,17 @@ impl AfterClose {
 
     fn quit(&self) {
         self.keep_running.store(false, Ordering::Release);
+    }
+}
+
+/// Keeps size and place of the window in the data folder.
+pub(crate) fn remembered<R: Runtime>(profile: Option<&Profile>) -> TauriPlugin<R> {
+    let kept = tauri_plugin_window_state::Builder::default()
+        .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED);
+    match profile {
+        // An absolute path takes the place of the plugin's own folder.
+        Some(profile) => kept.with_filename(profile.data_dir().join(STATE_FILE).display().to_string()).build(),
+        None => kept.build(),
     }
 }
 

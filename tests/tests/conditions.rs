@@ -113,8 +113,8 @@ async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
     let window = Window::open(&machine).await?;
     window.keys("\u{e009}5\u{e000}").await?;
     window.fill("#clipboard-seconds", "5").await?;
-    window.click("#save-preferences").await?;
-    window.shows("form", "Saved.").await?;
+    window.click("#save-clipboard-seconds").await?;
+    window.gone("#save-clipboard-seconds").await?;
     window.keys("\u{e009}1\u{e000}").await?;
     let clipboard =
         || async { anyhow::Ok(output("xclip", &["-out", "-selection", "clipboard"]).await.unwrap_or_default()) };
@@ -162,7 +162,7 @@ async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_e
     window.press("Preferences").await?;
     window.fill("#runtime-url", "http://127.0.0.1:8799").await?;
     window.fill("#runtime-credential", CREDENTIAL).await?;
-    window.click("#save-preferences").await?;
+    window.click("#save-runtime").await?;
     window.shows("form", "A credential lies in your keychain.").await?;
     window.press("API Keys").await?;
     let key = window.create_key("With a runtime").await?;
@@ -188,7 +188,7 @@ async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_e
 
     window.press("Preferences").await?;
     window.press("Remove").await?;
-    window.click("#save-preferences").await?;
+    window.click("#save-runtime").await?;
     window.find("#runtime-credential").await?;
     ensure!(!keychain.holds(name).await?.contains(CREDENTIAL), "it was not removed from the keychain");
     window.close().await?;

@@ -79,7 +79,7 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
 
         window.press("Preferences").await?;
         window.fill("#runtime-url", "agents.example.com").await?;
-        window.click("#save-preferences").await?;
+        window.click("#save-runtime").await?;
         window.shows("[role=alert]", "must start with http://").await?;
         check(&window, &format!("{scheme}-preferences")).await?;
         window.click("#tab-data").await?;

@@ -168,9 +168,35 @@ describe('preferences', () => {
     fake.tell('settings')
     await waitFor(() => expect(screen.getByLabelText('Port')).toHaveValue('9100'))
     expect(body).toHaveValue('32')
-    await user.click(screen.getByRole('button', { name: 'Save changes' }))
+    await user.click(screen.getByRole('button', { name: 'Save' }))
     const saved = expect.objectContaining({ gateway_port: 9100, largest_body_mib: 32 })
     expect(saveSettings).toHaveBeenCalledWith(saved, { kind: 'keep' })
+  })
+
+  test('a switch and a choice act at once, and a port says what came of it', async () => {
+    const fake = fakeBackend()
+    const saveSettings = vi.spyOn(fake.backend, 'saveSettings')
+    const { user, tell } = open(fake)
+    await user.keyboard('{Control>}5{/Control}')
+    await user.click(await screen.findByLabelText('Desktop notifications'))
+    expect(saveSettings).toHaveBeenCalledWith(expect.objectContaining({ notifications: false }), {
+      kind: 'keep',
+    })
+    const port = screen.getByLabelText('Port')
+    await user.clear(port)
+    await user.type(port, '18595{Enter}')
+    fake.backend.gatewayState = async () => ({
+      state: 'port_taken',
+      port: 18595,
+      by: 'node',
+      free_port: 18596,
+    })
+    tell('gateway')
+    expect(await screen.findByText(/Saved, but port 18595 is taken by node/)).toBeVisible()
+    await user.click(screen.getByRole('button', { name: 'Use port 18596 instead' }))
+    expect(saveSettings).toHaveBeenLastCalledWith(expect.objectContaining({ gateway_port: 18596 }), {
+      kind: 'keep',
+    })
   })
 
   test('another runtime does not get the credential of the one before, and the page says so', async () => {

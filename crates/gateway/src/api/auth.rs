@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atthene_core::keys::{KEY_LEN, KeyId, Malformed, Refusal, Verdict};
+use atthene_core::keys::{KEY_LEN, KeyId, Malformed, PLACEHOLDER, Refusal, Verdict};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
@@ -65,7 +65,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         return Err(Problem::MalformedAuthorization);
     }
     if key.len() != KEY_LEN {
-        return Err(Problem::Key(Refusal::Malformed(Malformed::Shape)));
+        let is_sample = key == PLACEHOLDER.as_bytes();
+        let why = if is_sample { Malformed::Placeholder } else { Malformed::Shape };
+        return Err(Problem::Key(Refusal::Malformed(why)));
     }
     str::from_utf8(key).map_err(|_| Problem::MalformedAuthorization)
 }
@@ -112,6 +114,11 @@ mod tests {
         {
             assert_eq!(refused(&[value.as_bytes()]), Problem::Key(Refusal::Malformed(Malformed::Shape)));
         }
+    }
+
+    #[test]
+    fn the_placeholder_of_the_samples_is_told_as_that() {
+        assert_eq!(refused(&[b"Bearer YOUR_API_KEY"]), Problem::Key(Refusal::Malformed(Malformed::Placeholder)));
     }
 
     #[test]

@@ -290,6 +290,10 @@ export const text = {
     title: 'Integrations',
     purpose: 'The Microsoft apps through which people sign in. Agents never see their secrets.',
     add: 'Add integration',
+    draftLeft: (name: string) =>
+      `The form of ${name ? `“${name}”` : 'an integration'} was left unsaved. All but its secret was kept, with the same redirect URI.`,
+    draftContinue: 'Continue',
+    draftDiscard: 'Discard',
     search: (count: number) => `Search ${grouped(count)} integrations: name, tenant, client ID`,
     narrow: 'Show only',
     chips: { all: 'All', broken: 'Broken', ending: 'Secret ends soon' },
@@ -914,6 +918,11 @@ export const text = {
         text: 'Deletes everything but the record of what was done.',
         button: 'Reset…',
         ask: 'Delete everything?',
+        numbers: (key: string | null, integrations: number, accounts: number) =>
+          `${key ? `The key “${key}”` : 'No live key'}, ${grouped(integrations)} ${integrations === 1 ? 'integration' : 'integrations'} and ${grouped(accounts)} ${accounts === 1 ? 'account' : 'accounts'} go.`,
+        backUp: 'Back up first…',
+        word: 'delete',
+        type: (word: string) => `Type “${word}” to confirm`,
         explain:
           'The live key stops working at once, everybody is signed out, and every integration, setting and counter is deleted, with the secrets in your keychain. This can’t be undone.',
         confirm: 'Delete everything',
@@ -933,9 +942,12 @@ export const text = {
     seconds: 'Clear a copied key after (seconds)',
     record: 'Keep the record for (days)',
     recordHint: '0: for ever. What is older is cut off; the rest still proves itself.',
-    save: 'Save changes',
+    saveOne: 'Save',
+    saveRuntime: 'Save agent runtime',
     saving: 'Saving… your keychain may ask for your password.',
     saved: 'Saved.',
-    whole: 'Enter a whole number.',
+    between: (from: number, to: number) => `Enter a whole number from ${from} to ${to}.`,
+    portTaken: (port: number, by: string | null) =>
+      `Saved, but port ${port} is taken${by ? ` by ${by}` : ''}, so applications can’t reach the gateway.`,
   },
 }

@@ -104,6 +104,26 @@ describe('the form', () => {
     expect(screen.getByText('Web')).toBeVisible()
   })
 
+  test('is found again when it was left, with its redirect and without its secret', async () => {
+    const fake = fakeBackend()
+    let given = 0
+    fake.backend.freshIntegration = async () => ({
+      ...(await fakeBackend().backend.freshIntegration()),
+      id: `microsoft-${++given}`,
+    })
+    const { app, user } = await openForm(fake)
+    await user.type(await screen.findByLabelText('Name'), 'Contoso')
+    await user.type(screen.getByLabelText('Client secret'), 'planted-secret')
+    await user.click(screen.getByRole('button', { name: 'All integrations' }))
+    expect(await screen.findByText(/The form of “Contoso” was left unsaved/)).toBeVisible()
+    expect(app.view.draft?.id).toBe('microsoft-1')
+    expect(JSON.stringify(app.view.draft)).not.toContain('planted-secret')
+    await user.click(screen.getByRole('button', { name: 'Continue' }))
+    expect(await screen.findByLabelText('Name')).toHaveValue('Contoso')
+    expect(screen.getByLabelText('Client secret')).toHaveValue('')
+    expect(given).toBe(1)
+  })
+
   test('a new secret does not end with the old one', async () => {
     const fake = fakeBackend()
     const stored = anIntegration({ secret: 'stored' })
