@@ -358,10 +358,15 @@ async fn k9_a_clock_that_was_set_far_cuts_nothing_also_when_it_is_set_right_agai
     core.settings.save(Settings { record_days: 1, ..Settings::clone(&core.settings.current()) }).expect("saves");
     core.cut_record().expect("nothing is old");
     let rows = || core.activity.page(&ActivityFilter::default(), None).expect("reads").rows.len();
+    let is_cut = || {
+        let rows = core.activity.page(&ActivityFilter::default(), None).expect("reads").rows;
+        rows.iter().any(|row| row.kind == "record_cut")
+    };
     let kept = rows();
     for step in [-40, 42] {
         world.machine.step(step * UnixMs::DAY);
         core.cut_record().expect("leaves it");
+        assert!(!is_cut(), "cut after {step} days");
         assert_eq!(rows(), kept, "cut after {step} days");
     }
 }

@@ -183,6 +183,9 @@ async fn k4_a_refresh_that_nobody_waits_for_any_more_is_kept() {
     assert!(refreshing.await.is_err());
     go_on.send(()).expect("it goes on without its caller");
     world.core.finish_begun().await;
+    let filter = atthene_core::activity::ActivityFilter::default();
+    let rows = world.core.activity.page(&filter, None).expect("reads").rows;
+    assert!(rows.iter().any(|row| row.kind == "refresh" && row.outcome == "done"), "it was not written down");
     let World { machine, vault, authority, core, .. } = world;
     drop(core);
     let core = open(&machine, &vault);

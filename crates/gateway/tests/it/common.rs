@@ -46,12 +46,20 @@ impl Running {
     }
 
     fn on(dir: tempfile::TempDir, limits: Limits) -> Self {
+        Self::on_vault(dir, limits, MemoryVault::default())
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    pub fn on_vault(dir: tempfile::TempDir, limits: Limits, vault: impl atthene_vault::SecretStore + 'static) -> Self {
         let now = Arc::new(AtomicI64::new(Clock::system().now().0));
         let clock = {
             let now = now.clone();
             Clock::from_fn(move || UnixMs(now.load(Ordering::Relaxed)))
         };
-        let core = open(dir.path(), clock, MemoryVault::default()).expect("opens");
+        let core = open(dir.path(), clock, vault).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
         let service = Service::start(core.clone(), limits).expect("starts");

@@ -267,26 +267,6 @@ fn k3_an_answer_that_comes_before_the_end_of_the_body_always_arrives() {
 }
 
 #[test]
-fn k3_an_early_answer_arrives_although_the_caller_offered_another_protocol() {
-    let running = Running::start();
-    for round in 0..6 {
-        let mut stream = running.connect();
-        let mut writer = stream.try_clone().expect("cloned");
-        // As Java's client does by default.
-        let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n";
-        let call = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\n{more}content-length: 8388608\r\n\r\n");
-        let sending = std::thread::spawn(move || {
-            let _ = writer.write_all(call.as_bytes());
-            let _ = writer.write_all(&vec![b'x'; 8 * 1024 * 1024]);
-        });
-        let answer = first_answer(&mut stream);
-        assert!(answer.starts_with("HTTP/1.1 401"), "round {round}: {answer}");
-        drop(stream);
-        sending.join().expect("joins");
-    }
-}
-
-#[test]
 fn k2_a_slow_answer_leaves_a_connection_that_the_next_call_takes() {
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = connections.clone();
@@ -475,4 +455,36 @@ fn k10_a_method_that_a_route_has_not_is_told_which_it_has() {
         let allow = answer.head.lines().find(|line| line.starts_with("allow: ")).unwrap_or_default();
         assert!(allow.contains(allowed), "{call}: {}", answer.head);
     }
+}
+
+#[test]
+fn k3_an_early_answer_arrives_although_the_caller_offered_another_protocol() {
+    let running = Running::start();
+    for round in 0..6 {
+        let mut stream = running.connect();
+        let mut writer = stream.try_clone().expect("cloned");
+        let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n";
+        let call = format!("POST {EXECUTE} HTTP/1.1\r\nhost: localhost\r\n{more}content-length: 8388608\r\n\r\n");
+        let sending = std::thread::spawn(move || {
+            writer.write_all(call.as_bytes()).and_then(|()| writer.write_all(&vec![b'x'; 8 * 1024 * 1024]))
+        });
+        let mut text = Vec::new();
+        let read = stream.read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.starts_with("HTTP/1.1 401"), "round {round}: {text} {read:?}");
+        let sent = sending.join().expect("joins");
+        assert!(read.is_ok() && sent.is_ok(), "round {round}: {read:?} {sent:?}");
+    }
+}
+
+#[test]
+fn k10_a_websocket_is_stopped_like_any_call() {
+    let (running, key) = with_runtime(echo);
+    let mut stream = upgraded(&running, &key);
+    running.core.stop_everything().expect("stops");
+    let mut byte = [0];
+    let read = stream.read(&mut byte);
+    let timed_out =
+        |error: &std::io::Error| matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
+    assert!(matches!(&read, Ok(0)) || read.as_ref().is_err_and(|error| !timed_out(error)), "it went on: {read:?}");
 }

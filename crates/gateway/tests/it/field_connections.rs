@@ -1,5 +1,7 @@
 //! Connections in the field, over TCP: what another process ended (k1), waiting (k5), Graph (k3, k10).
 
+use atthene_test_support::vaults::SharedVault;
+use atthene_vault::SecretStore;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -10,52 +12,10 @@ use serde_json::json;
 
 use crate::common::{Running, block_on, eventually};
 use crate::connections::World;
-use crate::field::{OK, head, server};
+use crate::field::{head, server};
 
 fn token_line(id: &atthene_core::connections::ConnectionId) -> String {
     format!("POST /api/amas/connections/{}/token", id.as_str())
-}
-
-#[test]
-fn k1_the_next_call_after_a_credential_was_replaced_carries_the_new_one() {
-    let running = Running::start();
-    let key = running.key(None);
-    let url = server(|_, mut stream| {
-        while let Some(call) = head(&mut stream) {
-            let credential =
-                call.lines().find_map(|line| line.strip_prefix("authorization: bearer ")).unwrap_or("none");
-            let _ = stream.write_all(
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{credential}", credential.len()).as_bytes(),
-            );
-        }
-    });
-    running.set_runtime(&url, Some("one"));
-    // Another process on the same rows and the same vault.
-    let line = format!("GET /api/amas/x HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
-    assert_eq!(running.send(&line, b"").body, "one");
-    for credential in ["two", "abc", "one"] {
-        let settings = Settings::clone(&running.core.settings.current());
-        block_on(running.core.save_settings(settings, SecretChange::Replace(credential.into()))).expect("saves");
-        // The gateway hears of it on its own thread; nothing else tells that it has.
-        eventually("the new credential", || Some(()).filter(|()| running.send(&line, b"").body == credential));
-    }
-}
-
-#[test]
-fn k2_a_call_right_after_a_start_waits_for_the_keychain() {
-    let running = Running::start();
-    let key = running.key(None);
-    let url = server(|_, mut stream| {
-        head(&mut stream);
-        let _ = stream.write_all(OK);
-    });
-    running.set_runtime(&url, Some("one"));
-    for _ in 0..5 {
-        let settings = Settings::clone(&running.core.settings.current());
-        block_on(running.core.save_settings(settings, SecretChange::Replace("two".into()))).expect("saves");
-        let answer = running.execute_with(&key);
-        assert_eq!(answer.status, 200, "{answer:?}");
-    }
 }
 
 #[test]
@@ -194,4 +154,66 @@ fn k1_a_database_that_is_gone_from_its_place_is_noticed_said_and_obeyed_again() 
     assert_eq!(running.execute_with(&key).code(), "store_unavailable");
     std::fs::rename(&away, &file).expect("put back");
     eventually("calls to be let in again", || Some(()).filter(|()| running.execute_with(&key).status == 200));
+}
+
+/// A keychain that takes its time.
+struct Slow(SharedVault);
+
+impl SecretStore for Slow {
+    fn get(&mut self, name: &str) -> Result<Option<secrecy::SecretString>, atthene_core::vault::VaultError> {
+        std::thread::sleep(Duration::from_millis(400));
+        self.0.get(name)
+    }
+    fn set(&mut self, name: &str, secret: &secrecy::SecretString) -> Result<(), atthene_core::vault::VaultError> {
+        self.0.set(name, secret)
+    }
+    fn delete(&mut self, name: &str) -> Result<(), atthene_core::vault::VaultError> {
+        self.0.delete(name)
+    }
+}
+
+fn tells_credential() -> String {
+    server(|_, mut stream| {
+        while let Some(call) = head(&mut stream) {
+            let credential =
+                call.lines().find_map(|line| line.strip_prefix("authorization: bearer ")).unwrap_or("none");
+            let _ = stream.write_all(
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{credential}", credential.len()).as_bytes(),
+            );
+        }
+    })
+}
+
+#[test]
+fn k2_a_call_right_after_a_start_waits_for_the_keychain() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::on_vault(dir, atthene_gateway::Limits::default(), Slow(SharedVault::default()));
+    let key = running.key(None);
+    running.set_runtime(&tells_credential(), Some("one"));
+    let line = format!("GET /api/amas/x HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
+    assert_eq!(running.send(&line, b"").body, "one");
+    for credential in ["two", "three"] {
+        let settings = Settings::clone(&running.core.settings.current());
+        block_on(running.core.save_settings(settings, SecretChange::Replace(credential.into()))).expect("saves");
+        std::thread::sleep(Duration::from_millis(50));
+        let answer = running.send(&line, b"");
+        assert_eq!((answer.status, answer.body.as_str()), (200, credential), "{answer:?}");
+    }
+}
+
+#[test]
+fn k1_the_next_call_after_a_credential_was_replaced_carries_the_new_one() {
+    let vault = SharedVault::default();
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = Running::on_vault(dir, atthene_gateway::Limits::default(), vault.clone());
+    let key = running.key(None);
+    running.set_runtime(&tells_credential(), Some("one"));
+    let other = atthene_test_support::open(running.folder(), atthene_core::Clock::system(), vault).expect("opens");
+    let line = format!("GET /api/amas/x HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
+    assert_eq!(running.send(&line, b"").body, "one");
+    for credential in ["two", "abc", "one"] {
+        let settings = Settings::clone(&other.settings.current());
+        block_on(other.save_settings(settings, SecretChange::Replace(credential.into()))).expect("saves");
+        eventually("the new credential", || Some(()).filter(|()| running.send(&line, b"").body == credential));
+    }
 }
