@@ -118,7 +118,7 @@ impl Held {
     fn view(&self) -> NewKeyView {
         let key = self.issued.clone().unwrap_or_else(|| self.prepared.view());
         NewKeyView {
-            masked: format!("atk_{}_{}{}", key.id.0, "•".repeat(20), key.last_four),
+            masked: format!("atk_{}_{}{}", key.id.0, "•".repeat(12), key.last_four),
             key,
             is_live: self.issued.is_some(),
             replaces: self.prepared.replaces().cloned(),

@@ -163,7 +163,7 @@ async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_e
     window.fill("#runtime-url", "http://127.0.0.1:8799").await?;
     window.fill("#runtime-credential", CREDENTIAL).await?;
     window.click("#save-runtime").await?;
-    window.shows("form", "A credential lies in your keychain.").await?;
+    window.shows("main", "A credential lies in your keychain.").await?;
     window.press("API Keys").await?;
     let key = window.create_key("With a runtime").await?;
     until("the runtime to get its credential", || async {

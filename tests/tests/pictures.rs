@@ -71,6 +71,9 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.click("#revoke-keep").await?;
         window.gone("[role=alertdialog]").await?;
 
+        waiting_key(&window, scheme).await?;
+        shell(&window, scheme).await?;
+
         integrations(&window, scheme).await?;
 
         tools(&window, &machine, scheme).await?;
@@ -94,6 +97,48 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.close().await?;
     }
     Ok(())
+}
+
+/// A key that is shown and not in force.
+async fn waiting_key(window: &Window, scheme: &str) -> Result<()> {
+    window.click("#replace-key").await?;
+    window.fill("#key-name", "Next").await?;
+    window.click("[form=create-key]").await?;
+    window.find("#issue-key").await?;
+    check(window, &format!("{scheme}-new-key-waiting")).await?;
+    window.click("#new-key-done").await?;
+    window.gone("[role=dialog]").await
+}
+
+/// What the foot of the rail and the keyboard open.
+async fn shell(window: &Window, scheme: &str) -> Result<()> {
+    window.resize(1100, 720).await?;
+    window.keys("\u{e009}k\u{e000}").await?;
+    window.fill("#palette", "production").await?;
+    window.shows("[role=dialog]", "Key · Active").await?;
+    check(window, &format!("{scheme}-palette")).await?;
+    window.keys("\u{e00c}").await?;
+    window.gone("[role=dialog]").await?;
+    window.click("#attention").await?;
+    window.shows(".attention-panel", "Nothing. All is well.").await?;
+    check(window, &format!("{scheme}-attention-none")).await?;
+    window.keys("\u{e00c}").await?;
+    window.gone(".attention-panel").await?;
+    window.keys("?").await?;
+    window.shows("[role=dialog]", "Find and do").await?;
+    check(window, &format!("{scheme}-shortcuts")).await?;
+    window.press("Close").await?;
+    window.gone("[role=dialog]").await?;
+    window.press(env!("CARGO_PKG_VERSION")).await?;
+    window.shows("[role=dialog]", "MIT or Apache 2.0").await?;
+    check(window, &format!("{scheme}-about")).await?;
+    window.press("Close").await?;
+    window.gone("[role=dialog]").await?;
+    window.click("#stop-everything").await?;
+    window.shows("[role=alertdialog]", "Stop everything?").await?;
+    check(window, &format!("{scheme}-stop")).await?;
+    window.press("Keep it running").await?;
+    window.gone("[role=alertdialog]").await
 }
 
 async fn usage(window: &Window, scheme: &str) -> Result<()> {
@@ -150,7 +195,7 @@ async fn integrations(window: &Window, scheme: &str) -> Result<()> {
     window.find("#save-anyway").await?;
     check(window, &format!("{scheme}-integration-anyway")).await?;
     window.click("#save-anyway").await?;
-    window.find("[data-health=check_failed]").await?;
+    window.find("[data-health=unchecked]").await?;
     window.open_row("Contoso").await?;
     check(window, &format!("{scheme}-integrations")).await
 }
@@ -177,6 +222,11 @@ async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
     window.open_row("ada@contoso.com").await?;
     window.press("Code for ada@contoso.com").await?;
     check(window, &format!("{scheme}-tools")).await?;
+    window.click("#attention").await?;
+    window.find("[data-attention]").await?;
+    check(window, &format!("{scheme}-attention")).await?;
+    window.keys("\u{e00c}").await?;
+    window.gone(".attention-panel").await?;
     window.press("Sign in again as ada@contoso.com").await?;
     window.find("#switch-account").await?;
     check(window, &format!("{scheme}-tools-again")).await?;

@@ -46,7 +46,7 @@ export const grouped = (value: number) => number().format(value)
 export function daysLeft(end: number | null, now: number): string | null {
   if (end === null) return null
   const left = Math.max(0, end - now)
-  const [count, unit] = left >= DAY ? [Math.floor(left / DAY), 'day'] : [Math.floor(left / HOUR), 'hour']
+  const [count, unit] = left >= DAY ? [Math.round(left / DAY), 'day'] : [Math.floor(left / HOUR), 'hour']
   return `${grouped(count)} ${unit}${count === 1 ? '' : 's'}`
 }
 

@@ -81,7 +81,8 @@ describe('usage', () => {
     const total = { answered: 7, failed: 0, refused: 0, bytes_in: 0, bytes_out: 0 }
     const { user } = open(fakeBackend({ usageReport: async () => aReportOfUsage({ answered, total }) }))
     await user.click(await screen.findByRole('tab', { name: 'Usage' }))
-    const chart = await screen.findByRole('slider')
+    // Its code is loaded when it is opened.
+    const chart = await screen.findByRole('slider', {}, { timeout: 10_000 })
     chart.focus()
     await user.keyboard('{End}')
     expect(chart).toHaveAttribute('aria-valuetext', expect.stringContaining('7 answered'))

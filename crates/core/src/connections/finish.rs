@@ -153,8 +153,19 @@ impl Connections {
             taken.pinned.as_ref().filter(|pinned| (&pinned.id, &pinned.directory) != (&account.id, &account.directory))
         {
             return Err(AuthorityFailure::own(
-                format!("{} signed in, but this connection belongs to {}", account.label, pinned.label),
-                "Sign in with that account, or choose “Switch account”.",
+                if account.label == pinned.label {
+                    format!(
+                        "Another account of the name {} signed in: it was made anew at the authority",
+                        account.label
+                    )
+                } else {
+                    format!("{} signed in, but this connection belongs to {}", account.label, pinned.label)
+                },
+                if account.label == pinned.label {
+                    "Choose “Switch account” to put it in the place of the old one."
+                } else {
+                    "Sign in with that account, or choose “Switch account”."
+                },
             ));
         }
         let Some(refresh) = tokens.refresh.clone() else {

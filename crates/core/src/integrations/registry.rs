@@ -190,6 +190,8 @@ impl Integrations {
         let failure = self.identity.preflight(&subject, presented.as_ref(), tell).await;
 
         let problem = failure.as_ref().map(|failure| format!("{failure}. {}", failure.fix));
+        // Where nobody was reached nothing was learned: what was found before stays.
+        let was_reached = failure.as_ref().is_none_or(|failure| !failure.may_pass);
         let check = Check { at: self.clock.now(), problem };
         let outcome = if failure.is_none() { ActOutcome::Done } else { ActOutcome::Failed };
         let detail = json!({
@@ -201,13 +203,15 @@ impl Integrations {
         });
         let as_saved = before.is_some_and(|row| Draft::of(&row) == draft) && matches!(secret, SecretChange::Keep);
         let entry = self.recorder.entry(Kind::Preflight, draft.id.as_str(), outcome, detail);
-        self.store.record_preflight(as_saved.then_some((&draft.id, &check)), &entry)?;
+        self.store.record_preflight((as_saved && was_reached).then_some((&draft.id, &check)), &entry)?;
         if as_saved {
             self.changes.publish(Change::Integrations);
         }
         let passed = check.problem.is_none();
         let secret = self.fingerprint(&secret);
-        self.preflights().insert(draft.id.clone(), Preflighted { draft, secret, check });
+        if was_reached {
+            self.preflights().insert(draft.id.clone(), Preflighted { draft, secret, check });
+        }
         Ok(passed)
     }
 

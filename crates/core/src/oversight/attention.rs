@@ -7,7 +7,7 @@ use crate::activity::{ActivityFilter, Kind};
 use crate::clock::UnixMs;
 use crate::connections::{ConnectionId, ConnectionState};
 use crate::error::Error;
-use crate::integrations::{IntegrationId, StoredSecret};
+use crate::integrations::{Health, IntegrationId, StoredSecret};
 use crate::keys::{KeyState, KeyView};
 use crate::problem::ProblemCode;
 use crate::use_cases::Core;
@@ -265,6 +265,13 @@ impl Core {
                 );
                 continue;
             }
+            if let Some(problem) = integration.check.as_ref().and_then(|check| check.problem.clone())
+                && integration.health == Health::CheckFailed
+            {
+                let title = format!("\u{201c}{name}\u{201d} was not accepted when it was checked");
+                found.push(Attention::daily(format!("check {id}"), Weight::Warning, title, problem, fix));
+                continue;
+            }
             let Some(at) = integration.secret_expires_at else { continue };
             let expired = at <= now;
             let Some((days, step)) = days_left(at, now, SECRET_NOTICES) else { continue };
@@ -321,9 +328,15 @@ impl Core {
 
     fn about_bursts(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {
         let since = Some(now.plus(-BURST_SHOWN));
-        let filter = ActivityFilter { kinds: vec![Kind::RefusalBurst], since, ..ActivityFilter::default() };
+        let filter =
+            ActivityFilter { kinds: vec![Kind::RefusalBurst, Kind::WasReset], since, ..ActivityFilter::default() };
+        let advice = if self.keys.live()?.is_some() { "give it the live key" } else { "create a key and give it that" };
         let mut told: Vec<String> = Vec::new();
         for row in self.activity.page(&filter, None)?.rows {
+            if row.kind == Kind::WasReset.as_str() {
+                // The key that they sent is gone with everything else.
+                break;
+            }
             let program = row.detail["program"].as_str().unwrap_or_default().to_owned();
             if told.contains(&program) {
                 continue;
@@ -333,7 +346,7 @@ impl Core {
                 format!("burst {program}"),
                 Weight::Warning,
                 format!("Many calls of {program} were refused"),
-                format!("{}. If it is an application of yours, give it the live key.", refused_as(reason)),
+                format!("{}. If it is an application of yours, {advice}.", refused_as(reason)),
                 Fix::ShowUsage,
             ));
             told.push(program);

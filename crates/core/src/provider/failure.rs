@@ -21,12 +21,20 @@ pub struct AuthorityFailure {
     pub correlation_id: Option<String>,
     /// The authority's own words, cut.
     pub said: Option<String>,
+    /// Whether it may pass by itself: nothing was learned about what was asked about.
+    #[serde(skip)]
+    pub may_pass: bool,
 }
 
 impl AuthorityFailure {
     /// A failure that the authority did not word itself.
     pub fn own(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: fix.into(), aadsts: None, correlation_id: None, said: None }
+        Self { what: what.into(), fix: fix.into(), aadsts: None, correlation_id: None, said: None, may_pass: false }
+    }
+
+    /// The same of trouble that may pass by itself.
+    pub fn passing(self) -> Self {
+        Self { may_pass: true, ..self }
     }
 
     /// The same of an error that is worded as a part of a sentence.
@@ -63,7 +71,8 @@ impl From<&NetworkError> for AuthorityFailure {
             NetworkError::Redirect(_) => "Type the final address as the authority.",
             NetworkError::TooLarge(_) => "Check the address; no authority answers that much.",
         };
-        Self::sentence(&error.to_string(), fix)
+        let may_pass = matches!(error, NetworkError::Unreachable { .. } | NetworkError::Timeout(_));
+        Self { may_pass, ..Self::sentence(&error.to_string(), fix) }
     }
 }
 

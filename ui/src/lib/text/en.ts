@@ -350,7 +350,7 @@ export const text = {
         secret_expired: 'Secret expired',
         check_failed: 'Check failed',
         secret_expiring: 'Secret expires soon',
-        passed: 'Accepted by Microsoft',
+        passed: 'Accepted',
         unchecked: 'Not checked',
       },
       notSetUp:
@@ -541,6 +541,12 @@ export const text = {
       switchHint: (account: string) => `Another account may take the place of ${account}.`,
       admin:
         'Some of the scopes probably need an administrator. If Microsoft says “Need admin approval”, send this message to one.',
+      adminNoLink:
+        'Some of the scopes probably need an administrator. If the sign-in asks for an approval, an administrator has to grant it.',
+      asks: 'People are asked for:',
+      opensNothing: (integration: string, toolkit: string) =>
+        `“${integration}” asks for no ${toolkit} scope, so agents could do nothing in ${toolkit} with it.`,
+      editIntegration: 'Edit its scopes',
       copyMessage: 'Copy a message with the consent link',
       message: (toolkit: string, link: string) =>
         `Hello,\n\nour agents need access to ${toolkit}. Please open this link, look at the permissions and accept them for our organisation:\n\n${link}\n\nThank you!`,

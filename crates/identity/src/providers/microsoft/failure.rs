@@ -85,6 +85,7 @@ impl EntraRefusal for ErrorBody {
             aadsts,
             correlation_id: EntraDetail::of(self).correlation_id.filter(id),
             said: said(self),
+            may_pass: matches!(self.meaning(), Meaning::Wait(_)),
         }
     }
 

@@ -82,7 +82,8 @@ async fn ask_with_secret(
         }
         Err(TokenError::Busy { .. }) => {
             let failure =
-                AuthorityFailure::own("The authority is busy or has a problem of its own", "Try again later.");
+                AuthorityFailure::own("The authority is busy or has a problem of its own", "Try again later.")
+                    .passing();
             return (not_answered(), StepState::Failed { failure });
         }
         Err(TokenError::Misdirected) => {
@@ -140,7 +141,7 @@ async fn ask_without_secret(client_id: &ClientId, found: &Discovery, http: &dyn 
     // Not answered is not passed. A refusal that has nothing to do with the app shows that it is known.
     let Ok(body) = serde_json::from_slice::<ErrorBody>(answer.body()) else {
         let what = format!("The authority did not answer the question ({})", answer.status().as_u16());
-        return StepState::Failed { failure: AuthorityFailure::own(what, "Try again later.") };
+        return StepState::Failed { failure: AuthorityFailure::own(what, "Try again later.").passing() };
     };
     match body.aadsts() {
         Some(number) if ABOUT_THE_APP.contains(&number) => StepState::Failed { failure: body.failure(Stage::Check) },
