@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use tauri::{AppHandle, Manager, Runtime};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
-use crate::new_key::{NewKeySlot, Place};
+use crate::new_key::{KeyPlace, NewKeySlot};
 
 /// What holds a key and was put on the clipboard by this app, until it is cleared.
 #[derive(Default)]
@@ -57,13 +57,13 @@ pub(crate) fn clear_now<R: Runtime>(app: &AppHandle<R>) {
     if still_there && let Err(error) = app.clipboard().clear() {
         tracing::warn!(%error, "the clipboard could not be cleared");
     }
-    app.state::<NewKeySlot>().left_clipboard(if still_there { Place::Cleared } else { Place::Overwritten });
+    app.state::<NewKeySlot>().left_clipboard(if still_there { KeyPlace::Cleared } else { KeyPlace::Overwritten });
 }
 
 /// Looks whether something else was copied over the key. Blocks on the clipboard.
 pub(crate) fn look<R: Runtime>(app: &AppHandle<R>) {
     if app.state::<CopiedKey>().lock().text.is_some() && !holds_key(app) {
-        app.state::<NewKeySlot>().left_clipboard(Place::Overwritten);
+        app.state::<NewKeySlot>().left_clipboard(KeyPlace::Overwritten);
     }
 }
 

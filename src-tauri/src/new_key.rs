@@ -16,14 +16,14 @@ struct Held {
     prepared: Arc<PreparedKey>,
     /// Its row, once it is in force.
     issued: Option<KeyView>,
-    place: Place,
+    place: KeyPlace,
 }
 
 /// Where the text lies, apart from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "place", rename_all = "snake_case")]
 #[ts(export)]
-pub(crate) enum Place {
+pub(crate) enum KeyPlace {
     Nowhere,
     Clipboard {
         clears_at: UnixMs,
@@ -46,12 +46,12 @@ pub(crate) struct NewKeyView {
     is_live: bool,
     /// The key that is in force until this one is taken, or was until then.
     pub(crate) replaces: Option<KeyId>,
-    place: Place,
+    place: KeyPlace,
 }
 
 impl NewKeySlot {
     pub(crate) fn hold(&self, prepared: PreparedKey) -> NewKeyView {
-        let held = Held { prepared: Arc::new(prepared), issued: None, place: Place::Nowhere };
+        let held = Held { prepared: Arc::new(prepared), issued: None, place: KeyPlace::Nowhere };
         let view = held.view();
         *self.lock() = Some(held);
         view
@@ -77,9 +77,9 @@ impl NewKeySlot {
     }
 
     /// Where the text of this key lies from now on. A file outlasts the clipboard.
-    pub(crate) fn lies(&self, id: &KeyId, place: Place) {
+    pub(crate) fn lies(&self, id: &KeyId, place: KeyPlace) {
         let _ = self.with(id, |held| {
-            if held.place != Place::File {
+            if held.place != KeyPlace::File {
                 held.place = place;
             }
             Ok(())
@@ -87,8 +87,8 @@ impl NewKeySlot {
     }
 
     /// What was on the clipboard is not there any more.
-    pub(crate) fn left_clipboard(&self, now: Place) {
-        if let Some(held) = self.lock().as_mut().filter(|held| matches!(held.place, Place::Clipboard { .. })) {
+    pub(crate) fn left_clipboard(&self, now: KeyPlace) {
+        if let Some(held) = self.lock().as_mut().filter(|held| matches!(held.place, KeyPlace::Clipboard { .. })) {
             held.place = now;
         }
     }
@@ -99,9 +99,9 @@ impl NewKeySlot {
 
     /// Whether a key is in force that nobody would have: one that is not in force yet is lost without harm.
     pub(crate) fn guards(&self) -> bool {
-        self.lock()
-            .as_ref()
-            .is_some_and(|held| held.issued.is_some() && matches!(held.place, Place::Nowhere | Place::Overwritten))
+        self.lock().as_ref().is_some_and(|held| {
+            held.issued.is_some() && matches!(held.place, KeyPlace::Nowhere | KeyPlace::Overwritten)
+        })
     }
 
     fn with<T>(&self, id: &KeyId, work: impl FnOnce(&mut Held) -> Result<T, Error>) -> Result<T, Error> {

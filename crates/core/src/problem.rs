@@ -319,7 +319,7 @@ impl ProblemCode {
             Self::Stopped => (
                 503,
                 "Everything is stopped",
-                "Let the gateway go on: in the tray, or on the page Preferences.",
+                "Resume: at the foot of the window, or in the tray.",
                 CallCheck::Answer,
                 true,
             ),

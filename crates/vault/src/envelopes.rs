@@ -7,7 +7,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 
 use atthene_core::vault::VaultError;
 
-use crate::file::{passphrase, refused};
+use crate::passphrase::passphrase;
 
 /// scrypt's cost as a power of two: tens of milliseconds and 32 MiB for each opening.
 const WORK_FACTOR: u8 = 15;
@@ -52,6 +52,10 @@ impl Envelopes {
     fn ready(&self) -> std::sync::MutexGuard<'_, Vec<(SecretString, age::Encryptor)>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused(reason: impl std::fmt::Display) -> VaultError {
+    VaultError::Refused(reason.to_string())
 }
 
 fn make(passphrase: &SecretString) -> Result<age::Encryptor, VaultError> {

@@ -9,12 +9,14 @@ mod envelopes;
 mod file;
 mod keychain;
 mod memory;
+mod passphrase;
 mod secret_store;
 mod split;
 mod thread;
 
-pub use file::{FileVault, PASSPHRASE_VARIABLE};
+pub use file::FileVault;
 pub use keychain::Keychain;
 pub use memory::MemoryVault;
+pub use passphrase::PASSPHRASE_VARIABLE;
 pub use secret_store::SecretStore;
 pub use thread::VaultThread;

@@ -9,7 +9,7 @@ use tauri::{AppHandle, Manager, Runtime, State};
 
 use super::{CommandAnswer, blocking, in_new_file, on_core};
 use crate::clipboard;
-use crate::new_key::{NewKeySlot, NewKeyView, Place};
+use crate::new_key::{KeyPlace, NewKeySlot, NewKeyView};
 use crate::state::Startup;
 
 #[tauri::command]
@@ -113,7 +113,7 @@ pub(crate) async fn copy_new_key<R: Runtime>(
             None => key.expose().to_owned(),
         };
         let clears_at = clipboard::copy(&app, text.into(), core.settings.current().clipboard_seconds)?;
-        slot.lies(&id, Place::Clipboard { clears_at });
+        slot.lies(&id, KeyPlace::Clipboard { clears_at });
         Ok(())
     })
     .await
@@ -136,7 +136,7 @@ pub(crate) async fn write_new_key<R: Runtime>(
     });
     let written = written.await?;
     if written.is_some() {
-        slot.lies(&id, Place::File);
+        slot.lies(&id, KeyPlace::File);
     }
     Ok(written.map(|written| written.done))
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod endurance;
 mod figures;
 mod gateway;
+mod lists;
 mod startup;
 mod store;
 
@@ -28,6 +29,8 @@ pub enum Bench {
         #[arg(long, default_value_t = 30.0)]
         minutes: f64,
     },
+    /// How fast the pages of the window open over long lists, and how many elements they have.
+    Lists,
     /// What each page costs over two years of use and a million rows of the record.
     Store(Output),
 }
@@ -38,6 +41,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Startup(startup) => startup::run(startup),
         Bench::Crash { rounds } => endurance::run(&["crash", "--rounds", &rounds.to_string()]),
         Bench::Soak { minutes } => endurance::run(&["soak", "--minutes", &minutes.to_string()]),
+        Bench::Lists => lists::run(),
         Bench::Store(output) => store::run(output.json.as_deref()),
     }
 }

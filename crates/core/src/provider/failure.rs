@@ -33,6 +33,7 @@ impl AuthorityFailure {
     }
 
     /// The same of trouble that may pass by itself.
+    #[must_use]
     pub fn passing(self) -> Self {
         Self { may_pass: true, ..self }
     }

@@ -387,6 +387,25 @@ async fn what_was_changed_after_a_preflight_counts_as_unchecked() {
     assert_eq!(renamed.health, Health::Unchecked);
 }
 
+#[tokio::test]
+async fn d11_a_check_that_reached_nobody_leaves_what_was_found_before() {
+    let (machine, vault) = (Machine::new(), SharedVault::default());
+    let core = open(&machine, &vault);
+    let token = r#"{"token_type":"Bearer","access_token":"opaque"}"#;
+    let authority = ScriptedAuthority::start(move |_| (200, "", token.to_owned())).await;
+    let form = Draft {
+        authority: AuthorityDraft::Custom { issuer: authority.issuer.clone(), graph: "http://127.0.0.1:1".to_owned() },
+        ..draft(&core, "Contoso")
+    };
+    core.save_integration(form.clone(), secret(PLANTED)).await.expect("saves");
+    assert!(preflight(&core, &form, SecretChange::Keep).await.0);
+    let found = custom(&core)[0].check.clone().expect("was checked");
+    authority.says(|_| (503, "", String::new()));
+    machine.step(60_000);
+    assert!(!preflight(&core, &form, SecretChange::Keep).await.0);
+    assert_eq!((custom(&core)[0].health, custom(&core)[0].check.clone()), (Health::Passed, Some(found)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

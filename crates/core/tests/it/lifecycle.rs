@@ -30,6 +30,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn d1_a_prepared_key_opens_nothing_and_ends_nothing_until_it_is_issued() {
+    let machine = Machine::new();
+    let (core, runtime) = (machine.open(), runtime());
+    let opens = |text: &KeyText| matches!(runtime.block_on(core.keys.verify(text.expose())), Verdict::Valid(_));
+    let (old, old_text) = core.keys.create(new_key("Old", 7, None)).expect("creates");
+    let prepared = core.keys.prepare(new_key("New", 7, Some(old.id.clone()))).expect("prepares");
+    assert!(opens(&old_text) && !opens(prepared.text()));
+    assert_eq!(core.keys.list().expect("lists").len(), 1, "nothing is written of it");
+    // Another process sees nothing of it, and a dropped one was never there.
+    drop(core.keys.prepare(new_key("Dropped", 7, Some(old.id.clone()))).expect("prepares"));
+    assert_eq!(live(&machine.open()), Some(old.id.clone()));
+    core.keys.issue(&prepared).expect("issues");
+    assert!(!opens(&old_text) && opens(prepared.text()));
+
+    // Whoever was told of another live key ends none.
+    let late = core.keys.prepare(new_key("Late", 7, live(&core))).expect("prepares");
+    let (_, newest) = core.keys.create(new_key("Newest", 7, live(&core))).expect("creates");
+    assert_eq!(core.keys.issue(&late).expect_err("another is live").code(), Code::LiveKeyChanged);
+    assert!(opens(&newest) && !opens(late.text()));
+}
+
 proptest! {
     // Each case hashes with argon2 a few dozen times.
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atthene_core::activity::{ActOutcome, ActivityFilter, Call, CallOutcome, Caller, Chain, Kind, Trouble};
 use atthene_core::keys::{KeyId, RevokeReason};
-use atthene_core::oversight::{Fix, RungState};
+use atthene_core::oversight::{Fix, Harm, RungState};
 use atthene_core::problem::ProblemCode;
 use atthene_core::{Code, Core, Format, Settings, UnixMs};
 use rusqlite::Connection;
@@ -38,6 +38,23 @@ fn kinds(core: &Core, filter: &ActivityFilter) -> Vec<String> {
 
 fn titles(core: &Core) -> Vec<String> {
     core.attention().expect("looks").into_iter().map(|attention| attention.title).collect()
+}
+
+#[test]
+fn d10_what_needs_attention_comes_in_the_order_of_harm() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("CI", 2, None)).expect("creates");
+    core.signals.runtime_seen(Err("no route".into()));
+    let harms = || core.attention().expect("looks").into_iter().map(|it| it.harm).collect::<Vec<_>>();
+    assert_eq!(harms(), [Harm::RuntimeAway, Harm::KeyEnds]);
+    core.keys.revoke(&key.id, None).expect("revokes");
+    assert_eq!(titles(&core)[0], "No key is live");
+    core.signals.gateway_seen(Some("Port 8765 is taken by node.".into()));
+    assert_eq!(harms(), [Harm::EverythingRefused, Harm::EverythingRefused, Harm::RuntimeAway]);
+    core.signals.gateway_seen(None);
+    core.signals.runtime_seen(Ok(()));
+    assert_eq!(harms(), [Harm::EverythingRefused]);
 }
 
 #[test]

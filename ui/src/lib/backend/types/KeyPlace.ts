@@ -4,4 +4,4 @@ import type { UnixMs } from "./UnixMs";
 /**
  * Where the text lies, apart from here.
  */
-export type Place = { "place": "nowhere" } | { "place": "clipboard", clears_at: UnixMs, } | { "place": "cleared" } | { "place": "overwritten" } | { "place": "file" };
+export type KeyPlace = { "place": "nowhere" } | { "place": "clipboard", clears_at: UnixMs, } | { "place": "cleared" } | { "place": "overwritten" } | { "place": "file" };
