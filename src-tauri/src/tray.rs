@@ -170,7 +170,7 @@ pub(crate) fn show<R: Runtime>(app: &AppHandle<R>, attention: &[Attention]) {
         .set_text(in_words(&state))
         .and_then(|()| lines.attention.set_text(text))
         .and_then(|()| lines.attention.set_enabled(!attention.is_empty()))
-        .and_then(|()| lines.stop.set_text(if stopped { "Let the gateway go on" } else { "Stop everything" }));
+        .and_then(|()| lines.stop.set_text(if stopped { "Resume" } else { "Stop everything" }));
     if let Err(error) = shown {
         tracing::warn!(%error, "the tray could not be changed");
     }

@@ -61,7 +61,7 @@ fn tell_of_stop<R: Runtime>(app: &AppHandle<R>, before: bool, notify: bool) -> b
     let state = app.state::<Startup>().gateway_state();
     let stopped = matches!(state, GatewayState::Refusing { .. });
     if notify && stopped && !before && !crate::window::is_open(app) {
-        notices::show(app, &tray::in_words(&state), "Applications are refused until you let the gateway go on.");
+        notices::show(app, &tray::in_words(&state), "Applications are refused until you resume.");
     }
     stopped
 }

@@ -210,7 +210,7 @@ async fn the_tray_says_what_the_gateway_does_and_stops_it() -> Result<()> {
     panel.choose("Stop everything").await?;
     panel.menu_shows("Everything is stopped").await?;
     ensure!(execute(&key).await?.code() == "stopped");
-    panel.choose("Let the gateway go on").await?;
+    panel.choose("Resume").await?;
     until("the gateway to go on", || async { Ok((execute(&key).await?.status == 200).then_some(())) }).await?;
     panel.choose("Copy gateway address").await?;
     until("the address on the clipboard", || async {

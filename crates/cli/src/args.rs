@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Refuse every call and cut the open ones, until `resume`.
     Stop,
-    /// Let the gateway go on after `stop`.
+    /// Resume after `stop`.
     Resume,
     /// Why the call of this request id was refused, or what a code of Microsoft's means.
     Explain {

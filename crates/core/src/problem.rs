@@ -45,6 +45,20 @@ impl CallCheck {
         }
     }
 
+    /// The same of a call that failed it.
+    pub fn failed_name(self) -> &'static str {
+        match self {
+            Self::Host => "The host is not this machine",
+            Self::Origin => "The caller is a web page, not a program",
+            Self::Header => "There is no Authorization header",
+            Self::Scheme => "The header does not read Bearer and one key",
+            Self::Form => "The key has not the right form",
+            Self::MadeHere => "The key was not made here",
+            Self::Live => "The key is not live",
+            Self::Answer => "The call was not answered",
+        }
+    }
+
     /// The word in the rows.
     pub fn as_str(self) -> &'static str {
         match self {

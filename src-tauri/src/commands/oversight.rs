@@ -102,7 +102,7 @@ fn about_gateway(state: &GatewayState, owner: Option<PortOwner>) -> Finding {
         GatewayState::Listening { .. } => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
-        GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Let it go on in Preferences."),
+        GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Resume at the foot of the window."),
         GatewayState::PortTaken { .. } if owner == Some(PortOwner::Here) => {
             Finding::good(id, name, format!("{found} It serves this data, as this app would."))
         }

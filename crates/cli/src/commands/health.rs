@@ -58,7 +58,7 @@ pub(crate) async fn stop(core: &Arc<Core>, out: &Out) -> CommandResult {
         let port = core.settings.current().gateway_port;
         out.tell(format_args!("On port {port} {who} serves the data of another folder or account, and goes on."));
     }
-    out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` lets it go on.")
+    out.done(&json!({ "stopped": true }), "Everything is stopped. `atthene resume` ends that.")
 }
 
 pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> CommandResult {
@@ -95,7 +95,7 @@ pub(crate) async fn status(core: &Arc<Core>, out: &Out) -> CommandResult {
             Port::Others(who) => writeln!(to, "gateway      port {port} is taken by {who}")?,
         }
         if stopped.is_some() {
-            writeln!(to, "             everything is stopped; `atthene resume` lets it go on")?;
+            writeln!(to, "             everything is stopped; `atthene resume` ends that")?;
         }
         match key {
             None => writeln!(to, "key          none is live")?,

@@ -75,7 +75,8 @@ impl Core {
                 _ => None,
             };
             let found = found.or_else(|| (check == failed).then(|| call.detail.clone()));
-            Rung { name: check.name(), state, found }
+            let name = if state == RungState::Failed { check.failed_name() } else { check.name() };
+            Rung { name, state, found }
         });
         let rungs = rungs.collect();
         let remedy = problem.map_or("The detail above is what the application was told.", ProblemCode::remedy);

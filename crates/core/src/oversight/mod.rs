@@ -2,9 +2,11 @@
 //! refused, and what to send along when asking for help.
 
 mod attention;
+mod causes;
 mod desktop;
 mod diagnostics;
 mod explain;
+mod needs;
 mod port_owner;
 mod self_check;
 mod serving;
