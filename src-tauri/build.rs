@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "reveal_new_key",
     "issue_new_key",
     "try_new_key",
+    "where_programs_run",
     "copy_new_key",
     "write_new_key",
     "dismiss_new_key",

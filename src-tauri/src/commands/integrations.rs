@@ -81,5 +81,5 @@ pub(crate) async fn save_return_page<R: Runtime>(
     app: AppHandle<R>,
     id: IntegrationId,
 ) -> CommandAnswer<Option<Written<()>>> {
-    in_new_file(app, RETURN_PAGE_FILE.into(), move |path| write_return_page(path, &id)).await
+    in_new_file(app, RETURN_PAGE_FILE.into(), None, move |path| write_return_page(path, &id)).await
 }

@@ -1,11 +1,15 @@
 //! Commands on the API key.
 
+use std::path::PathBuf;
+
 use atthene_core::Error;
 use atthene_core::activity::{CallerView, LastDay};
 use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, PLACEHOLDER, RevokeReason, write_env_file};
 use atthene_core::oversight::TrialCall;
-use atthene_gateway::GatewayState;
+use atthene_gateway::{GatewayState, RunsIn, running_as};
+use serde::Serialize;
 use tauri::{AppHandle, Manager, Runtime, State};
+use ts_rs::TS;
 
 use super::{CommandAnswer, blocking, in_new_file, on_core};
 use crate::clipboard;
@@ -119,6 +123,27 @@ pub(crate) async fn copy_new_key<R: Runtime>(
     .await
 }
 
+/// Where a program runs that has to be given the new key.
+#[derive(Serialize, TS)]
+#[ts(export)]
+pub(super) struct RunningView {
+    /// Its process.
+    process: i32,
+    /// The folder that it works in, to be shown.
+    #[ts(type = "string")]
+    folder: PathBuf,
+}
+
+/// Where programs of these names run now, in their order.
+#[tauri::command]
+pub(crate) async fn where_programs_run(programs: Vec<String>) -> CommandAnswer<Vec<Option<RunningView>>> {
+    let found = |name: &String| {
+        let RunsIn { process, folder } = running_as(name)?;
+        Some(RunningView { process, folder })
+    };
+    blocking(move || Ok(programs.iter().map(found).collect())).await
+}
+
 /// Asks for a .env file in the desktop's own dialog, puts the new key in force and its text into the file.
 #[tauri::command]
 pub(crate) async fn write_new_key<R: Runtime>(
@@ -126,11 +151,14 @@ pub(crate) async fn write_new_key<R: Runtime>(
     startup: State<'_, Startup>,
     slot: State<'_, NewKeySlot>,
     id: KeyId,
+    program: Option<String>,
 ) -> CommandAnswer<Option<EnvFileWritten>> {
     let core = startup.core().await?;
     slot.text(&id).map_err(|error| error.view())?;
     let (handle, written_id) = (app.clone(), id.clone());
-    let written = in_new_file(app, ".env".into(), move |path| {
+    // The dialog opens where that program works; the page names no path.
+    let folder = blocking(move || Ok(program.and_then(|name| running_as(&name)).map(|runs| runs.folder))).await?;
+    let written = in_new_file(app, ".env".into(), folder, move |path| {
         let text = handle.state::<NewKeySlot>().issue(&core, &written_id)?;
         write_env_file(path, &text)
     });

@@ -52,6 +52,7 @@ commands![
     keys::reveal_new_key,
     keys::issue_new_key,
     keys::try_new_key,
+    keys::where_programs_run,
     keys::copy_new_key,
     keys::write_new_key,
     keys::dismiss_new_key,
@@ -142,9 +143,10 @@ async fn on_core<T: Send + 'static>(
 async fn in_new_file<R: Runtime, T: Send + 'static>(
     app: AppHandle<R>,
     name: String,
+    folder: Option<PathBuf>,
     work: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
 ) -> CommandAnswer<Option<Written<T>>> {
-    let Some(path) = choose_new_file(app, name).await? else { return Ok(None) };
+    let Some(path) = choose_new_file(app, name, folder).await? else { return Ok(None) };
     blocking(move || work(&path).map(|done| Some(Written { path, done }))).await
 }
 
@@ -159,8 +161,16 @@ pub(crate) struct Written<T> {
 }
 
 /// Asks for a file to write in the desktop's own dialog.
-async fn choose_new_file<R: Runtime>(app: AppHandle<R>, name: String) -> CommandAnswer<Option<PathBuf>> {
-    chosen(move || app.dialog().file().set_title("Save as").set_file_name(name).blocking_save_file()).await
+async fn choose_new_file<R: Runtime>(
+    app: AppHandle<R>,
+    name: String,
+    folder: Option<PathBuf>,
+) -> CommandAnswer<Option<PathBuf>> {
+    let ask = move || {
+        let dialog = app.dialog().file().set_title("Save as").set_file_name(name);
+        folder.into_iter().fold(dialog, |dialog, folder| dialog.set_directory(folder)).blocking_save_file()
+    };
+    chosen(ask).await
 }
 
 /// Asks for a file to read in the desktop's own dialog.

@@ -28,7 +28,7 @@ pub(crate) async fn export_usage<R: Runtime>(
 ) -> CommandAnswer<Option<Written<u64>>> {
     let core = startup.core().await?;
     let name = format!("usage-{}-days.{}", span.days(), format.extension());
-    in_new_file(app, name, move |path| core.usage.export(span, format, new_file(path)?)).await
+    in_new_file(app, name, None, move |path| core.usage.export(span, format, new_file(path)?)).await
 }
 
 #[tauri::command]
@@ -55,7 +55,7 @@ pub(crate) async fn export_activity<R: Runtime>(
 ) -> CommandAnswer<Option<Written<u64>>> {
     let core = startup.core().await?;
     let name = format!("activity.{}", format.extension());
-    in_new_file(app, name, move |path| core.activity.export(&filter, format, new_file(path)?)).await
+    in_new_file(app, name, None, move |path| core.activity.export(&filter, format, new_file(path)?)).await
 }
 
 #[tauri::command]

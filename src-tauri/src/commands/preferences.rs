@@ -57,7 +57,7 @@ pub(crate) async fn back_up<R: Runtime>(
     startup: State<'_, Startup>,
 ) -> CommandAnswer<Option<Written<()>>> {
     let core = startup.core().await?;
-    in_new_file(app, "atthene-settings.backup".into(), move |path| core.back_up(path)).await
+    in_new_file(app, "atthene-settings.backup".into(), None, move |path| core.back_up(path)).await
 }
 
 /// Asks for a backup, and tells what it is called. [`restore`] puts it back.

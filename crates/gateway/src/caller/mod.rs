@@ -14,8 +14,15 @@ use procfs as platform;
 
 pub(crate) use platform::Programs;
 pub(crate) use program::Ends;
+pub use program::RunsIn;
 
 /// Who listens on a port, where it can be told.
 pub(crate) fn listener_on(port: u16) -> Option<String> {
     platform::listener_on(port)
+}
+
+/// Where a program of this name runs now, as the gateway names callers. A hint: several may have one name. Blocks on
+/// the list of processes.
+pub fn running_as(name: &str) -> Option<RunsIn> {
+    platform::running_as(name)
 }

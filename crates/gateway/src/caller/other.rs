@@ -6,7 +6,7 @@ use netstat2::{
 };
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-use super::program::{Ends, describe};
+use super::program::{Ends, RunsIn, describe};
 
 /// Finds programs.
 #[derive(Default)]
@@ -29,6 +29,11 @@ impl Programs {
 
 pub(super) fn listener_on(port: u16) -> Option<String> {
     owner(&table(), |socket| socket.state == TcpState::Listen && socket.local_port == port)
+}
+
+/// Not looked for there yet.
+pub(super) fn running_as(_: &str) -> Option<RunsIn> {
+    None
 }
 
 fn table() -> Vec<SocketInfo> {

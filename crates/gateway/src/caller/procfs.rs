@@ -9,7 +9,7 @@ use netlink_sys::{Socket, SocketAddr};
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
 use procfs::process::{FDTarget, Process};
 
-use super::program::{Ends, describe};
+use super::program::{Ends, RunsIn, describe};
 
 /// Processes that are looked at first.
 const REMEMBERED: usize = 8;
@@ -100,6 +100,15 @@ pub(super) fn listener_on(port: u16) -> Option<String> {
     name
 }
 
+/// The newest process of that name whose folder this account may see.
+pub(super) fn running_as(name: &str) -> Option<RunsIn> {
+    newest().filter_map(|pid| Process::new(pid).ok()).find_map(|process| {
+        let named = process.cmdline().ok().and_then(|line| describe(&line))?;
+        let folder = if named == name { process.cwd().ok()? } else { return None };
+        Some(RunsIn { process: process.pid, folder })
+    })
+}
+
 /// The process that holds each socket, and its name. First those that are known, then the
 /// newest: a caller that is about to end has just started.
 fn owners(inodes: &[Option<u64>], known: &[i32]) -> Vec<Option<(i32, Option<String>)>> {
@@ -136,4 +145,25 @@ fn newest() -> impl Iterator<Item = i32> {
         pids
     })
     .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_running_program_is_found_by_its_name_with_its_folder() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let program = dir.path().join("order-import-test");
+        std::fs::copy("/bin/sleep", &program).expect("copied");
+        assert_eq!(running_as("order-import-test"), None);
+        let mut child = Command::new(&program).arg("60").current_dir(dir.path()).spawn().expect("starts");
+        let found = std::iter::repeat_with(|| running_as("order-import-test")).take(1000).find_map(|found| found);
+        let found = found.expect("it runs");
+        child.kill().and_then(|()| child.wait()).expect("ends");
+        assert_eq!(found.process, i32::try_from(child.id()).expect("a small number"));
+        assert_eq!(found.folder, dir.path().canonicalize().expect("there"));
+    }
 }

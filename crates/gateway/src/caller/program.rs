@@ -1,10 +1,18 @@
 //! A connection's two ends, and the short name of the program at one of them.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The two ends of a connection, the caller's first.
 pub(crate) type Ends = (SocketAddr, SocketAddr);
+
+/// Where a program runs, for whoever has to give it another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunsIn {
+    pub process: i32,
+    /// The folder that it works in.
+    pub folder: PathBuf,
+}
 
 /// A short name for a process: its program and, for an interpreter, the script it runs.
 /// Nothing else of a command line is ever looked at: arguments hold secrets.

@@ -28,6 +28,7 @@ import type { NewKey } from './types/NewKey'
 import type { NewKeyView } from './types/NewKeyView'
 import type { ProbeStep } from './types/ProbeStep'
 import type { RestoreReport } from './types/RestoreReport'
+import type { RunningView } from './types/RunningView'
 import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
 import type { SettingsInForce } from './types/SettingsInForce'
@@ -68,6 +69,7 @@ export type {
   NewKeyView,
   ProbeStep,
   RestoreReport,
+  RunningView,
   SecretRequest,
   Settings,
   SettingsInForce,
@@ -131,7 +133,9 @@ export interface Backend {
   /** Copies it: alone, or in place of the placeholder of this sample. */
   copyNewKey(id: string, inside: string | null): Promise<void>
   /** Asks for the file; `null`: none was chosen. So do all that write or read one. */
-  writeNewKey(id: string): Promise<EnvFileWritten | null>
+  writeNewKey(id: string, program: string | null): Promise<EnvFileWritten | null>
+  /** Where programs of these names run now, in their order. */
+  whereProgramsRun(programs: string[]): Promise<(RunningView | null)[]>
   dismissNewKey(): Promise<void>
 
   listIntegrations(): Promise<IntegrationView[]>

@@ -217,6 +217,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
         place: { place: 'clipboard', clears_at: Date.now() + 30_000 },
       }),
     writeNewKey: async () => null,
+    whereProgramsRun: async (programs) => programs.map(() => null),
     dismissNewKey: async () => void (state.held = null),
     listIntegrations: async () => state.integrations,
     scopeCatalogue: async () => ({

@@ -31,7 +31,8 @@ export const tauriBackend: Backend = {
   issueNewKey: (id) => invoke('issue_new_key', { id }),
   tryNewKey: (id) => invoke('try_new_key', { id }),
   copyNewKey: (id, inside) => invoke('copy_new_key', { id, inside }),
-  writeNewKey: (id) => invoke('write_new_key', { id }),
+  writeNewKey: (id, program) => invoke('write_new_key', { id, program }),
+  whereProgramsRun: (programs) => invoke('where_programs_run', { programs }),
   dismissNewKey: () => invoke('dismiss_new_key'),
 
   listIntegrations: () => invoke('list_integrations'),
