@@ -168,7 +168,11 @@ async fn choose_new_file<R: Runtime>(
 ) -> CommandAnswer<Option<PathBuf>> {
     let ask = move || {
         let dialog = app.dialog().file().set_title("Save as").set_file_name(name);
-        folder.into_iter().fold(dialog, |dialog, folder| dialog.set_directory(folder)).blocking_save_file()
+        match folder {
+            Some(folder) => dialog.set_directory(folder),
+            None => dialog,
+        }
+        .blocking_save_file()
     };
     chosen(ask).await
 }
