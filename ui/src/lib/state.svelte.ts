@@ -128,9 +128,7 @@ export class AppState {
 
   /** Where applications reach the gateway, also while it is not listening. */
   get gatewayUrl(): string {
-    return this.gateway.state === 'listening'
-      ? this.gateway.url
-      : `http://127.0.0.1:${this.settings?.gateway_port ?? 8765}`
+    return this.gateway.state === 'listening' ? this.gateway.url : `http://127.0.0.1:${this.port}`
   }
 
   /** Opens the app and follows it from now on. Settles when there is something to show. */
