@@ -124,11 +124,11 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn about_bursts(&self, now: UnixMs, found: &mut Vec<Attention>) -> Result<(), Error> {
+    pub(super) fn about_bursts(&self, now: UnixMs, is_live: bool, found: &mut Vec<Attention>) -> Result<(), Error> {
         let since = Some(now.plus(-BURST_SHOWN));
         let filter =
             ActivityFilter { kinds: vec![Kind::RefusalBurst, Kind::WasReset], since, ..ActivityFilter::default() };
-        let advice = if self.keys.live()?.is_some() { "give it the live key" } else { "create a key and give it that" };
+        let advice = if is_live { "give it the live key" } else { "create a key and give it that" };
         let mut told: Vec<String> = Vec::new();
         for row in self.activity.page(&filter, None)?.rows {
             if row.kind == Kind::WasReset.as_str() {
@@ -180,8 +180,8 @@ pub(super) fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
         let none = Attention::daily(format!("no key {id}"), Weight::Urgent, title, text, Fix::CreateKey);
         return Some(none.harms(Harm::EverythingRefused).stepped(0));
     }
-    if key.ended_at.is_some() {
-        return key.ended_by_update.then(|| {
+    if key.ended_by_update {
+        return Some(
             Attention::daily(
                 format!("key outdated {id}"),
                 Weight::Urgent,
@@ -192,8 +192,8 @@ pub(super) fn about_key(key: &KeyView, now: UnixMs) -> Option<Attention> {
                 Fix::CreateKey,
             )
             .harms(Harm::EverythingRefused)
-            .stepped(0)
-        });
+            .stepped(0),
+        );
     }
     if let Some((days, step)) = key.expires_at.and_then(|at| days_left(at, now, KEY_NOTICES)) {
         return Some(

@@ -43,8 +43,8 @@ impl Core {
             found.push(unreachable.harms(Harm::EverythingRefused));
         }
         let keys = self.keys.list()?;
+        let live = keys.iter().any(|key| key.state.is_live());
         if let Some((port, who)) = self.signals.stranger() {
-            let live = keys.iter().any(|key| key.state.is_live());
             let replace = if live { " Then replace the key: applications may have sent it there." } else { "" };
             found.push(Attention::daily(
                 format!("stranger {port}"),
@@ -90,7 +90,7 @@ impl Core {
                 Fix::SelfCheck,
             ));
         }
-        self.about_bursts(now, &mut found)?;
+        self.about_bursts(now, live, &mut found)?;
         found.sort_by_key(|attention| (attention.harm, attention.weight));
         Ok(found)
     }
