@@ -68,7 +68,7 @@ async fn a_key_opens_and_closes_the_agent_api() -> Result<()> {
     })
     .await?;
     ensure!(answer.code() == "expired_key", "{answer:?}");
-    window.click("#ended-keys").await?;
+    window.unfold("#ended-keys").await?;
     window.shows("[data-state=expired]", "Third").await?;
     window.close().await?;
 

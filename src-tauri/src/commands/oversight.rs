@@ -37,7 +37,7 @@ pub(crate) async fn activity_page(
     filter: ActivityFilter,
     before: Option<i64>,
 ) -> CommandAnswer<ActivityPage> {
-    on_core(&startup, move |core| core.activity.page(&filter, before)).await
+    on_core(&startup, move |core| core.activity.screen(&filter, before)).await
 }
 
 #[tauri::command]

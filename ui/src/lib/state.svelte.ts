@@ -220,18 +220,35 @@ export class AppState {
       }, this.#sinceUsage())
       return
     }
-    const read = {
-      keys: () => this.readKeys(),
-      gateway: () => this.#readGateway(),
-      settings: () => this.#readSettings(),
-      integrations: () => this.readIntegrations(),
-      connections: () => this.readConnections(),
-      sign_ins: async () => void this.signInNews++,
-      activity: async () => void this.activityNews++,
-      attention: async () => {},
-    }[change]
-    void this.#attempt(read)
-    if (change !== 'sign_ins') void this.#attempt(() => this.#readAttention())
+    if (change === 'sign_ins') this.signInNews++
+    else if (change === 'activity') this.activityNews++
+    else if (change !== 'attention') this.#readAfter[change]()
+    if (change !== 'sign_ins') this.#attentionAfter()
+  }
+
+  readonly #readAfter = {
+    keys: this.#gathered(() => this.readKeys()),
+    gateway: this.#gathered(() => this.#readGateway()),
+    settings: this.#gathered(() => this.#readSettings()),
+    integrations: this.#gathered(() => this.readIntegrations()),
+    connections: this.#gathered(() => this.readConnections()),
+  }
+  readonly #attentionAfter = this.#gathered(() => this.#readAttention())
+
+  /** Reads at once at the first news; all that comes while it reads is read once more, when it has ended. */
+  #gathered(read: () => Promise<void>): () => void {
+    let reads = false
+    let more = false
+    return async () => {
+      more = true
+      if (reads) return
+      reads = true
+      while (more) {
+        more = false
+        await this.#attempt(read)
+      }
+      reads = false
+    }
   }
 
   #lastUsage = 0

@@ -9,6 +9,8 @@ use crate::export::{ExportTable, Format};
 use crate::port::Store;
 
 const PAGE: usize = 200;
+/// What a window shows, and some that are scrolled to next: a search reads no further than it takes to fill it.
+const SCREEN: usize = 50;
 
 /// Reads the record. All calls block on SQLite.
 pub struct Activity {
@@ -22,8 +24,17 @@ impl Activity {
 
     /// Rows that pass the filter, the newest first; `before` is the `next` of the page before.
     pub fn page(&self, filter: &ActivityFilter, before: Option<i64>) -> Result<ActivityPage, Error> {
-        let rows = self.store.activity(filter, before, PAGE)?;
-        let next = (rows.len() == PAGE).then(|| rows.last().map(|row| row.id)).flatten();
+        self.rows(filter, before, PAGE)
+    }
+
+    /// The same, as few as a window shows.
+    pub fn screen(&self, filter: &ActivityFilter, before: Option<i64>) -> Result<ActivityPage, Error> {
+        self.rows(filter, before, SCREEN)
+    }
+
+    fn rows(&self, filter: &ActivityFilter, before: Option<i64>, most: usize) -> Result<ActivityPage, Error> {
+        let rows = self.store.activity(filter, before, most)?;
+        let next = (rows.len() == most).then(|| rows.last().map(|row| row.id)).flatten();
         Ok(ActivityPage { rows, next })
     }
 

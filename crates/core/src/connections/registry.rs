@@ -263,29 +263,41 @@ impl Connections {
     }
 
     pub(crate) async fn mark_missing_secrets(&self) -> Result<(), Error> {
+        let mut changed = false;
+        let looked = self.look_for_secrets(&mut changed).await;
+        // Once for all of them: each piece of news has lists read again.
+        if changed {
+            self.changes.publish(Change::Connections);
+        }
+        looked
+    }
+
+    async fn look_for_secrets(&self, changed: &mut bool) -> Result<(), Error> {
         for row in self.store.connections()?.iter().filter(|row| row.standing == Standing::Connected) {
             // An integration that can't be used as things are, by this build or policy, ends no sign-in.
             let Ok(registration) = self.integrations.registration(&row.integration) else { continue };
             let token = self.secrets.get(&row.id.token_entry()).await?;
             let (recipient, owner) = (registration.recipient(), row.account.owner());
-            self.mark_missing(row, !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))));
+            *changed |= self.note_missing(row, !token.is_some_and(|token| token.is_for(&recipient, Some(&owner))));
         }
         Ok(())
     }
 
     /// What a look into the vault has shown of this connection.
     pub(super) fn mark_missing(&self, row: &Connection, is_missing: bool) {
-        let changed = {
-            let mut live = self.live();
-            let live = live.entry(row.id.clone()).or_insert_with(|| LiveAccess::of(row.revision));
-            if live.revision != row.revision {
-                *live = LiveAccess::of(row.revision);
-            }
-            std::mem::replace(&mut live.is_missing, is_missing) != is_missing
-        };
-        if changed {
+        if self.note_missing(row, is_missing) {
             self.changes.publish(Change::Connections);
         }
+    }
+
+    /// Whether that was not known.
+    fn note_missing(&self, row: &Connection, is_missing: bool) -> bool {
+        let mut live = self.live();
+        let live = live.entry(row.id.clone()).or_insert_with(|| LiveAccess::of(row.revision));
+        if live.revision != row.revision {
+            *live = LiveAccess::of(row.revision);
+        }
+        std::mem::replace(&mut live.is_missing, is_missing) != is_missing
     }
 
     /// Forgets what was held for rows that are gone or have another revision by now: whoever ended or changed
