@@ -9,6 +9,7 @@ const COMMANDS: &[&str] = &[
     "list_keys",
     "create_key",
     "revoke_key",
+    "describe_key",
     "recent_callers",
     "last_day",
     "held_new_key",

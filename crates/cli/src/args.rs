@@ -115,6 +115,19 @@ pub(crate) enum KeyCommand {
     },
     /// The live key and those before it.
     List,
+    /// Give the live key another name or note. Its text stays as it is.
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+    Describe {
+        /// What will use it.
+        #[arg(long, group = "what")]
+        name: Option<String>,
+        /// A line to remember, such as whom to ask; empty: none.
+        #[arg(long, group = "what")]
+        note: Option<String>,
+        /// This key, instead of the live one.
+        #[arg(long, value_name = "ID", value_parser = key_id)]
+        id: Option<KeyId>,
+    },
     /// End the live key.
     Revoke {
         /// Do not ask.

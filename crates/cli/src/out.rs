@@ -58,7 +58,11 @@ impl Failure {
             Self::Interrupted(signal) => return 128 + signal,
         };
         match error.code() {
-            Code::InvalidName | Code::InvalidExpiry | Code::InvalidSetting | Code::InvalidIntegration => 2,
+            Code::InvalidName
+            | Code::InvalidNote
+            | Code::InvalidExpiry
+            | Code::InvalidSetting
+            | Code::InvalidIntegration => 2,
             Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound | Code::UnknownRequest => 3,
             Code::FixedByPolicy
             | Code::SecretMissing

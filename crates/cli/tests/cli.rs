@@ -70,6 +70,7 @@ fn steady<T>(check: impl FnOnce() -> T) -> T {
             (r#""last_four": "[0-9A-Za-z]{4}""#, r#""last_four": "[FOUR]""#),
             (r#""subject":"[0-9A-Za-z]{10}""#, r#""subject":"[ID]""#),
             (r#""replaces":"[0-9A-Za-z]{10}""#, r#""replaces":"[ID]""#),
+            (r#""os_user":"[^"]+""#, r#""os_user":"[USER]""#),
             (r"microsoft-[a-z0-9]{6}", "microsoft-[ID]"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[TIME]"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d", "[TIME]"),
@@ -86,6 +87,9 @@ fn keys() {
         assert_snapshot!("key_create_json", shell.run("--json key create --name Next --expires never"));
         assert_snapshot!("key_list", shell.run("key list"));
         assert_snapshot!("key_list_json", shell.run("--json key list"));
+        assert_snapshot!("key_describe", shell.run("key describe --name Build_server__2 --note Ask_Grace_first."));
+        assert_snapshot!("key_describe_json", shell.run("--json key describe --note Ask_Ada."));
+        assert_snapshot!("key_describe_nothing", shell.run("key describe"));
         assert_snapshot!("key_revoke_unasked", shell.run("key revoke"));
         assert_snapshot!("key_revoke", shell.run("key revoke --yes --reason leaked"));
         assert_snapshot!("key_revoke_none", shell.run("--json key revoke --yes"));

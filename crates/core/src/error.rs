@@ -17,6 +17,7 @@ use crate::vault::VaultError;
 #[ts(export)]
 pub enum Code {
     InvalidName,
+    InvalidNote,
     InvalidExpiry,
     LiveKeyChanged,
     KeyNotFound,
@@ -82,6 +83,9 @@ pub enum Error {
     /// A name that is empty, too long or holds characters that can't be shown.
     #[error("The name {0}.")]
     Name(&'static str),
+    /// A note that is too long or holds characters that can't be shown.
+    #[error("The note {0}.")]
+    Note(&'static str),
     /// An expiry in the past or too far ahead.
     #[error("The expiry {0}.")]
     Expiry(&'static str),
@@ -250,6 +254,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Name(_) => Code::InvalidName,
+            Self::Note(_) => Code::InvalidNote,
             Self::Expiry(_) => Code::InvalidExpiry,
             Self::LiveKeyChanged => Code::LiveKeyChanged,
             Self::KeyNotFound => Code::KeyNotFound,
@@ -318,6 +323,7 @@ impl Code {
     fn remedy(self) -> &'static str {
         match self {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
+            Code::InvalidNote => "Choose a line of at most 200 characters, without control characters.",
             Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
             Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
             Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound => {

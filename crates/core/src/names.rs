@@ -18,6 +18,20 @@ pub fn checked_name(name: &str) -> Result<String, &'static str> {
     Ok(name.to_owned())
 }
 
+const LONGEST_NOTE: usize = 200;
+
+/// A line of at most 200 characters, trimmed; it may be empty. Refused is what a name can't hold either.
+pub fn checked_note(note: &str) -> Result<String, &'static str> {
+    let note = note.trim();
+    if note.chars().count() > LONGEST_NOTE {
+        return Err("is longer than 200 characters");
+    }
+    if note.chars().any(is_misleading) {
+        return Err("holds a control character, which can't be shown");
+    }
+    Ok(note.to_owned())
+}
+
 /// Whether a character would make a line lie (Unicode TR36, 2.4): controls, separators of lines, whatever changes the
 /// direction in which a line is read (UAX 9, 2), and letters that are not seen at all (tags).
 pub fn is_misleading(c: char) -> bool {

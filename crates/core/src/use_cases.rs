@@ -37,6 +37,8 @@ pub struct Environment {
     pub policy: Policy,
     /// Who acts in this process.
     pub actor: Actor,
+    /// The account of the machine that this process runs as; `None`: not known.
+    pub os_user: Option<String>,
 }
 
 /// One open profile: the use cases on its keys, usage, settings and integrations.
@@ -69,11 +71,11 @@ pub struct Core {
 impl Core {
     /// Opens the profile with what is outside of it. Blocks on its rows, not on the vault.
     pub fn open(profile: &Profile, environment: Environment) -> Result<Arc<Self>, Error> {
-        let Environment { store, vault, http, identity, clock, policy, actor } = environment;
+        let Environment { store, vault, http, identity, clock, policy, actor, os_user } = environment;
         let changes = Changes::default();
         // From before the first row is read: nothing is missed between the two.
         let watcher = store.watch()?;
-        let recorder = Recorder::new(actor, clock.clone());
+        let recorder = Recorder::new(actor, os_user, clock.clone());
         let secrets = Secrets::new(store.clone(), vault.clone(), recorder.clone());
         let shared = ProfileParts {
             store: store.clone(),

@@ -22,6 +22,8 @@ pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
         clock: Clock::system(),
         policy: Policy::read(),
         actor,
+        // A hint in the record: whoever may write the profile may write any name.
+        os_user: whoami::username().ok(),
     };
     Core::open(profile, environment)
 }

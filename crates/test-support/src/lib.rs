@@ -35,6 +35,7 @@ pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'stati
         clock,
         policy: Policy::default(),
         actor: Actor::Window,
+        os_user: None,
     })
 }
 

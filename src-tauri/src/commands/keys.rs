@@ -92,6 +92,16 @@ pub(crate) async fn revoke_key(
 }
 
 #[tauri::command]
+pub(crate) async fn describe_key(
+    startup: State<'_, Startup>,
+    id: KeyId,
+    name: String,
+    note: String,
+) -> CommandAnswer<KeyView> {
+    on_core(&startup, move |core| core.keys.describe(&id, &name, &note)).await
+}
+
+#[tauri::command]
 pub(crate) async fn recent_callers(startup: State<'_, Startup>, id: KeyId) -> CommandAnswer<Vec<CallerView>> {
     on_core(&startup, move |core| core.usage.recent_callers(&id)).await
 }

@@ -46,6 +46,7 @@ commands![
     keys::list_keys,
     keys::create_key,
     keys::revoke_key,
+    keys::describe_key,
     keys::recent_callers,
     keys::last_day,
     keys::held_new_key,

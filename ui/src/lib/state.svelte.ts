@@ -154,8 +154,8 @@ export class AppState {
       this.phase = { name: 'ready' }
       // Also after the page was loaded again.
       void this.#attempt(async () => void (this.held ??= await this.backend.heldNewKey()))
-      // Looks at everything; the page does not wait for it.
-      void this.#attempt(() => this.#readAttention())
+      // Looks at everything; what is there already is shown first.
+      setTimeout(() => void this.#attempt(() => this.#readAttention()))
     } catch (thrown) {
       this.phase = { name: 'failed', error: errorView(thrown) }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use atthene_core::activity::{CallerView, Span};
 use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
-use atthene_core::{Core, Format};
+use atthene_core::{Core, Error, Format};
 use serde_json::json;
 
 use crate::args::{KeyCommand, Reason};
@@ -18,6 +18,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: KeyCommand) -> Com
     match command {
         KeyCommand::Create { name, expires, yes } => create(core, out, name, expires, yes).await,
         KeyCommand::List => list(core, out).await,
+        KeyCommand::Describe { name, note, id } => describe(core, out, name, note, id).await,
         KeyCommand::Revoke { yes, id, reason } => revoke(core, out, yes, id, reason).await,
         KeyCommand::Usage { days, csv } => usage(core, out, days, csv).await,
     }
@@ -60,6 +61,7 @@ async fn list(core: &Arc<Core>, out: &Out) -> CommandResult {
             json!({
                 "id": key.id,
                 "name": key.name,
+                "note": key.note,
                 "state": key.state,
                 "last_four": key.last_four,
                 "created_at": key.created_at,
@@ -91,11 +93,37 @@ async fn list(core: &Arc<Core>, out: &Out) -> CommandResult {
     })
 }
 
+async fn describe(
+    core: &Arc<Core>,
+    out: &Out,
+    name: Option<String>,
+    note: Option<String>,
+    id: Option<KeyId>,
+) -> CommandResult {
+    let keys = blocking(core, |core| core.keys.list()).await?;
+    let key = match id {
+        Some(id) => keys.into_iter().find(|key| key.id == id).ok_or(Error::KeyNotFound)?,
+        None => keys.into_iter().find(|key| key.state.is_live()).ok_or_else(no_live_key)?,
+    };
+    // What is not said stays as it is.
+    let (name, note) = (name.unwrap_or(key.name), note.unwrap_or(key.note));
+    let key = blocking(core, move |core| core.keys.describe(&key.id, &name, &note)).await?;
+    let shown = json!({ "id": key.id, "name": key.name, "note": key.note });
+    out.result(&shown, |to| match key.note.as_str() {
+        "" => writeln!(to, "The key is called \"{}\".", key.name),
+        note => writeln!(to, "The key is called \"{}\": {note}", key.name),
+    })
+}
+
+fn no_live_key() -> Failure {
+    Failure::NotFound("No key is live.".into())
+}
+
 async fn revoke(core: &Arc<Core>, out: &Out, yes: bool, id: Option<KeyId>, reason: Option<Reason>) -> CommandResult {
     let (id, name) = if let Some(id) = id {
         (id.clone(), id.0)
     } else {
-        let live = live(core).await?.ok_or_else(|| Failure::NotFound("No key is live.".into()))?;
+        let live = live(core).await?.ok_or_else(no_live_key)?;
         (live.id, live.name.into())
     };
     if !yes {

@@ -1,6 +1,8 @@
 //! The record of every act: who did what to what, and what came of it. No secret is ever in
 //! a row.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
@@ -43,6 +45,8 @@ pub enum Kind {
     KeyExpired,
     /// A key ended with an update of the app: keys have another form since then.
     KeyEndedByUpdate,
+    /// A key was given another name or note.
+    KeyDescribed,
     IntegrationAdded,
     IntegrationChanged,
     IntegrationRemoved,
@@ -89,6 +93,7 @@ impl Kind {
             Self::KeyRevoked => "key_revoked",
             Self::KeyExpired => "key_expired",
             Self::KeyEndedByUpdate => "key_ended_by_update",
+            Self::KeyDescribed => "key_described",
             Self::IntegrationAdded => "integration_added",
             Self::IntegrationChanged => "integration_changed",
             Self::IntegrationRemoved => "integration_removed",
@@ -166,21 +171,28 @@ pub struct Entry<'a> {
 #[derive(Clone)]
 pub struct Recorder {
     actor: Actor,
+    os_user: Option<Arc<str>>,
     clock: Clock,
 }
 
 impl Recorder {
-    pub(crate) fn new(actor: Actor, clock: Clock) -> Self {
-        Self { actor, clock }
+    pub(crate) fn new(actor: Actor, os_user: Option<String>, clock: Clock) -> Self {
+        Self { actor, os_user: os_user.map(Into::into), clock }
     }
 
     /// The entry of an act that is done now.
-    pub fn entry<'a>(&self, kind: Kind, subject: &'a str, outcome: ActOutcome, detail: Value) -> Entry<'a> {
+    pub fn entry<'a>(&self, kind: Kind, subject: &'a str, outcome: ActOutcome, mut detail: Value) -> Entry<'a> {
         let actor = match kind {
             Kind::PolicyApplied => Actor::Policy,
             kind if kind.is_the_gateways() => Actor::Gateway,
             _ => self.actor,
         };
+        // Of what a person did, the account of the machine that they did it with.
+        if let (Actor::Window | Actor::CommandLine, Some(user), Some(detail)) =
+            (actor, &self.os_user, detail.as_object_mut())
+        {
+            detail.insert("os_user".to_owned(), Value::from(&**user));
+        }
         Entry { at: self.clock.now(), actor, kind, subject, outcome, detail }
     }
 }

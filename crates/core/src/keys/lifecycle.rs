@@ -8,7 +8,7 @@ use crate::activity::Recorder;
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::names::checked_name;
+use crate::names::{checked_name, checked_note};
 use crate::port::{KeyCreation, KeyRevocation, Store};
 use crate::problem::{CallCheck, ProblemCode};
 
@@ -93,6 +93,7 @@ impl Keys {
         let record = KeyRecord {
             id: text.id(),
             name,
+            note: String::new(),
             hash: hash::hash(&text)?.into(),
             last_four: text.last_four().to_owned(),
             created_at: now,
@@ -135,6 +136,15 @@ impl Keys {
         self.reload()?;
         self.changes.publish(Change::Keys);
         Ok(record.view(now))
+    }
+
+    /// Gives a key, live or ended, another name and note. Its text and its time stay as they are.
+    pub fn describe(&self, id: &KeyId, name: &str, note: &str) -> Result<KeyView, Error> {
+        let (name, note) = (checked_name(name).map_err(Error::Name)?, checked_note(note).map_err(Error::Note)?);
+        let described = self.store.describe_key(id, &name, &note, &self.recorder)?.ok_or(Error::KeyNotFound)?;
+        self.reload()?;
+        self.changes.publish(Change::Keys);
+        Ok(described.view(self.clock.now()))
     }
 
     /// Reads the rows again: at the start, after every change here, and when another

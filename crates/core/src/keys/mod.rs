@@ -78,6 +78,8 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// What the admin calls it.
     pub name: String,
+    /// What else the admin wants to remember of it; empty: nothing.
+    pub note: String,
     /// The argon2id PHC string of its text.
     pub hash: Arc<str>,
     /// The last four characters of its text.
@@ -123,6 +125,7 @@ impl KeyRecord {
         KeyView {
             id: self.id.clone(),
             name: self.name.clone(),
+            note: self.note.clone(),
             state: self.state(now),
             last_four: self.last_four.clone(),
             created_at: self.created_at,
@@ -144,6 +147,8 @@ pub struct KeyView {
     pub id: KeyId,
     /// What the admin calls it.
     pub name: String,
+    /// What else the admin wants to remember of it; empty: nothing.
+    pub note: String,
     /// What it is now.
     pub state: KeyState,
     /// The last four characters of its text.
@@ -248,6 +253,7 @@ mod tests {
         let record = |left: i64| KeyRecord {
             id: KeyId("abcdefghij".into()),
             name: "CI".into(),
+            note: String::new(),
             hash: "".into(),
             last_four: "wxyz".into(),
             created_at: now.plus(-UnixMs::DAY),

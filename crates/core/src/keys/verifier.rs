@@ -287,6 +287,7 @@ mod tests {
         KeyRecord {
             id: text.id(),
             name: "k".into(),
+            note: String::new(),
             hash: hash::hash(text).expect("hashes").into(),
             last_four: text.last_four().into(),
             created_at: UnixMs(0),

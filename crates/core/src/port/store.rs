@@ -47,7 +47,7 @@ pub enum KeyCreation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRevocation {
     /// It has ended with this.
-    Revoked(KeyRecord),
+    Revoked(Box<KeyRecord>),
     /// It had ended before.
     EndedBefore,
     /// There is none of this id.
@@ -74,6 +74,14 @@ pub trait KeyRows {
         reason: Option<RevokeReason>,
         recorder: &Recorder,
     ) -> Result<KeyRevocation, StoreError>;
+    /// Names this key and notes something of it, recorded where that changes anything; `None`: there is none of this id.
+    fn describe_key(
+        &self,
+        id: &KeyId,
+        name: &str,
+        note: &str,
+        recorder: &Recorder,
+    ) -> Result<Option<KeyRecord>, StoreError>;
     /// Ends the live key where its time has run out, recorded.
     fn end_expired_key(&self, now: UnixMs, recorder: &Recorder) -> Result<(), StoreError>;
     /// Ends a live key whose text is of an earlier form, recorded.

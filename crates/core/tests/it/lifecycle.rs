@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use atthene_core::activity::ActivityFilter;
+use atthene_core::identity::Profile;
 use atthene_core::keys::{Ending, KeyText, Refusal, Verdict};
-use atthene_core::{Code, UnixMs};
+use atthene_core::{Code, Core, Environment, UnixMs};
+use atthene_test_support::environment;
 use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_vault::MemoryVault;
 use proptest::prelude::*;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -203,4 +207,52 @@ fn names_and_expiries_that_can_not_be_are_refused_before_the_live_key_ends() {
     );
     assert_eq!(core.keys.create(new_key("b", 0, Some(text.id()))).expect_err("refused").code(), Code::InvalidExpiry);
     assert_eq!(live(&core), Some(text.id()));
+}
+
+#[test]
+fn a_key_is_given_another_name_and_note_and_stays_the_key_that_it_is() {
+    let machine = Machine::new();
+    let (core, beside, runtime) = (machine.open(), machine.open(), runtime());
+    let (key, text) = core.keys.create(new_key("CI", 7, None)).expect("creates");
+    let described =
+        core.keys.describe(&key.id, " Build server ", "Ask Grace before it is revoked.").expect("described");
+    assert_eq!((described.name.as_str(), described.expires_at), ("Build server", key.expires_at));
+    assert!(matches!(runtime.block_on(core.keys.verify(text.expose())), Verdict::Valid(_)));
+    let seen = beside.keys.live().expect("reads").expect("a live key");
+    assert_eq!((seen.name.as_str(), seen.note.as_str()), ("Build server", "Ask Grace before it is revoked."));
+
+    let rows = || core.activity.page(&ActivityFilter::default(), None).expect("reads").rows;
+    assert_eq!((rows()[0].kind.as_str(), &rows()[0].detail["was"]), ("key_described", &serde_json::json!("CI")));
+    let before = rows().len();
+    core.keys.describe(&key.id, "Build server", "Ask Grace before it is revoked.").expect("nothing to do");
+    assert_eq!(rows().len(), before, "what changes nothing is no act");
+
+    let refused = |name: &str, note: &str| core.keys.describe(&key.id, name, note).expect_err("refused").code();
+    assert_eq!(refused(" ", ""), Code::InvalidName);
+    assert_eq!(refused("CI", "a\u{202e}b"), Code::InvalidNote);
+    assert_eq!(refused("CI", &"x".repeat(201)), Code::InvalidNote);
+    let other = KeyText::generate(core.profile_secret()).id();
+    assert_eq!(core.keys.describe(&other, "CI", "").expect_err("refused").code(), Code::KeyNotFound);
+
+    // One that has ended is found again by what is noted of it, and does not come back.
+    core.keys.revoke(&key.id, None).expect("revokes");
+    core.keys.describe(&key.id, "Build server", "Was in the old image.").expect("described");
+    assert_eq!(live(&core), None);
+}
+
+#[test]
+fn the_record_says_which_account_of_the_machine_acted_and_not_for_the_gateway() {
+    let machine = Machine::new();
+    let folder = machine.dir.path();
+    let environment = environment(folder, machine.clock(), MemoryVault::default()).expect("opens");
+    let environment = Environment { os_user: Some("grace".into()), ..environment };
+    let core = Core::open(&Profile::at(folder), environment).expect("opens");
+    let (key, text) = core.keys.create(new_key("CI", 1, None)).expect("creates");
+    machine.step(2 * UnixMs::DAY);
+    let verdict = runtime().block_on(core.keys.verify(text.expose()));
+    assert!(matches!(verdict, Verdict::Refused(..)), "it has run out");
+    let rows = core.activity.page(&ActivityFilter::default(), None).expect("reads").rows;
+    let user = |kind: &str| rows.iter().find(|row| row.kind == kind).expect("a row").detail.get("os_user").cloned();
+    assert_eq!(user("key_created"), Some("grace".into()));
+    assert_eq!(user("key_expired"), None, "{} ran out by itself", key.name);
 }

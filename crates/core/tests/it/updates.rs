@@ -12,7 +12,10 @@ use atthene_test_support::machine::{Machine, live, new_key};
 fn as_before(machine: &Machine) {
     let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
     db.execute_batch(
-        "DROP TABLE profile_secret;
+        "DROP TRIGGER keys_changed;
+         CREATE TRIGGER keys_changed AFTER UPDATE OF name ON api_keys BEGIN SELECT 1; END;
+         ALTER TABLE api_keys DROP COLUMN note;
+         DROP TABLE profile_secret;
          ALTER TABLE api_keys DROP COLUMN ended_by_update;
          ALTER TABLE api_keys DROP COLUMN form;
          DROP INDEX troubled_by_kind;

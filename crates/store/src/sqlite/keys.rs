@@ -12,7 +12,7 @@ use super::activity;
 use super::database::Sqlite;
 
 const COLUMNS: &str = "id, name, hash, last_four, created_at, expires_at, ended_at, ended_as, \
-                       first_used_at, first_used_by, last_used_at, last_used_by, requests, ended_by_update";
+                       first_used_at, first_used_by, last_used_at, last_used_by, requests, ended_by_update, note";
 
 /// The form of the texts that are made and read now: with check characters that are a MAC.
 const FORM: i64 = 2;
@@ -123,6 +123,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
     Ok(KeyRecord {
         id: KeyId(row.get::<_, String>("id")?.into()),
         name: row.get("name")?,
+        note: row.get("note")?,
         hash: row.get::<_, String>("hash")?.into(),
         last_four: row.get("last_four")?,
         created_at: UnixMs(row.get("created_at")?),
@@ -182,7 +183,25 @@ impl KeyRows for Sqlite {
             }
             let detail = json!({ "name": key.name, "reason": reason });
             activity::append(tx, &recorder.entry(Kind::KeyRevoked, &id.0, ActOutcome::Done, detail))?;
-            Ok(KeyRevocation::Revoked(key))
+            Ok(KeyRevocation::Revoked(Box::new(key)))
+        })
+    }
+
+    fn describe_key(
+        &self,
+        id: &KeyId,
+        name: &str,
+        note: &str,
+        recorder: &Recorder,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.write(|tx| {
+            let Some(before) = by_id(tx, id)? else { return Ok(None) };
+            if (before.name.as_str(), before.note.as_str()) != (name, note) {
+                tx.execute("UPDATE api_keys SET name = ?2, note = ?3 WHERE id = ?1", params![&*id.0, name, note])?;
+                let detail = json!({ "name": name, "was": before.name, "note": note });
+                activity::append(tx, &recorder.entry(Kind::KeyDescribed, &id.0, ActOutcome::Done, detail))?;
+            }
+            by_id(tx, id)
         })
     }
 

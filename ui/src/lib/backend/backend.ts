@@ -34,6 +34,7 @@ import type { Settings } from './types/Settings'
 import type { SettingsInForce } from './types/SettingsInForce'
 import type { SignInRequest } from './types/SignInRequest'
 import type { SignInView } from './types/SignInView'
+import type { Step } from './types/Step'
 import type { StepReport } from './types/StepReport'
 import type { TrialCall } from './types/TrialCall'
 import type { Written } from './types/Written'
@@ -75,6 +76,7 @@ export type {
   SettingsInForce,
   SignInRequest,
   SignInView,
+  Step,
   StepReport,
   TrialCall,
   Written,
@@ -127,6 +129,7 @@ export interface Backend {
   issueNewKey(id: string): Promise<void>
   /** A first call with it through the gateway. */
   tryNewKey(id: string): Promise<TrialCall>
+  describeKey(id: string, name: string, note: string): Promise<KeyView>
   revokeKey(id: string, reason: RevokeReason | null): Promise<KeyView>
   recentCallers(id: string): Promise<CallerView[]>
   lastDay(): Promise<LastDay>

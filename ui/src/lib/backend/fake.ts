@@ -72,6 +72,7 @@ export function aKey(over: Partial<KeyView> = {}): KeyView {
   return {
     id: 'AAAAAAAAAA',
     name: 'Production',
+    note: '',
     state: 'active',
     last_four: 'wxyz',
     created_at: Date.now() - 86_400_000,
@@ -207,6 +208,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
       took: 0.9,
       request_id: '4aa71c86-1',
     }),
+    describeKey: async (id, name, note) => aKey({ id, name, note }),
     revokeKey: async (id) => aKey({ id, state: 'revoked' }),
     recentCallers: async () => [],
     lastDay: async () => ({ from: Date.now() - 86_400_000, keys: [], refusals: [] }),

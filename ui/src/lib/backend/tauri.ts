@@ -23,6 +23,7 @@ export const tauriBackend: Backend = {
 
   listKeys: () => invoke('list_keys'),
   createKey: (asked) => invoke('create_key', { new: asked }),
+  describeKey: (id, name, note) => invoke('describe_key', { id, name, note }),
   revokeKey: (id, reason) => invoke('revoke_key', { id, reason }),
   recentCallers: (id) => invoke('recent_callers', { id }),
   lastDay: () => invoke('last_day'),

@@ -145,6 +145,7 @@ export const text = {
     by: (program: string) => `by ${program}`,
     lifetime: (percent: number) => `${percent} % of its time is left`,
     revoke: (name: string) => `Revoke ${name}`,
+    describe: (name: string) => `Rename ${name}, or note something of it`,
     dayChart: (total: number, peak: string | null) =>
       total === 0
         ? 'No calls in the last 24 hours'
@@ -179,6 +180,14 @@ export const text = {
     hint: 'Program names are read from this machine when a call arrives. They are a hint, not a proof.',
     submit: 'Create key',
     submitReplace: 'Show the new key',
+  },
+
+  describe: {
+    title: 'Name and note',
+    name: 'Name',
+    note: 'Note',
+    noteHint: 'For example, whom to ask before it is revoked. Applications do not see it.',
+    submit: 'Save',
   },
 
   newKey: {
@@ -785,6 +794,7 @@ export const text = {
     burst: 'was refused many times',
     does: {
       key_created: 'created the key',
+      key_described: 'renamed or noted something of the key',
       key_revoked: 'revoked the key',
       key_expired: 'ended the expired key',
       key_ended_by_update: 'ended with an update the key',
@@ -810,6 +820,7 @@ export const text = {
     } satisfies Partial<Record<Kind, string>>,
     kinds: {
       key_created: 'Key created',
+      key_described: 'Key renamed',
       key_revoked: 'Key revoked',
       key_expired: 'Key expired',
       key_ended_by_update: 'Key ended with an update',

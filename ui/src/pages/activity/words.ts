@@ -4,7 +4,14 @@ import { text } from '../../lib/text/en'
 /** What belongs together in the filter. */
 export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
   all: [],
-  keys: ['key_created', 'key_revoked', 'key_expired', 'key_ended_by_update', 'refusal_burst'],
+  keys: [
+    'key_created',
+    'key_revoked',
+    'key_expired',
+    'key_ended_by_update',
+    'key_described',
+    'refusal_burst',
+  ],
   integrations: [
     'integration_added',
     'integration_changed',
@@ -31,8 +38,12 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
 export const what = (row: ActivityRow): string =>
   (text.activity.kinds as Record<string, string>)[row.kind] ?? row.kind
 
-export const who = (row: ActivityRow): string =>
+/** The window, the shell, the gateway or the administrator. */
+const actor = (row: ActivityRow): string =>
   (text.activity.actors as Record<string, string>)[row.actor] ?? row.actor
+
+/** The person, where the account of the machine is known. */
+export const who = (row: ActivityRow): string => said(row, 'os_user') || actor(row)
 
 /** What ids stand for today. */
 export type Names = (id: string) => string | undefined
@@ -86,7 +97,12 @@ export function sentence(row: ActivityRow, names: Names): Sentence {
         aside: text.refusals.reasons[said(row, 'reason')] ?? said(row, 'reason'),
       }
     default: {
-      const aside = [said(row, 'toolkit'), said(row, 'reason'), said(row, 'problem')]
+      const aside = [
+        said(row, 'os_user') && actor(row),
+        said(row, 'toolkit'),
+        said(row, 'reason'),
+        said(row, 'problem'),
+      ]
         .filter(Boolean)
         .join(' · ')
       const does = (words.does as Record<string, string>)[row.kind] ?? row.kind

@@ -166,7 +166,11 @@ describe('the form', () => {
     const dialog = within(await screen.findByRole('alertdialog'))
     expect(dialog.getByText('The secret is wrong.')).toBeVisible()
     expect(saveIntegration).not.toHaveBeenCalled()
-    await user.click(dialog.getByRole('button', { name: 'Save anyway' }))
+    // Back leads to what has to be put right.
+    await user.click(dialog.getByRole('button', { name: 'Go back' }))
+    await waitFor(() => expect(screen.getByLabelText('Client secret')).toHaveFocus())
+    await user.click(screen.getByRole('button', { name: 'Check and save' }))
+    await user.click(await screen.findByRole('button', { name: 'Save anyway' }))
     expect(saveIntegration).toHaveBeenCalledWith(expect.anything(), { kind: 'replace', secret: 'planted' })
     expect(await screen.findByRole('button', { name: 'Add integration' })).toBeVisible()
   })

@@ -16,9 +16,9 @@ export class Preflight {
 
   constructor(readonly backend: Backend) {}
 
-  /** The first step that failed. */
-  get failure() {
-    for (const { state } of this.steps) if (state.state === 'failed') return state.failure
+  /** The first step that failed, and why. */
+  get failed() {
+    for (const { step, state } of this.steps) if (state.state === 'failed') return { step, ...state.failure }
     return null
   }
 

@@ -17,6 +17,10 @@ id: KeyId,
  */
 name: string, 
 /**
+ * What else the admin wants to remember of it; empty: nothing.
+ */
+note: string, 
+/**
  * What it is now.
  */
 state: KeyState, 
