@@ -89,7 +89,7 @@ pub(crate) fn run(minutes: f64) -> Result<()> {
         threads.push(std::thread::spawn(move || work(load)));
     };
     for _ in 0..4 {
-        start(Box::new(|load| calls(&load, Duration::from_millis(16))));
+        start(Box::new(|load| calls(&load, Duration::from_millis(14))));
     }
     for _ in 0..6 {
         start(Box::new(|load| events(&load)));
