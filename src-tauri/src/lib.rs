@@ -58,10 +58,9 @@ pub fn run() -> ExitCode {
                 RunEvent::ExitRequested { code: None, api, .. } if app.state::<AfterClose>().keeps_running() => {
                     api.prevent_exit();
                 }
-                RunEvent::Exit => {
-                    clipboard::clear_now(app);
-                    startup::stop(app);
-                }
+                // At the exit itself the clipboard's plugin has let go of it already.
+                RunEvent::ExitRequested { .. } => clipboard::clear_now(app),
+                RunEvent::Exit => startup::stop(app),
                 _ => {}
             });
             ExitCode::SUCCESS
