@@ -206,7 +206,12 @@ impl Window {
 
     /// Clicks the button of that name, once it is there.
     pub async fn press(&self, name: &str) -> Result<()> {
-        self.button(name).await?.click().await.with_context(|| format!("press {name}"))
+        // News may lay the page out anew between the look and the click.
+        until(&format!("press {name}"), || async {
+            self.button(name).await?.click().await?;
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Opens the row of that name, where it is not open.
