@@ -141,8 +141,9 @@ pub struct Window {
 }
 
 impl Window {
-    /// Starts the app and waits for its page. Seen once in some hundred starts: a session whose page never comes, on a
-    /// machine that was building; it is said, and the app started once more. Twice is a failure.
+    /// Starts the app and waits for its page. Under a moved clock the web view's process crashes now and then; the app
+    /// loads its page again, and the driver's session has lost it. That is said, and the app started once more. Twice is
+    /// a failure.
     pub async fn open(machine: &Machine) -> Result<Self> {
         match Self::started(machine).await {
             Ok(window) => Ok(window),

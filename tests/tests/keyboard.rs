@@ -11,7 +11,7 @@ const RIGHT: &str = "\u{e014}";
 /// More stops than the longest page has.
 const STOPS: usize = 120;
 
-/// Goes from stop to stop until this one has the focus, and sees that each of them shows that it has.
+/// Goes from stop to stop until this one has the focus, and sees that it shows that.
 async fn tab_to(window: &Window, selector: &str) -> Result<()> {
     window.find(selector).await?;
     for _ in 0..STOPS {

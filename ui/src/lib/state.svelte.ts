@@ -14,6 +14,7 @@ import {
   type NewKeyView,
   errorView,
 } from './backend/backend'
+import { oneAtATime } from './one-at-a-time'
 import type { PageName } from './pages'
 import { View } from './view.svelte'
 
@@ -136,7 +137,7 @@ export class AppState {
     this.backend.onChange((change) => this.#heard(change))
     setInterval(() => (this.now = Date.now()), 5000)
     // Days run out without any news.
-    setInterval(() => void this.#attempt(() => this.#readAttention()), 60_000)
+    setInterval(() => this.#attentionAfter(), 60_000)
     // Every answer waits for the app to be open; none has to wait for another.
     return this.#show(
       Promise.all([this.backend.startUp(), this.#readAll(), this.view.read()]).then(([info]) => info),
@@ -155,7 +156,7 @@ export class AppState {
       // Also after the page was loaded again.
       void this.#attempt(async () => void (this.held ??= await this.backend.heldNewKey()))
       // Looks at everything; what is there already is shown first.
-      setTimeout(() => void this.#attempt(() => this.#readAttention()))
+      setTimeout(() => this.#attentionAfter())
     } catch (thrown) {
       this.phase = { name: 'failed', error: errorView(thrown) }
     }
@@ -235,20 +236,9 @@ export class AppState {
   }
   readonly #attentionAfter = this.#gathered(() => this.#readAttention())
 
-  /** Reads at once at the first news; all that comes while it reads is read once more, when it has ended. */
+  /** Bursts of news are read once. */
   #gathered(read: () => Promise<void>): () => void {
-    let reads = false
-    let more = false
-    return async () => {
-      more = true
-      if (reads) return
-      reads = true
-      while (more) {
-        more = false
-        await this.#attempt(read)
-      }
-      reads = false
-    }
+    return oneAtATime(() => this.#attempt(read))
   }
 
   #lastUsage = 0

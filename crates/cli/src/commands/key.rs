@@ -100,10 +100,12 @@ async fn describe(
     note: Option<String>,
     id: Option<KeyId>,
 ) -> CommandResult {
-    let keys = blocking(core, |core| core.keys.list()).await?;
     let key = match id {
-        Some(id) => keys.into_iter().find(|key| key.id == id).ok_or(Error::KeyNotFound)?,
-        None => keys.into_iter().find(|key| key.state.is_live()).ok_or_else(no_live_key)?,
+        Some(id) => {
+            let keys = blocking(core, |core| core.keys.list()).await?;
+            keys.into_iter().find(|key| key.id == id).ok_or(Error::KeyNotFound)?
+        }
+        None => live(core).await?.ok_or_else(no_live_key)?,
     };
     // What is not said stays as it is.
     let (name, note) = (name.unwrap_or(key.name), note.unwrap_or(key.note));

@@ -39,11 +39,11 @@ export const what = (row: ActivityRow): string =>
   (text.activity.kinds as Record<string, string>)[row.kind] ?? row.kind
 
 /** The window, the shell, the gateway or the administrator. */
-const actor = (row: ActivityRow): string =>
+export const actor = (row: ActivityRow): string =>
   (text.activity.actors as Record<string, string>)[row.actor] ?? row.actor
 
 /** The person, where the account of the machine is known. */
-export const who = (row: ActivityRow): string => said(row, 'os_user') || actor(row)
+const who = (row: ActivityRow): string => said(row, 'os_user') || actor(row)
 
 /** What ids stand for today. */
 export type Names = (id: string) => string | undefined
