@@ -71,12 +71,18 @@ impl Steps {
 
 /// Runs a command, passes its output on, and counts the tests that it reports.
 pub fn counted(command: &mut Command) -> Result<Count> {
+    counted_by_name(command).map(|(count, _)| count)
+}
+
+/// The same; and the names of cargo's tests that failed.
+pub fn counted_by_name(command: &mut Command) -> Result<(Count, Vec<String>)> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{} could not be started", command.get_program().display()))?;
     let stdout = child.stdout.take().context("no standard output")?;
     let mut count = Count::default();
+    let mut failed = Vec::new();
     for line in BufReader::new(stdout).lines() {
         let line = line?;
         println!("{line}");
@@ -86,11 +92,15 @@ pub fn counted(command: &mut Command) -> Result<Count> {
             count.passed += number_before(&words, "passed");
             count.failed += number_before(&words, "failed");
         }
+        // `test window::opens ... FAILED`
+        if let Some(name) = words.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            failed.push(name.to_owned());
+        }
     }
     if !child.wait()?.success() && count.failed == 0 {
         count.failed = 1;
     }
-    Ok(count)
+    Ok((count, failed))
 }
 
 fn number_before(line: &str, word: &str) -> usize {

@@ -46,7 +46,7 @@ fn owner(table: &[SocketInfo], wanted: impl Fn(&TcpSocketInfo) -> bool) -> Optio
         _ => None,
     })?;
     let pid = Pid::from_u32(pid);
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
     let arguments: Vec<String> =
