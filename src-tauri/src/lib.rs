@@ -5,33 +5,31 @@ mod chosen;
 mod clipboard;
 mod commands;
 mod deep_link;
+mod has_tray;
 #[cfg(target_os = "linux")]
 mod locale;
 mod log;
 mod new_key;
-mod notices;
+mod service_process;
 mod startup;
 mod state;
-mod tray;
 mod view_file;
 mod watch;
+#[cfg(target_os = "linux")]
 mod web_processes;
 mod window;
 
 use std::process::ExitCode;
 
 use atthene_core::identity::{IDENTIFIER, Profile};
-use tauri::{App, Builder, Context, Manager, RunEvent, Runtime};
-use tauri_plugin_autostart::MacosLauncher;
+use tauri::{App, Builder, Context, RunEvent, Runtime};
 
 pub use commands::NAMES as COMMAND_NAMES;
 
 use chosen::ChosenBackup;
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
-use state::{HasTray, RealDesktop, Recheck, Startup};
-use tray::Tray;
-use window::AfterClose;
+use state::{HasTray, RealDesktop, Startup};
 
 /// Runs the app until its window closes.
 pub fn run() -> ExitCode {
@@ -44,7 +42,6 @@ pub fn run() -> ExitCode {
         .plugin(tauri_plugin_single_instance::init(|app, arguments, _folder| {
             match deep_link::from_arguments(&arguments) {
                 Some(link) => deep_link::take(app, link),
-                None if is_hidden(&arguments) => {}
                 None => window::raise(app),
             }
         }));
@@ -54,13 +51,9 @@ pub fn run() -> ExitCode {
     match build(builder.manage(RealDesktop), profile) {
         Ok(app) => {
             app.run(|app, event| match event {
-                // No code: the last window is gone, and nobody asked the app itself to end.
-                RunEvent::ExitRequested { code: None, api, .. } if app.state::<AfterClose>().keeps_running() => {
-                    api.prevent_exit();
-                }
                 // At the exit itself the clipboard's plugin has let go of it already.
                 RunEvent::ExitRequested { .. } => clipboard::clear_now(app),
-                RunEvent::Exit => startup::stop(app),
+                RunEvent::Exit => startup::finish(app),
                 _ => {}
             });
             ExitCode::SUCCESS
@@ -72,39 +65,23 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// At login the app starts without a window.
-const HIDDEN: &str = "--hidden";
-
-fn is_hidden(arguments: &[String]) -> bool {
-    arguments.iter().skip(1).any(|argument| argument == HIDDEN)
-}
-
 /// The app on any runtime, so that tests can ask it what the real one would answer.
 pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri::Result<App<R>> {
     let mut context: Context<R> = tauri::generate_context!();
     IDENTIFIER.clone_into(&mut context.config_mut().identifier);
     commands::register(builder)
-        .plugin(tauri_plugin_autostart::init(MacosLauncher::LaunchAgent, Some(vec![HIDDEN])))
         .plugin(tauri_plugin_clipboard_manager::init())
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_dialog::init())
-        .plugin(tauri_plugin_notification::init())
         .plugin(window::remembered(profile.as_ref()))
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
         .manage(ChosenBackup::default())
         .manage(CopiedKey::default())
-        .manage(AfterClose::default())
-        .manage(Recheck::default())
         .manage(HasTray::default())
-        .manage(Tray::<R>::default())
         .setup(|app| {
             let arguments: Vec<String> = std::env::args().collect();
-            if is_hidden(&arguments) {
-                app.state::<AfterClose>().keep_running();
-            } else {
-                window::open(app.handle())?;
-            }
+            window::open(app.handle())?;
             startup::begin(app.handle());
             // A cold start: the desktop started the app for this link.
             if let Some(link) = deep_link::from_arguments(&arguments) {

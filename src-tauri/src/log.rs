@@ -5,15 +5,14 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use atthene_core::LogLevel;
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use atthene_service::log_file;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-/// The folder in the data folder.
-const FOLDER: &str = "logs";
-const FILES: usize = 7;
+/// What the files are named by.
+const PROGRAM: &str = "atthene";
 
 /// Sets what the file holds.
 pub(crate) struct LogFile(reload::Handle<EnvFilter, Registry>);
@@ -21,7 +20,7 @@ pub(crate) struct LogFile(reload::Handle<EnvFilter, Registry>);
 /// Begins to log. Where the folder can't be written, only to standard error.
 pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
     let (filter, handle) = reload::Layer::new(EnvFilter::new(LogLevel::Info.directives()));
-    let appender = data_dir.and_then(|dir| file_in(dir).ok());
+    let appender = data_dir.and_then(|dir| log_file(dir, PROGRAM).ok());
     let in_file = appender.is_some();
     // The file's layer comes first: its filter is bound to the bare registry.
     let file = appender.map(|appender| {
@@ -46,20 +45,4 @@ impl LogFile {
             tracing::warn!(%error, "the log level could not be changed");
         }
     }
-}
-
-fn file_in(data_dir: &Path) -> std::io::Result<RollingFileAppender> {
-    let folder = data_dir.join(FOLDER);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder)?;
-    RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("atthene")
-        .filename_suffix("log")
-        .max_log_files(FILES)
-        .build(folder)
-        .map_err(std::io::Error::other)
 }

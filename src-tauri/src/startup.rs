@@ -4,20 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::{Actor, Change, Core, Error, ErrorView};
-use atthene_gateway::Limits;
-use atthene_service::Service;
+use atthene_core::{Actor, Change, Core, Error, ErrorView, blocking};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::broadcast;
 
 use crate::state::{RealDesktop, Startup, no_home};
-use crate::{deep_link, tray, watch as watching, window};
+use crate::{deep_link, has_tray, service_process, watch as watching, window};
 
 /// The event that carries a [`Change`] to the window.
 const CHANGE: &str = "change";
 
-/// Past this the window is shown and the gateway started, painted or not.
+/// Past this the window is shown and the service started, painted or not.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Longer than any call to an authority may take.
+const LAST_WORK: Duration = Duration::from_secs(50);
 
 /// Begins to open the profile and returns at once.
 pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
@@ -27,35 +27,26 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
             Ok(core) => core,
             Err(error) => {
                 tracing::error!(code = ?error.code, "{}", error.message);
-                if !window::is_open(&app) {
-                    // Started without a window, a person would not hear of it.
-                    window::raise(&app);
-                }
                 return;
             }
         };
         let changes = core.changes().subscribe();
+        core.follow_service();
         tauri::async_runtime::spawn(tell_window(app.clone(), core.clone(), changes));
         let startup = app.state::<Startup>();
-        if window::is_open(&app) {
-            // Past the patience the gateway starts all the same: applications wait for it.
-            let _ = tokio::time::timeout(TIMEOUT, startup.painted.notified()).await;
-            window::show(&app);
-        }
-        tauri::async_runtime::spawn(reconcile_secrets(core.clone()));
-        match Service::start(core.clone(), Limits::default()) {
-            Ok(service) => *startup.service() = Some(service),
-            Err(error) => tracing::error!(%error, "the service has no thread"),
-        }
-        tauri::async_runtime::spawn(watching::run(app.clone(), core));
+        // Past the patience the service starts all the same: applications wait for it.
+        let _ = tokio::time::timeout(TIMEOUT, startup.painted.notified()).await;
+        window::show(&app);
+        tauri::async_runtime::spawn(watching::run(app.clone(), core.clone()));
         if app.try_state::<RealDesktop>().is_some() {
+            service_process::keep(&app, core);
             let handle = app.clone();
             // It writes files and asks the desktop's own tools.
             tokio::task::spawn_blocking(move || deep_link::register(&handle));
             let handle = app.clone();
-            let follower = std::thread::Builder::new().name("tray".into()).spawn(move || tray::begin(&handle));
+            let follower = std::thread::Builder::new().name("tray".into()).spawn(move || has_tray::follow(&handle));
             if let Err(error) = follower {
-                tracing::warn!(%error, "there is no tray icon");
+                tracing::warn!(%error, "whether this desktop has a tray can't be told");
             }
         }
     });
@@ -96,13 +87,6 @@ pub(crate) fn again<R: Runtime>(app: &AppHandle<R>) {
     }
 }
 
-/// May wait for a person at the keychain, and nothing waits for it.
-async fn reconcile_secrets(core: Arc<Core>) {
-    if let Err(error) = core.reconcile_secrets().await {
-        tracing::warn!(%error, "secrets in the keychain could not be compared with the database");
-    }
-}
-
 async fn tell_window<R: Runtime>(app: AppHandle<R>, core: Arc<Core>, mut changes: broadcast::Receiver<Change>) {
     let mut ended = core.connections.ended_sign_ins();
     loop {
@@ -117,15 +101,27 @@ async fn tell_window<R: Runtime>(app: AppHandle<R>, core: Arc<Core>, mut changes
             // The person is at the browser; what they came for goes on here.
             window::raise(&app);
         }
-        // A window that is gone needs no news.
+        if change == Change::Gateway && is_quit(&core).await {
+            return window::leave(&app);
+        }
         let _ = app.emit(CHANGE, change);
     }
 }
 
-/// Stops the service; counters are written.
-pub(crate) fn stop<R: Runtime>(app: &AppHandle<R>) {
-    let service = app.state::<Startup>().service().take();
-    if let Some(service) = service {
-        service.stop();
+/// Whether a person has quit, at the tray or elsewhere: the service is on its way out.
+async fn is_quit(core: &Arc<Core>) -> bool {
+    let core = core.clone();
+    let asked = blocking(move || Ok(core.has_service() && core.is_service_to_end()?));
+    asked.await.unwrap_or(false)
+}
+
+/// Waits until what has begun has ended: a token that was asked for must not be lost.
+pub(crate) fn finish<R: Runtime>(app: &AppHandle<R>) {
+    let startup = app.state::<Startup>();
+    startup.leave();
+    let Some(core) = startup.opened_core() else { return };
+    let finished = tauri::async_runtime::block_on(async { tokio::time::timeout(LAST_WORK, core.finish_begun()).await });
+    if finished.is_err() {
+        tracing::warn!("what had begun was broken off");
     }
 }

@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atthene_core::identity::Profile;
-use atthene_core::{Core, Error, ErrorView, Settings};
-use atthene_gateway::GatewayState;
-use atthene_service::Service;
-use tauri::{AppHandle, Manager, Runtime};
+use atthene_core::oversight::GatewayState;
+use atthene_core::{Core, Error, ErrorView, Settings, blocking};
 use tokio::sync::{Notify, watch};
 
 /// Present where there is a desktop to register with: not on the mock runtime of tests.
@@ -18,13 +16,21 @@ pub(crate) struct RealDesktop;
 pub(crate) struct Startup {
     pub(crate) profile: Option<Profile>,
     pub(crate) opened: watch::Sender<Option<Result<Arc<Core>, ErrorView>>>,
-    service: Mutex<Option<Service>>,
+    /// What the gateway does where no service says so.
+    without_service: Mutex<GatewayState>,
+    is_leaving: AtomicBool,
     pub(crate) painted: Notify,
 }
 
 impl Startup {
     pub(crate) fn new(profile: Option<Profile>) -> Self {
-        Self { profile, opened: watch::Sender::new(None), service: Mutex::default(), painted: Notify::new() }
+        Self {
+            profile,
+            opened: watch::Sender::new(None),
+            without_service: Mutex::new(GatewayState::Starting),
+            is_leaving: AtomicBool::new(false),
+            painted: Notify::new(),
+        }
     }
 
     /// The open profile; waits for it while it is being opened.
@@ -43,14 +49,37 @@ impl Startup {
         Ok(profile.data_dir().to_owned())
     }
 
-    /// The settings in force, once the profile is open.
-    pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
-        self.opened.borrow().as_ref().and_then(|opened| opened.as_ref().ok()).map(|core| core.settings.current())
+    /// The profile, where it is open.
+    pub(crate) fn opened_core(&self) -> Option<Arc<Core>> {
+        self.opened.borrow().as_ref().and_then(|opened| opened.as_ref().ok()).cloned()
     }
 
-    /// The gateway's state; `Starting` until there is one.
-    pub(crate) fn gateway_state(&self) -> GatewayState {
-        self.service().as_ref().map_or(GatewayState::Starting, Service::state)
+    /// The settings in force, once the profile is open.
+    pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
+        self.opened_core().map(|core| core.settings.current())
+    }
+
+    /// What the gateway of the service does.
+    pub(crate) async fn gateway_state(&self) -> GatewayState {
+        let told = match self.opened_core() {
+            Some(core) => blocking(move || core.service_status()).await.ok().flatten(),
+            None => None,
+        };
+        told.map_or_else(|| self.lock().clone(), |status| status.gateway)
+    }
+
+    /// What it does where no service says so.
+    pub(crate) fn without_service(&self, state: GatewayState) {
+        *self.lock() = state;
+    }
+
+    /// This process is about to end: what ends with it is not begun again.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
     }
 
     /// The page shows something: what was put off until then may begin.
@@ -58,8 +87,8 @@ impl Startup {
         self.painted.notify_one();
     }
 
-    pub(crate) fn service(&self) -> std::sync::MutexGuard<'_, Option<Service>> {
-        self.service.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, GatewayState> {
+        self.without_service.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,12 +109,4 @@ impl HasTray {
     pub(crate) fn set(&self, is_there: bool) {
         self.0.store(is_there, Ordering::Release);
     }
-}
-
-/// Wakes whoever looks at what needs attention.
-#[derive(Default)]
-pub(crate) struct Recheck(pub(crate) Notify);
-
-pub(crate) fn recheck<R: Runtime>(app: &AppHandle<R>) {
-    app.state::<Recheck>().0.notify_one();
 }

@@ -1,11 +1,7 @@
-//! The one window: hidden until painted, going nowhere, and gone when it is closed: an app
-//! without a window keeps no web view.
+//! The one window: hidden until painted, going nowhere. With it this process ends, and the service goes on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use atthene_core::OnClose;
 use atthene_core::identity::{PRODUCT_NAME, Profile};
+use atthene_core::{OnClose, blocking};
 use tauri::plugin::TauriPlugin;
 use tauri::utils::config::WebviewUrl;
 use tauri::webview::NewWindowResponse;
@@ -26,29 +22,6 @@ pub(crate) const LABEL: &str = "main";
 const CLOSE_HELD: &str = "close-held";
 /// Tells the page that the person has to say what closing is to do.
 const CLOSE_ASKED: &str = "close-asked";
-/// Past this a new window is shown, painted or not.
-const TIMEOUT: Duration = Duration::from_secs(3);
-
-/// What happens when the last window is gone.
-#[derive(Default)]
-pub(crate) struct AfterClose {
-    keep_running: AtomicBool,
-}
-
-impl AfterClose {
-    pub(crate) fn keeps_running(&self) -> bool {
-        self.keep_running.load(Ordering::Acquire)
-    }
-
-    /// The app stays without a window: it was started so, or the person wants it.
-    pub(crate) fn keep_running(&self) {
-        self.keep_running.store(true, Ordering::Release);
-    }
-
-    fn quit(&self) {
-        self.keep_running.store(false, Ordering::Release);
-    }
-}
 
 /// Keeps size and place of the window in the data folder.
 pub(crate) fn remembered<R: Runtime>(profile: Option<&Profile>) -> TauriPlugin<R> {
@@ -84,10 +57,10 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
         crate::web_processes::without_browser_menu(&view.inner());
     })?;
     let handle = app.clone();
-    window.on_window_event(move |event| match event {
-        WindowEvent::CloseRequested { api, .. } => close_requested(&handle, api),
-        WindowEvent::Destroyed => crate::web_processes::end_idle(&handle, is_open),
-        _ => {}
+    window.on_window_event(move |event| {
+        if let WindowEvent::CloseRequested { api, .. } = event {
+            close_requested(&handle, api);
+        }
     });
     Ok(())
 }
@@ -98,17 +71,47 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
         let _ = app.emit(CLOSE_HELD, ());
         return;
     }
-    let after = app.state::<AfterClose>();
     match app.state::<Startup>().settings().map(|settings| settings.on_close) {
-        Some(OnClose::KeepRunning) => after.keep_running(),
-        Some(OnClose::Ask) if app.state::<HasTray>().is_there() => after.keep_running(),
+        // The service goes on, and this process ends with its window.
+        Some(OnClose::KeepRunning) => {}
+        Some(OnClose::Ask) if app.state::<HasTray>().is_there() => {}
         Some(OnClose::Ask) => {
             api.prevent_close();
             let _ = app.emit(CLOSE_ASKED, ());
         }
-        // Without a profile there is nothing to keep running.
-        Some(OnClose::Quit) | None => after.quit(),
+        Some(OnClose::Quit) => {
+            api.prevent_close();
+            quit(app);
+        }
+        // Without a profile there is nothing that goes on.
+        None => {}
     }
+}
+
+/// Ends the service and this process.
+fn quit<R: Runtime>(app: &AppHandle<R>) {
+    let startup = app.state::<Startup>();
+    startup.leave();
+    let core = startup.opened_core();
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if let Some(core) = core
+            && let Err(error) = blocking(move || core.ask_service_to_end()).await
+        {
+            tracing::error!(%error, "the service goes on");
+        }
+        app.exit(0);
+    });
+}
+
+/// Ends this process, where no new key would be lost: the person has quit elsewhere.
+pub(crate) fn leave<R: Runtime>(app: &AppHandle<R>) {
+    if app.state::<NewKeySlot>().guards() {
+        let _ = app.emit(CLOSE_HELD, ());
+        return;
+    }
+    app.state::<Startup>().leave();
+    app.exit(0);
 }
 
 /// Asks the window to close, as its frame does.
@@ -128,21 +131,13 @@ pub(crate) fn zoom<R: Runtime>(app: &AppHandle<R>, factor: f64) {
 /// Closes the window the way that the person chose.
 pub(crate) fn close_as<R: Runtime>(app: &AppHandle<R>, chosen: OnClose) {
     if chosen == OnClose::Quit {
-        return app.exit(0);
+        return quit(app);
     }
-    app.state::<AfterClose>().keep_running();
-    if let Some(window) = main_window(app) {
-        let _ = window.destroy();
-    }
+    app.exit(0);
 }
 
 fn main_window<R: Runtime>(app: &AppHandle<R>) -> Option<WebviewWindow<R>> {
     app.get_webview_window(LABEL)
-}
-
-/// Whether there is a window, shown or not.
-pub(crate) fn is_open<R: Runtime>(app: &AppHandle<R>) -> bool {
-    main_window(app).is_some()
 }
 
 /// Shows the window for the first time. A window manager that refuses is not fought.
@@ -152,20 +147,11 @@ pub(crate) fn show<R: Runtime>(app: &AppHandle<R>) {
     }
 }
 
-/// Brings the window to the front; makes one where there is none.
+/// Brings the window to the front.
 pub(crate) fn raise<R: Runtime>(app: &AppHandle<R>) {
     if let Some(window) = main_window(app) {
         let _ = window.unminimize();
         let _ = window.show();
         let _ = window.set_focus();
-        return;
     }
-    let app = app.clone();
-    tauri::async_runtime::spawn(async move {
-        if let Err(error) = open(&app) {
-            return tracing::error!(%error, "the window could not be opened");
-        }
-        tokio::time::sleep(TIMEOUT).await;
-        show(&app);
-    });
 }

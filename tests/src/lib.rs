@@ -18,7 +18,7 @@ pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
 pub use http::{Answer, call, execute, execute_as, execute_with};
 pub use parts::{Emulate, Keychain, OpenIdProvider};
-pub use window::{Machine, Window, app_is_running, end_app};
+pub use window::{Machine, Window, app_is_running, end_app, service, window_is_running};
 
 /// How long the slowest step may take on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);

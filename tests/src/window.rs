@@ -65,12 +65,11 @@ impl Machine {
         Ok(None)
     }
 
-    /// Whether the text stands in the command line or the environment of the running app.
+    /// Whether the text stands in the command line or the environment of the running app or service.
     pub fn processes_show(text: &str) -> Result<bool> {
-        let app = Self::app()?;
+        let ours = ["atthene-settings", "atthene", "WebKitWebProcess"];
         let shown = std::fs::read_dir("/proc")?.flatten().filter(|entry| {
-            std::fs::read_link(entry.path().join("exe"))
-                .is_ok_and(|exe| exe == app || exe.ends_with("WebKitWebProcess"))
+            std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| ours.iter().any(|name| exe.ends_with(name)))
         });
         Ok(shown.flat_map(|entry| ["cmdline", "environ"].map(|file| entry.path().join(file))).any(|file| {
             std::fs::read(file).is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
@@ -111,25 +110,54 @@ impl Machine {
     }
 }
 
-/// Whether the app under test runs.
+/// Whether the window's process or the service beside it runs.
 pub fn app_is_running() -> Result<bool> {
-    let app = Machine::app()?;
-    Ok(std::fs::read_dir("/proc")?
-        .flatten()
-        .any(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == app)))
+    Ok(window_is_running()? || service()?.is_some())
 }
 
-/// Ends an app that has no driver any more.
+/// Whether the window's process runs.
+pub fn window_is_running() -> Result<bool> {
+    Ok(!running(&Machine::app()?, "")?.is_empty())
+}
+
+/// The process of the service that a window started, where it runs.
+pub fn service() -> Result<Option<u32>> {
+    let program = std::env::var_os("ATTHENE_COMMAND").map(PathBuf::from).context("ATTHENE_COMMAND names no command")?;
+    Ok(running(&program, "--background")?.first().copied())
+}
+
+/// The processes of this program with this among their arguments.
+fn running(program: &Path, argument: &str) -> Result<Vec<u32>> {
+    let found = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+        let is_it = std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
+        let arguments = std::fs::read(entry.path().join("cmdline")).ok().filter(|_| is_it)?;
+        let has_it = argument.is_empty() || arguments.split(|byte| *byte == 0).any(|one| one == argument.as_bytes());
+        entry.file_name().to_str().filter(|_| has_it)?.parse().ok()
+    });
+    Ok(found.collect())
+}
+
+/// Ends the window's process and the service beside it.
 pub async fn end_app() -> Result<()> {
-    output("pkill", &["-TERM", "-f", &Machine::app()?.display().to_string()]).await?;
+    // A window that lives would start the service again.
+    let app = Machine::app()?.display().to_string();
+    let _ = output("pkill", &["-TERM", "-f", &app]).await;
+    until("the window to end", || async { Ok((!window_is_running()?).then_some(())) }).await?;
+    if let Some(service) = service()? {
+        output("kill", &["-TERM", &service.to_string()]).await?;
+    }
     until("the app to end", || async { Ok((!app_is_running()?).then_some(())) }).await
 }
 
 /// A test that failed leaves no app behind for the next one to meet.
 impl Drop for Window {
     fn drop(&mut self) {
+        let kill = |what: &[&str]| drop(std::process::Command::new(what[0]).args(&what[1..]).status());
         if let Ok(app) = Machine::app() {
-            let _ = std::process::Command::new("pkill").args(["-9", "-f", &app.display().to_string()]).status();
+            kill(&["pkill", "-9", "-f", &app.display().to_string()]);
+        }
+        if let Ok(Some(service)) = service() {
+            kill(&["kill", "-9", &service.to_string()]);
         }
     }
 }
@@ -458,7 +486,7 @@ impl Window {
         Ok(())
     }
 
-    /// Closes the window, and lets the app go on without it.
+    /// Closes the window, and lets the service go on without it.
     pub async fn leave(mut self) -> Result<()> {
         output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
         until("the window to be gone", || async {
@@ -468,7 +496,8 @@ impl Window {
             Ok((!output("wmctrl", &["-l"]).await?.contains("ATTHENE Settings")).then_some(()))
         })
         .await?;
-        ensure!(app_is_running()?, "the app ended with its window");
+        until("the window's process to end", || async { Ok((!window_is_running()?).then_some(())) }).await?;
+        ensure!(service()?.is_some(), "the service ended with the window");
         self.driver.kill().await?;
         std::mem::forget(self);
         Ok(())

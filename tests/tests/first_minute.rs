@@ -112,7 +112,7 @@ async fn d1_until_it_is_taken_a_key_changes_nothing_whatever_becomes_of_the_page
 
 async fn end_app_at_once() -> Result<()> {
     output("pkill", &["-9", "-f", &Machine::app()?.display().to_string()]).await?;
-    until("the app to be gone", || async { Ok((!atthene_e2e::app_is_running()?).then_some(())) }).await
+    until("the window to be gone", || async { Ok((!atthene_e2e::window_is_running()?).then_some(())) }).await
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ async fn a_notification_is_raised_once_and_its_button_fixes_it() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
-async fn without_a_window_the_gateway_serves_and_a_second_start_brings_it_back() -> Result<()> {
+async fn without_a_window_the_service_serves_and_another_start_brings_it_back() -> Result<()> {
     let machine = Machine::new()?;
     let window = Window::open(&machine).await?;
     let key = window.create_key("Quiet").await?;
@@ -160,8 +160,7 @@ async fn without_a_window_the_gateway_serves_and_a_second_start_brings_it_back()
     window.leave().await?;
     ensure!(execute(&key).await?.status == 200, "the gateway ended with the window");
 
-    let mut second = machine.command(Machine::app()?).spawn()?;
-    second.wait().await?;
+    let _second = machine.command(Machine::app()?).spawn()?;
     until("the window to be back", || async {
         Ok(output("wmctrl", &["-l"]).await?.contains("ATTHENE Settings").then_some(()))
     })
@@ -212,12 +211,6 @@ async fn the_tray_says_what_the_gateway_does_and_stops_it() -> Result<()> {
     ensure!(execute(&key).await?.code() == "stopped");
     panel.choose("Resume").await?;
     until("the gateway to go on", || async { Ok((execute(&key).await?.status == 200).then_some(())) }).await?;
-    panel.choose("Copy gateway address").await?;
-    until("the address on the clipboard", || async {
-        let held = output("xclip", &["-out", "-selection", "clipboard"]).await.unwrap_or_default();
-        Ok((held == "http://127.0.0.1:8765").then_some(()))
-    })
-    .await?;
     panel.choose("Open ATTHENE Settings").await?;
     until("the window to be back", || async {
         Ok(output("wmctrl", &["-l"]).await?.contains("ATTHENE Settings").then_some(()))

@@ -8,6 +8,7 @@ mod load;
 mod packages;
 mod run;
 mod steps;
+mod systems;
 mod test;
 mod tuned;
 

@@ -19,6 +19,8 @@ pub enum For {
     Tuning,
     /// The gateways that the benchmark compares with.
     Bench,
+    /// Building for Windows and macOS, and running what is for Windows.
+    OtherSystems,
 }
 
 struct System {
@@ -32,6 +34,7 @@ struct System {
     end_to_end: &'static [&'static str],
     tuning: &'static [&'static str],
     bench: &'static [&'static str],
+    other_systems: &'static [&'static str],
 }
 
 const DEBIAN: System = System {
@@ -75,6 +78,7 @@ const DEBIAN: System = System {
     ],
     tuning: &["nginx-light", "wrk"],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
+    other_systems: &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine64", "libclang1-14"],
 };
 
 const FEDORA: System = System {
@@ -95,6 +99,8 @@ const FEDORA: System = System {
     end_to_end: &[],
     tuning: &["nginx", "wrk"],
     bench: &["nginx", "haproxy", "caddy", "wrk"],
+    // The compiler that can build for them is a package of Debian.
+    other_systems: &[],
 };
 
 const ARCH: System = System {
@@ -108,6 +114,7 @@ const ARCH: System = System {
     // wrk is not among its packages: builds are plain there.
     tuning: &[],
     bench: &["nginx", "haproxy", "caddy"],
+    other_systems: &[],
 };
 
 impl System {
@@ -126,8 +133,13 @@ impl System {
 
     fn has(&self, package: &str) -> bool {
         let found = Command::new(self.query[0]).args(&self.query[1..]).arg(package).stderr(Stdio::null()).output();
-        found.is_ok_and(|found| found.status.success() && (self.name != "Debian" || found.stdout == b"installed"))
+        found.is_ok_and(|found| found.status.success() && (self.name != DEBIAN.name || found.stdout == b"installed"))
     }
+}
+
+/// Whether this is Debian, or made from it.
+pub fn is_debian() -> bool {
+    System::this().is_some_and(|system| system.name == DEBIAN.name)
 }
 
 /// Sees to it that the packages are there.
@@ -145,6 +157,7 @@ pub fn ensure(what: For) -> Result<()> {
         For::EndToEnd => system.end_to_end,
         For::Tuning => system.tuning,
         For::Bench => system.bench,
+        For::OtherSystems => system.other_systems,
     };
     let missing: Vec<&str> = wanted.iter().copied().filter(|package| !system.has(package)).collect();
     if missing.is_empty() {

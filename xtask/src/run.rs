@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::{build_app, target};
+use crate::app::{build_app, build_command, target};
 use crate::desktop;
 use crate::steps::{must, say};
 
@@ -22,6 +22,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(app) = &arguments.inside {
         return inside(app);
     }
+    // The window starts the service that lies beside it.
+    build_command()?;
     let app = build_app()?;
     if desktop::has_display() {
         say("opening the window");
@@ -39,7 +41,7 @@ fn inside(app: &Path) -> Result<()> {
     for line in BufReader::new(stderr).lines() {
         let line = line?;
         eprintln!("{line}");
-        if let Some(at) = line.find("http://127.0.0.1:").filter(|_| line.contains("the gateway listens")) {
+        if let Some(at) = line.find("http://127.0.0.1:").filter(|_| line.contains("The gateway listens")) {
             picture()?;
             say(&format!("the gateway: {}", line[at..].trim_end()));
             say("end it with Ctrl+C");

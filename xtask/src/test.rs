@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
 use crate::steps::{Count, Steps, counted, counted_by_name, must, say};
-use crate::{deny, desktop, packages};
+use crate::{deny, desktop, packages, systems};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -27,15 +27,21 @@ enum Part {
     Ui,
     /// The real window.
     E2e,
+    /// The command and the tests built for Windows, and run under Wine (on Debian).
+    Windows,
+    /// The types of the whole app for macOS (on Debian).
+    Macos,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let wants = |part| arguments.only.is_none_or(|only| only == part);
-    let total = [(Part::Unit, 6), (Part::Ui, 4), (Part::E2e, 2)]
-        .iter()
-        .filter(|(part, _)| wants(*part))
-        .map(|(_, steps)| steps)
-        .sum();
+    let elsewhere = systems::can_build();
+    if !elsewhere && (arguments.only == Some(Part::Windows) || arguments.only == Some(Part::Macos)) {
+        bail!("Windows and macOS are built for with Debian's compiler, on x86-64");
+    }
+    let all = [(Part::Unit, 6), (Part::Ui, 4), (Part::E2e, 2)].into_iter();
+    let others = [(Part::Windows, 2), (Part::Macos, 1)].into_iter().filter(|_| elsewhere);
+    let total = all.chain(others).filter(|(part, _)| wants(*part)).map(|(_, steps)| steps).sum();
     let mut steps = Steps::new(total);
     if wants(Part::Unit) {
         unit(&mut steps);
@@ -45,6 +51,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if wants(Part::E2e) {
         end_to_end(&mut steps, arguments);
+    }
+    if elsewhere && wants(Part::Windows) {
+        steps.tests("tests built for Windows, under Wine", systems::windows::test);
+        steps.check("types of the window for Windows", systems::windows::check_window);
+    }
+    if elsewhere && wants(Part::Macos) {
+        steps.check("types of the whole app for macOS", systems::macos::check);
+    }
+    if !elsewhere {
+        say("not tried for Windows and macOS: that needs Debian's compiler, on x86-64");
     }
     if steps.close().failed > 0 {
         std::process::exit(1);

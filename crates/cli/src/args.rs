@@ -327,6 +327,10 @@ pub(crate) struct ServeArguments {
     /// How many seconds open calls may go on once it is told to end. A second signal ends it at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 75)]
     pub(crate) drain: u64,
+    /// As the window starts it: go on while the gateway is turned off or can't listen, and write the log to files in
+    /// the data folder.
+    #[arg(long)]
+    pub(crate) background: bool,
 }
 
 #[derive(Subcommand)]

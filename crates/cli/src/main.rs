@@ -4,6 +4,7 @@
 mod args;
 mod blocking;
 mod commands;
+mod desktop;
 mod log;
 mod out;
 mod plain;
@@ -45,7 +46,13 @@ fn main() -> ExitCode {
         }
     };
     let out = Out::new(arguments.json, arguments.quiet);
-    let log = Log::begin(matches!(arguments.command, Command::Serve(_)), arguments.json, arguments.quiet);
+    let serves = match &arguments.command {
+        Command::Serve(wanted) => Some(wanted),
+        _ => None,
+    };
+    let files = profile(&arguments).ok().filter(|_| serves.is_some_and(|wanted| wanted.background));
+    let files = files.as_ref().map(Profile::data_dir);
+    let log = Log::begin(serves.is_some(), arguments.json, arguments.quiet, files);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return out.end(Err(error.into())),
@@ -141,9 +148,17 @@ async fn told_to_end() -> std::io::Result<u8> {
 }
 
 fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
-    let profile = match &arguments.data_dir {
-        Some(dir) => Profile::at(dir),
-        None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into()))?,
+    let actor = match &arguments.command {
+        // What is chosen in the tray is the person's at the desktop.
+        Command::Serve(wanted) if wanted.background => Actor::Window,
+        _ => Actor::CommandLine,
     };
-    Ok(atthene_service::open(&profile, Actor::CommandLine)?)
+    Ok(atthene_service::open(&profile(arguments)?, actor)?)
+}
+
+fn profile(arguments: &Arguments) -> Result<Profile, Failure> {
+    match &arguments.data_dir {
+        Some(dir) => Ok(Profile::at(dir)),
+        None => Profile::from_environment().ok_or_else(|| Failure::Use("This account has no home folder.".into())),
+    }
 }

@@ -239,13 +239,9 @@ impl Core {
             Change::Keys => core.keys.reload(),
             Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
             Change::Connections => core.connections.follow_rows(),
+            Change::Gateway => core.see_with_service(),
             // Read when they are asked for.
-            Change::Usage
-            | Change::Gateway
-            | Change::Integrations
-            | Change::SignIns
-            | Change::Activity
-            | Change::Attention => Ok(()),
+            Change::Usage | Change::Integrations | Change::SignIns | Change::Activity | Change::Attention => Ok(()),
         }?;
         core.changes.publish(change);
         Ok(())

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use atthene_core::oversight::Serving;
+use atthene_core::oversight::{GatewayState, Serving};
 use atthene_core::{Change, Core, Settings};
 use secrecy::SecretString;
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
-use ts_rs::TS;
 
 use crate::api::routes;
 use crate::caller;
@@ -23,40 +21,6 @@ use crate::shared::{Config, Shared};
 use crate::transport::body::MIB;
 use crate::transport::forward::Runtime;
 use crate::transport::limits::Limits;
-
-/// What the gateway is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(tag = "state", rename_all = "snake_case")]
-#[ts(export)]
-pub enum GatewayState {
-    Starting,
-    Listening {
-        /// The base URL that applications use.
-        url: String,
-    },
-    /// Listening, but every call is refused: an administrator has stopped everything.
-    Refusing {
-        /// The base URL that applications use.
-        url: String,
-        /// Calls that were open then and were cut.
-        cut: usize,
-    },
-    /// Turned off in the settings.
-    Off,
-    /// Another program has the port.
-    PortTaken {
-        port: u16,
-        /// The program, where it could be told.
-        by: Option<String>,
-        /// A port that was free a moment ago.
-        free_port: Option<u16>,
-    },
-    /// It can't listen, for the reason that the system gave.
-    Failed {
-        reason: String,
-    },
-    Stopped,
-}
 
 /// The running gateway. Dropping it stops it.
 pub struct Gateway {

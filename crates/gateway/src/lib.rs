@@ -16,5 +16,5 @@ pub use api::metrics::serve_metrics;
 pub use api::sign_in::begin_sign_in;
 pub use caller::stranger::check_port;
 pub use caller::{RunsIn, running_as};
-pub use gateway::{Gateway, GatewayState, Hurry};
+pub use gateway::{Gateway, Hurry};
 pub use transport::limits::Limits;

@@ -3,8 +3,11 @@
 
 mod files;
 mod jobs;
+mod log_file;
 mod open;
+mod reporter;
 mod running;
 
+pub use log_file::log_file;
 pub use open::open;
 pub use running::Service;

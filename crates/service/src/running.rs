@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use atthene_core::Core;
-use atthene_gateway::{Gateway, GatewayState, Hurry, Limits};
+use atthene_core::oversight::GatewayState;
+use atthene_gateway::{Gateway, Hurry, Limits};
 use tokio::sync::watch;
 
 use crate::files;
 use crate::jobs::Jobs;
+use crate::reporter::Reporter;
 
 /// What serves and looks after things. Dropping it stops it.
 pub struct Service {
     // Ended in this order: what the last calls have counted is written after them.
     gateway: Option<Gateway>,
     jobs: Jobs,
+    reporter: Option<Reporter>,
     state: watch::Receiver<GatewayState>,
 }
 
@@ -26,8 +29,10 @@ impl Service {
     /// The same with the gateway on this port, whatever the settings say of it.
     pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
         let jobs = Jobs::start(core.clone())?;
-        let gateway = Gateway::start_on(core, limits.within(files::most()), port)?;
-        Ok(Self { state: gateway.watch(), gateway: Some(gateway), jobs })
+        let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), port)?;
+        let state = gateway.watch();
+        let reporter = Reporter::start(core, state.clone());
+        Ok(Self { state, gateway: Some(gateway), jobs, reporter })
     }
 
     /// What the gateway is doing now.
@@ -38,6 +43,11 @@ impl Service {
     /// Follows what the gateway is doing.
     pub fn watch(&self) -> watch::Receiver<GatewayState> {
         self.state.clone()
+    }
+
+    /// Whether this process is the service of the profile: another one may be it already.
+    pub fn is_the_service(&self) -> bool {
+        self.reporter.is_some()
     }
 
     /// What cuts the end of open calls short.
@@ -55,6 +65,7 @@ impl Service {
             gateway.stop();
         }
         self.jobs.end();
+        self.reporter = None;
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use atthene_core::Error;
 use atthene_core::activity::{CallerView, LastDay};
 use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, PLACEHOLDER, RevokeReason, write_env_file};
+use atthene_core::oversight::GatewayState;
 use atthene_core::oversight::TrialCall;
-use atthene_gateway::{GatewayState, RunsIn, running_as};
+use atthene_gateway::{RunsIn, running_as};
 use serde::Serialize;
 use tauri::{AppHandle, Manager, Runtime, State};
 use ts_rs::TS;
@@ -76,7 +77,7 @@ pub(crate) async fn try_new_key(
 ) -> CommandAnswer<TrialCall> {
     let core = startup.core().await?;
     let text = slot.text(&id).map_err(|error| error.view())?;
-    let GatewayState::Listening { url } = startup.gateway_state() else {
+    let GatewayState::Listening { url } = startup.gateway_state().await else {
         return Err(Error::GatewayUnreachable("it does not listen".into()).view());
     };
     core.try_key(&text, &url).await.map_err(|error| error.view())

@@ -3,15 +3,14 @@
 use std::path::Path;
 
 use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
+use atthene_core::oversight::GatewayState;
 use atthene_core::oversight::{Attention, Explanation, Finding, PortOwner, TroubledCall, desktop_checks};
 use atthene_core::{Error, Format};
-use atthene_gateway::GatewayState;
 use tauri::{AppHandle, Manager, Runtime, State};
 
 use super::{CommandAnswer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
 use crate::state::{HasTray, RealDesktop, Startup};
-use crate::tray;
 
 #[tauri::command]
 pub(crate) async fn usage_report(startup: State<'_, Startup>, span: Span) -> CommandAnswer<UsageReport> {
@@ -82,7 +81,7 @@ pub(crate) async fn self_check<R: Runtime>(
     startup: State<'_, Startup>,
 ) -> CommandAnswer<Vec<Finding>> {
     let core = startup.core().await?;
-    let state = startup.gateway_state();
+    let state = startup.gateway_state().await;
     let owner = match state {
         GatewayState::PortTaken { port, .. } => {
             Some(atthene_gateway::check_port(&core, port).await.map_err(|error| error.view())?.0)
@@ -97,7 +96,7 @@ pub(crate) async fn self_check<R: Runtime>(
 
 /// `owner`: by whom, where another program has the port.
 fn about_gateway(state: &GatewayState, owner: Option<PortOwner>) -> Finding {
-    let (id, name, found) = ("gateway", "Gateway", format!("{}.", tray::in_words(state)));
+    let (id, name, found) = ("gateway", "Gateway", format!("{}.", state.in_words()));
     match state {
         GatewayState::Listening { .. } => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
@@ -128,9 +127,9 @@ fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
     });
     let (id, name) = ("tray", "Tray");
     checks.push(if app.state::<HasTray>().is_there() {
-        Finding::good(id, name, "The app stays reachable without a window.")
+        Finding::good(id, name, "The service shows its icon there, so that you reach the app without a window.")
     } else {
-        Finding::not_set_up(id, name, "This desktop shows none; start the app again to get its window back.")
+        Finding::not_set_up(id, name, "The service goes on without an icon; start the app again to see its window.")
     });
     checks
 }

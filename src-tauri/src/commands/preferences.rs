@@ -91,7 +91,7 @@ pub(crate) async fn reset(startup: State<'_, Startup>) -> CommandAnswer<()> {
 /// Copies versions, settings and the latest failures.
 #[tauri::command]
 pub(crate) async fn copy_diagnostics<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<()> {
-    let gateway = startup.gateway_state();
+    let gateway = startup.gateway_state().await;
     let text = on_core(&startup, |core| core.diagnostics()).await?;
     let more = format!("gateway: {gateway:?}\nweb view: {}\n", tauri::webview_version().unwrap_or_default());
     let text = text + &without_places(&more);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use atthene_core::oversight::GatewayState;
 use atthene_core::{Error, OnClose, Policy, Settings};
-use atthene_gateway::GatewayState;
 use serde::Serialize;
 use tauri::{AppHandle, Manager, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
@@ -149,5 +149,5 @@ pub(crate) async fn open_link(link: String) -> CommandAnswer<()> {
 
 #[tauri::command]
 pub(crate) async fn gateway_state(startup: State<'_, Startup>) -> CommandAnswer<GatewayState> {
-    Ok(startup.gateway_state())
+    Ok(startup.gateway_state().await)
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atthene_core::oversight::GatewayState;
 use atthene_core::{Change, Core};
-use atthene_gateway::{GatewayState, Limits, serve_metrics};
+use atthene_gateway::{Limits, serve_metrics};
 use atthene_service::Service;
 use serde_json::json;
 
 use crate::args::ServeArguments;
+use crate::desktop;
 use crate::log::Log;
 use crate::out::{CommandResult, Failure, Out};
 
@@ -23,6 +25,12 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
     let mut signals = ProcessSignals::listen()?;
     let limits = Limits { drain: Duration::from_secs(wanted.drain), ..Limits::default() };
     let service = Service::start_on(core.clone(), limits, wanted.port)?;
+    if service.is_the_service() {
+        tokio::spawn(desktop::run(core.clone(), service.watch()));
+    } else if wanted.background {
+        // One is enough.
+        return Ok(());
+    }
     let hurry = service.hurry();
     let outcome = until_told(&core, out, log, wanted, &service, &mut signals).await;
     notify(&[Notice::Stopping]);
@@ -75,16 +83,16 @@ async fn until_told(
                 notify(&[Notice::Ready]);
                 out.line(&json!({ "url": url }), &url)?;
             }
-            GatewayState::PortTaken { port, by, .. } if !ready => {
+            GatewayState::PortTaken { port, by, .. } if !ready && !wanted.background => {
                 let by = by.unwrap_or_else(|| "another program".into());
                 return Err(Failure::Failed(format!(
                     "Port {port} is taken by {by}. End it, or choose another one with --port."
                 )));
             }
-            GatewayState::Failed { reason } => {
+            GatewayState::Failed { reason } if !wanted.background => {
                 return Err(Failure::Failed(format!("The gateway can't listen: {reason}.")));
             }
-            GatewayState::Off if !ready => {
+            GatewayState::Off if !ready && !wanted.background => {
                 let remedy = "atthene config set gateway_on true";
                 return Err(Failure::Failed(format!(
                     "The gateway is turned off in the settings. Turn it on: {remedy}"
@@ -95,8 +103,13 @@ async fn until_told(
         tokio::select! {
             changed = states.changed() => if changed.is_err() { return Ok(()) },
             // Whoever lagged behind reads everything again.
-            change = changes.recv() => if matches!(change, Ok(Change::Settings) | Err(_)) {
-                log.set(core.settings.current().log_level);
+            change = changes.recv() => match change {
+                Ok(Change::Settings) | Err(_) => log.set(core.settings.current().log_level),
+                // A person quits, here or in another process.
+                Ok(Change::Gateway) if service.is_the_service() && core.is_service_to_end().unwrap_or(false) => {
+                    return Ok(());
+                }
+                Ok(_) => {}
             },
             told = signals.next() => match told {
                 Instruction::End => return Ok(()),

@@ -3,8 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
+
+/// What the service has seen, for other processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    runtime: Option<(UnixMs, String)>,
+    gateway: Option<String>,
+    stranger: Option<(u16, String)>,
+}
 
 /// What is wrong outside of this app, as far as it was seen.
 pub struct Signals {
@@ -19,6 +29,8 @@ pub struct Signals {
     store: Mutex<Option<String>>,
     /// The same, for whoever asks at each call.
     is_store_lost: AtomicBool,
+    /// What is seen here is what the service sees.
+    follows_service: AtomicBool,
 }
 
 impl Signals {
@@ -31,7 +43,30 @@ impl Signals {
             stranger: Mutex::default(),
             store: Mutex::default(),
             is_store_lost: AtomicBool::new(false),
+            follows_service: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        Seen { runtime: self.runtime_trouble(), gateway: self.gateway_trouble(), stranger: self.stranger() }
+    }
+
+    pub(super) fn follow_service(&self) {
+        self.follows_service.store(true, Ordering::Release);
+    }
+
+    pub(super) fn follows_service(&self) -> bool {
+        self.follows_service.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take_over(&self, seen: Seen) {
+        if self.seen() == seen {
+            return;
+        }
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = seen.runtime;
+        *self.gateway.lock().unwrap_or_else(PoisonError::into_inner) = seen.gateway;
+        *self.stranger.lock().unwrap_or_else(PoisonError::into_inner) = seen.stranger;
+        self.changes.publish(Change::Attention);
     }
 
     /// The agent runtime answered, or why it could not be reached.

@@ -15,7 +15,7 @@ pub use identity::{
 pub use revisions::Revisions;
 pub use store::{
     ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows, IntegrationSaved,
-    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, SettingRows, SignInKept,
-    Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, ServiceRows, SettingRows,
+    SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
 pub use vault::Vault;

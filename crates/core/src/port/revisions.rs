@@ -8,4 +8,6 @@ pub struct Revisions {
     pub integrations: i64,
     pub connections: i64,
     pub activity: i64,
+    pub usage: i64,
+    pub service: i64,
 }

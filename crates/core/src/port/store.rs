@@ -255,6 +255,18 @@ pub trait SettingRows {
     fn save_settings(&self, values: &[(&str, Option<String>)], entry: &Entry<'_>) -> Result<(), StoreError>;
 }
 
+/// What the service of the profile tells the other processes.
+pub trait ServiceRows {
+    /// A service begins: nobody has asked it to end, and it has told nothing yet.
+    fn begin_service(&self) -> Result<(), StoreError>;
+    /// What it told last, as JSON.
+    fn service_status(&self) -> Result<Option<String>, StoreError>;
+    fn save_service_status(&self, status: &str) -> Result<(), StoreError>;
+    fn ask_service_to_end(&self) -> Result<(), StoreError>;
+    /// Whether somebody has asked since it began.
+    fn is_service_to_end(&self) -> Result<bool, StoreError>;
+}
+
 /// What came of saving an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntegrationSaved {
@@ -411,7 +423,17 @@ pub trait Watcher: Send {
 
 /// All rows of one profile.
 pub trait Store:
-    KeyRows + UsageRows + ActivityRows + SettingRows + IntegrationRows + ConnectionRows + SecretRows + Backup + Send + Sync
+    KeyRows
+    + UsageRows
+    + ActivityRows
+    + SettingRows
+    + ServiceRows
+    + IntegrationRows
+    + ConnectionRows
+    + SecretRows
+    + Backup
+    + Send
+    + Sync
 {
     /// The folder that they lie in.
     fn folder(&self) -> &Path;

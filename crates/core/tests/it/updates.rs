@@ -12,7 +12,9 @@ use atthene_test_support::machine::{Machine, live, new_key};
 fn as_before(machine: &Machine) {
     let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
     db.execute_batch(
-        "DROP TRIGGER keys_changed;
+        "DROP TABLE service;
+         DELETE FROM revisions WHERE topic IN ('service', 'usage');
+         DROP TRIGGER keys_changed;
          CREATE TRIGGER keys_changed AFTER UPDATE OF name ON api_keys BEGIN SELECT 1; END;
          ALTER TABLE api_keys DROP COLUMN note;
          DROP TABLE profile_secret;

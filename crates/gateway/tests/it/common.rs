@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use atthene_core::keys::{Expiry, KeyId, KeyText, NewKey};
+use atthene_core::oversight::GatewayState;
 use atthene_core::{Clock, Core, SecretChange, Settings, UnixMs};
-use atthene_gateway::{GatewayState, Limits};
+use atthene_gateway::Limits;
 use atthene_service::Service;
 use atthene_test_support::open;
 use atthene_vault::MemoryVault;

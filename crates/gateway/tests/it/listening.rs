@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atthene_core::Settings;
 use atthene_core::keys::KeyText;
-use atthene_gateway::GatewayState;
+use atthene_core::oversight::GatewayState;
 
 use crate::common::{Running, connect, eventually, free_port};
 use crate::field::head;

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use atthene_core::activity::{Chain, Span};
 use atthene_core::keys::{Expiry, NewKey};
+use atthene_core::oversight::GatewayState;
 use atthene_core::oversight::{PortOwner, RungState};
 use atthene_core::{Clock, Core, Settings};
-use atthene_gateway::{GatewayState, Limits};
+use atthene_gateway::Limits;
 use atthene_service::Service;
 
 use crate::common::{EXECUTE, Running, block_on, connect, eventually, free_port};

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_failed_check.sql"),
     include_str!("migrations/0007_held_in_the_field.sql"),
     include_str!("migrations/0008_notes_of_keys.sql"),
+    include_str!("migrations/0009_service.sql"),
 ];
 
 /// The format of a database of this version: how many migrations it has seen.

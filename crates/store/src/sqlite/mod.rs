@@ -16,6 +16,7 @@ mod private;
 mod profile_secret;
 mod reports;
 mod reserve;
+mod service;
 mod settings;
 mod sign_ins;
 mod troubled;

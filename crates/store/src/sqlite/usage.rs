@@ -194,6 +194,7 @@ impl UsageRows for Sqlite {
             for times in &batch.times {
                 add_latency(tx, times.hour, id_of(times.key), times.part, times.bucket.0, times.requests)?;
             }
+            tx.execute("UPDATE revisions SET n = n + 1 WHERE topic = 'usage'", [])?;
             Ok(())
         })
     }

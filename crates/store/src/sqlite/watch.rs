@@ -42,6 +42,8 @@ impl Watcher for Watch {
             (before.integrations != now.integrations, Change::Integrations),
             (before.connections != now.connections, Change::Connections),
             (before.activity != now.activity, Change::Activity),
+            (before.usage != now.usage, Change::Usage),
+            (before.service != now.service, Change::Gateway),
         ];
         Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
     }
@@ -56,6 +58,7 @@ pub(super) fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> 
         .prepare_cached(
             "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
                     max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections'),
+                    max(n) FILTER (WHERE topic = 'usage'), max(n) FILTER (WHERE topic = 'service'),
                     (SELECT coalesce(max(id), 0) FROM activity)
              FROM revisions",
         )?
@@ -65,7 +68,9 @@ pub(super) fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> 
                 settings: row.get(1)?,
                 integrations: row.get(2)?,
                 connections: row.get(3)?,
-                activity: row.get(4)?,
+                usage: row.get(4)?,
+                service: row.get(5)?,
+                activity: row.get(6)?,
             })
         })
 }
