@@ -11,19 +11,20 @@ use atthene_core::{Change, Core};
 use tauri::{AppHandle, Manager, Runtime};
 
 use crate::state::Startup;
+use crate::window;
 
 /// How long a service may take until it holds its lease: a database that is busy, a disk that sleeps.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// A service that ended sooner than this is not started again at once.
+/// A service that ended sooner than this ends again, as it seems: the next one waits longer each time.
 const SOON: Duration = Duration::from_secs(10);
-const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+const PAUSES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 
 /// Sees to it that there is a service, for as long as this process lives. Begins at once and returns.
 pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
     let app = app.clone();
     let keeper = std::thread::Builder::new().name("service-keeper".into()).spawn(move || {
-        let mut pauses = PAUSES.iter().cycle();
+        let mut ended_soon = 0;
         loop {
             let began = Instant::now();
             let served = core.has_service() || start(&app, &core);
@@ -35,14 +36,18 @@ pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
                 if app.state::<Startup>().is_leaving() {
                     return;
                 }
+                if core.is_service_to_end().unwrap_or(false) {
+                    // A person has quit, at the tray.
+                    return window::leave(&app);
+                }
                 tracing::warn!("the service has ended");
                 tell(&app, &core, Some(GatewayState::Stopped));
             }
-            if began.elapsed() < SOON {
-                std::thread::sleep(pauses.next().copied().unwrap_or(SOON));
-            } else {
-                pauses = PAUSES.iter().cycle();
+            if began.elapsed() > SOON {
+                ended_soon = 0;
             }
+            std::thread::sleep(PAUSES[ended_soon]);
+            ended_soon = (ended_soon + 1).min(PAUSES.len() - 1);
         }
     });
     if let Err(error) = keeper {
@@ -52,6 +57,10 @@ pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
 
 /// Starts the service and waits until it is there.
 fn start<R: Runtime>(app: &AppHandle<R>, core: &Arc<Core>) -> bool {
+    // Whoever quit the last one has not quit this one.
+    if let Err(error) = core.forget_service() {
+        tracing::warn!(%error, "what the last service told was not forgotten");
+    }
     let mut child = match spawn() {
         Ok(child) => child,
         Err(error) => {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::arguments::Startup;
 use super::figures::{median, write_json};
-use crate::app::{build_app, cargo, release};
+use crate::app::{build_app, build_command, cargo, release};
 use crate::steps::{must, say};
 use crate::{desktop, packages};
 
@@ -24,10 +24,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Longer than any step takes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the app writes when its gateway serves.
-const LISTENS: &str = "the gateway listens";
-/// What the app writes when nothing of its window is left.
-const CLOSED: &str = "the window is closed";
+/// What the app writes when the service beside it serves.
+const LISTENS: &str = "The gateway listens";
 /// Set by the empty program without a window.
 const READY: &str = "ready without a window";
 
@@ -37,6 +35,7 @@ pub fn run(startup: &Startup) -> Result<()> {
     }
     packages::ensure(packages::For::EndToEnd)?;
     build_app()?;
+    build_command()?;
     say("building the empty window");
     must(cargo().args(["build", "--release", "--package", "empty-window", "--features", "tauri/custom-protocol"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
@@ -66,26 +65,28 @@ fn measure(json: Option<&Path>) -> Result<()> {
             note(name, "interactive_ms", running.until(PAINTED)?);
             std::thread::sleep(SETTLE);
             note(name, "pss_mb", pss_of_tree(running.child.id())?);
+            // The service that the app started is a process of its own.
+            end_service()?;
         }
-        for (name, program, line) in [("hidden", &app, LISTENS), ("empty_hidden", &empty, READY)] {
-            let running = Running::start(program, data.path(), &["--hidden"])?;
-            running.until(line)?;
-            std::thread::sleep(SETTLE);
-            note(name, "pss_mb", pss_of_tree(running.child.id())?);
-        }
-        let running = Running::start(&app, data.path(), &[])?;
-        running.until(PAINTED)?;
+        let running = Running::start(&empty, data.path(), &["--hidden"])?;
+        running.until(READY)?;
         std::thread::sleep(SETTLE);
+        note("empty_hidden", "pss_mb", pss_of_tree(running.child.id())?);
+        drop(running);
+
+        let mut running = Running::start(&app, data.path(), &[])?;
+        running.until(LISTENS)?;
+        std::thread::sleep(SETTLE);
+        let service = service()?.context("the window started no service")?;
+        note("service", "pss_with_window_mb", pss_of_tree(service)?);
         must(Command::new("wmctrl").args(["-c", "ATTHENE Settings"]))?;
-        running.until(CLOSED)?;
+        running.child.wait()?;
         std::thread::sleep(SETTLE);
-        note("closed", "pss_mb", pss_of_tree(running.child.id())?);
-        // A second start only asks the first one for its window.
-        let asked = Instant::now();
-        let second = Running::start(&app, data.path(), &[])?;
-        running.until(PAINTED)?;
-        note("closed", "back_ms", asked.elapsed().as_secs_f64() * 1000.0);
-        drop(second);
+        note("service", "pss_mb", pss_of_tree(service)?);
+        let again = Running::start(&app, data.path(), &[])?;
+        note("service", "window_back_ms", again.until(PAINTED)?);
+        drop(again);
+        end_service()?;
     }
     let figures: BTreeMap<_, BTreeMap<_, f64>> = all
         .into_iter()
@@ -102,13 +103,32 @@ fn measure(json: Option<&Path>) -> Result<()> {
 
 /// Makes closing the window leave the app running, as a person chooses it in the preferences.
 fn keep_running(data: &Path) -> Result<()> {
-    let running = Running::start(&release("atthene-settings"), data, &["--hidden"])?;
+    let running = Running::start(&release("atthene-settings"), data, &[])?;
     running.until(LISTENS)?;
     drop(running);
+    end_service()?;
     let database = data.join("atthene.db").display().to_string();
     let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
                   db.execute(\"INSERT INTO settings VALUES ('on_close', '\\\"keep_running\\\"')\"); db.commit()";
     must(Command::new("python3").args(["-c", script, &database]))
+}
+
+/// The process of the service.
+fn service() -> Result<Option<u32>> {
+    let program = release("atthene");
+    Ok(std::fs::read_dir("/proc")?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program).then_some(pid)
+    }))
+}
+
+/// Ends the service, and waits until it has.
+fn end_service() -> Result<()> {
+    while let Some(service) = service()? {
+        must(Command::new("kill").args(["-KILL", &service.to_string()]))?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// A program under measurement; ended with this.

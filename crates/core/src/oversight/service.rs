@@ -46,6 +46,11 @@ impl Core {
         Ok(None)
     }
 
+    /// Forgets what a service that has ended told, and that it was asked to end. For whoever starts the next one.
+    pub fn forget_service(&self) -> Result<(), Error> {
+        Ok(self.store.begin_service()?)
+    }
+
     /// Whether a process is the service of the profile now.
     pub fn has_service(&self) -> bool {
         self.service_lock().is_ok_and(|file| file.try_lock_shared().is_err())

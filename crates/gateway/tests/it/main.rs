@@ -17,4 +17,5 @@ mod forwarding;
 mod hostile;
 mod listening;
 mod oversight;
+mod service;
 mod strangers;

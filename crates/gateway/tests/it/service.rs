@@ -1,0 +1,84 @@
+//! The service as other processes see it: cores opened on the same folder.
+
+use atthene_core::oversight::GatewayState;
+use atthene_core::{Clock, Core};
+use atthene_gateway::Limits;
+use atthene_service::Service;
+use atthene_test_support::open;
+use atthene_vault::MemoryVault;
+
+use super::common::{Running, eventually};
+
+fn beside(running: &Running) -> std::sync::Arc<Core> {
+    open(running.folder(), Clock::system(), MemoryVault::default()).expect("opens")
+}
+
+#[test]
+fn one_process_is_the_service_and_the_others_see_what_it_does() {
+    let running = Running::start();
+    assert!(running.service.is_the_service());
+    let window = beside(&running);
+    window.follow_service();
+    assert!(window.has_service());
+    let told = eventually("the service to tell that it listens", || {
+        let status = window.service_status().expect("reads")?;
+        matches!(status.gateway, GatewayState::Listening { .. }).then_some(status)
+    });
+    assert_eq!(told.process, std::process::id());
+
+    // A second one serves, and is not it.
+    let second =
+        Service::start_on(beside(&running), Limits::default(), Some(super::common::free_port())).expect("starts");
+    assert!(!second.is_the_service());
+    drop(second);
+    assert!(window.has_service(), "the one that ended was another one");
+}
+
+#[test]
+fn what_the_service_sees_needs_attention_in_every_window() {
+    let running = Running::start();
+    let window = beside(&running);
+    window.follow_service();
+    running.core.signals.runtime_seen(Err("connection refused".into()));
+    eventually("the window to see that the runtime is away", || window.signals.runtime_trouble());
+    running.core.signals.runtime_seen(Ok(()));
+    eventually("the window to see that it is back", || window.signals.runtime_trouble().is_none().then_some(()));
+    // Whoever does not follow sees with its own eyes only.
+    let command = beside(&running);
+    running.core.signals.runtime_seen(Err("connection refused".into()));
+    eventually("the window to see it again", || window.signals.runtime_trouble());
+    assert_eq!(command.signals.runtime_trouble(), None);
+}
+
+#[test]
+fn the_end_of_the_service_is_seen_at_once_and_whether_a_person_wanted_it() {
+    let running = Running::start();
+    let window = beside(&running);
+    let waiting = {
+        let window = window.clone();
+        std::thread::spawn(move || window.wait_for_end_of_service())
+    };
+    window.ask_service_to_end().expect("asks");
+    assert!(running.core.is_service_to_end().expect("reads"));
+    assert!(window.has_service(), "it ends when it chooses to");
+    let running = running.restart();
+    waiting.join().expect("waits").expect("sees the end");
+    assert!(!running.core.is_service_to_end().expect("reads"), "who quit the last one has not quit this one");
+    running.service.stop();
+    assert!(!window.has_service());
+    assert!(window.service_status().expect("reads").is_none(), "what the last one told stands no more");
+    assert!(window.wait_for_end_of_service().is_ok());
+}
+
+#[test]
+fn what_another_process_counts_is_heard() {
+    let running = Running::start();
+    let key = running.key(None);
+    let window = beside(&running);
+    let mut changes = window.changes().subscribe();
+    let head = format!("POST /api/amas/conversations/execute HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
+    assert_eq!(running.send(&head, br#"{"agent_id":"atthene-status"}"#).status, 200);
+    eventually("the window to hear of the call", || {
+        std::iter::from_fn(|| changes.try_recv().ok()).find(|change| *change == atthene_core::Change::Usage)
+    });
+}
