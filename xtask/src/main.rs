@@ -1,10 +1,11 @@
-//! `cargo xtask run | test | build | bench`: everything from a fresh machine.
+//! `cargo xtask run | test | build | package | bench`: everything from a fresh machine.
 
 mod app;
 mod bench;
 mod deny;
 mod desktop;
 mod load;
+mod package;
 mod packages;
 mod run;
 mod steps;
@@ -30,6 +31,8 @@ enum Task {
     Test(test::Arguments),
     /// Build the app and the command to give to people: optimised for the calls that they answer.
     Build,
+    /// Make packages of the release build (on Debian): .deb and .rpm.
+    Package,
     /// Measure, side by side with others, in one run.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
         Task::Run(arguments) => run::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Build => tuned::run(),
+        Task::Package => package::run(),
         Task::Bench(bench) => bench::run(&bench),
     }
 }

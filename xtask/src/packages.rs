@@ -21,6 +21,8 @@ pub enum For {
     Bench,
     /// Building for Windows and macOS, and running what is for Windows.
     OtherSystems,
+    /// Making packages, and looking at them.
+    Packaging,
 }
 
 struct System {
@@ -35,6 +37,7 @@ struct System {
     tuning: &'static [&'static str],
     bench: &'static [&'static str],
     other_systems: &'static [&'static str],
+    packaging: &'static [&'static str],
 }
 
 const DEBIAN: System = System {
@@ -79,6 +82,7 @@ const DEBIAN: System = System {
     tuning: &["nginx-light", "wrk"],
     bench: &["nginx-light", "haproxy", "caddy", "wrk"],
     other_systems: &["rustc-web", "cargo-web", "rust-web-src", "gcc-mingw-w64-x86-64", "wine64", "libclang1-14"],
+    packaging: &["dpkg-dev", "rpm", "lintian", "appstream", "desktop-file-utils", "debootstrap", "xz-utils"],
 };
 
 const FEDORA: System = System {
@@ -101,6 +105,7 @@ const FEDORA: System = System {
     bench: &["nginx", "haproxy", "caddy", "wrk"],
     // The compiler that can build for them is a package of Debian.
     other_systems: &[],
+    packaging: &[],
 };
 
 const ARCH: System = System {
@@ -115,6 +120,7 @@ const ARCH: System = System {
     tuning: &[],
     bench: &["nginx", "haproxy", "caddy"],
     other_systems: &[],
+    packaging: &[],
 };
 
 impl System {
@@ -158,6 +164,7 @@ pub fn ensure(what: For) -> Result<()> {
         For::Tuning => system.tuning,
         For::Bench => system.bench,
         For::OtherSystems => system.other_systems,
+        For::Packaging => system.packaging,
     };
     let missing: Vec<&str> = wanted.iter().copied().filter(|package| !system.has(package)).collect();
     if missing.is_empty() {
