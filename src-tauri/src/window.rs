@@ -72,10 +72,7 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
         return;
     }
     match app.state::<Startup>().settings().map(|settings| settings.on_close) {
-        // The service goes on, and this process ends with its window.
-        Some(OnClose::KeepRunning) => {}
-        Some(OnClose::Ask) if app.state::<HasTray>().is_there() => {}
-        Some(OnClose::Ask) => {
+        Some(OnClose::Ask) if !app.state::<HasTray>().is_there() => {
             api.prevent_close();
             let _ = app.emit(CLOSE_ASKED, ());
         }
@@ -83,8 +80,8 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
             api.prevent_close();
             quit(app);
         }
-        // Without a profile there is nothing that goes on.
-        None => {}
+        // The service goes on, where there is one, and this process ends with its window.
+        Some(OnClose::KeepRunning | OnClose::Ask) | None => {}
     }
 }
 
