@@ -3,25 +3,18 @@
 mod deb;
 mod rpm;
 mod stage;
+mod tools;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
-use crate::app::{build_app, build_command, root, target};
+use crate::app::{build_app, build_command, target};
 use crate::packages;
 use crate::steps::say;
 use stage::Stage;
-
-/// The name of the package.
-const NAME: &str = "atthene-settings";
-const SUMMARY: &str = "The API key and the integrations of your agents";
-const DESCRIPTION: &str = "For the administrators of an agent platform: manages the one API key with which external \
-applications call the agents, enforces it in a gateway on this machine, and connects Outlook and Teams accounts through \
-Microsoft apps. With a window, a service, and the command atthene.";
-const HOMEPAGE: &str = "https://atthene.com/";
-const MAINTAINER: &str = "ATTHENE <packages@atthene.com>";
+use tools::run_for;
 
 /// Builds the programs and makes all packages of them.
 pub fn run() -> Result<()> {
@@ -47,28 +40,4 @@ pub fn make(programs: &[PathBuf; 2]) -> Result<Vec<PathBuf>> {
     made.push(out.join("SHA256SUMS"));
     std::fs::write(out.join("SHA256SUMS"), sums)?;
     Ok(made)
-}
-
-/// The version of the workspace.
-fn version() -> Result<String> {
-    let manifest = std::fs::read_to_string(root().join("Cargo.toml"))?;
-    let line = manifest.lines().find_map(|line| line.strip_prefix("version = ")).context("no version")?;
-    Ok(line.trim_matches('"').to_owned())
-}
-
-/// The day of the last commit: packages made twice of one commit are alike.
-fn day() -> Result<String> {
-    Ok(run_for(Command::new("git").args(["log", "-1", "--format=%cs"]).current_dir(root()))?.trim().to_owned())
-}
-
-/// What a program printed.
-fn run_for(command: &mut Command) -> Result<String> {
-    let done = command.output().with_context(|| format!("{} could not be started", command.get_program().display()))?;
-    ensure!(done.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&done.stderr));
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
-}
-
-fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    std::fs::create_dir_all(path.parent().context("no folder")?)?;
-    std::fs::write(path, content).with_context(|| path.display().to_string())
 }

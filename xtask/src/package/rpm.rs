@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::stage::Stage;
-use super::{DESCRIPTION, HOMEPAGE, NAME, SUMMARY, run_for, version, write};
+use super::tools::{DESCRIPTION, HOMEPAGE, NAME, SUMMARY, run_for, version, write};
 
 pub fn make(stage: &Stage, out: &Path) -> Result<PathBuf> {
     let work = tempfile::tempdir()?;

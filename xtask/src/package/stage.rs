@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{NAME, day, run_for, version, write};
+use super::tools::{NAME, day, run_for, version, write};
 use crate::app::root;
 
 /// The bundle identifier: file names follow it, so that desktops find window, icon and entry by one name.

@@ -1,6 +1,7 @@
 //! What a person sees of the service while no window is open: the tray, notifications, and the start at login. A
 //! machine without a desktop has none of it, and the service goes on without.
 
+mod chosen;
 mod login_item;
 mod notices;
 // Only Linux has a tray whose icon needs no window's toolkit.
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use atthene_core::oversight::{Attention, GatewayState};
 use atthene_core::{Change, Core, blocking};
+use chosen::Chosen;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -21,14 +23,6 @@ use tray::Tray;
 const EVERY: Duration = Duration::from_mins(1);
 /// News come in bunches; one look is enough for each.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// What a person chose in the tray.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chosen {
-    Open,
-    StopOrResume,
-    Quit,
-}
 
 /// Keeps all of it true, until the core is gone.
 pub(crate) async fn run(core: Arc<Core>, mut gateway: watch::Receiver<GatewayState>) {

@@ -3,7 +3,7 @@
 use atthene_core::oversight::{Attention, GatewayState};
 use tokio::sync::mpsc;
 
-use super::Chosen;
+use super::chosen::Chosen;
 
 pub(super) struct Tray {
     /// Kept, so that waiting for a choice goes on for ever.

@@ -7,7 +7,7 @@ use ksni::menu::StandardItem;
 use ksni::{Handle, Icon, MenuItem, Status, ToolTip, TrayMethods};
 use tokio::sync::mpsc;
 
-use super::Chosen;
+use super::chosen::Chosen;
 
 const ICON: &[u8] = include_bytes!("../../../../icons/32.png");
 
