@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use atthene_core::Error;
 use atthene_core::activity::{CallerView, LastDay};
 use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, PLACEHOLDER, RevokeReason, write_env_file};
-use atthene_core::oversight::GatewayState;
 use atthene_core::oversight::TrialCall;
 use atthene_gateway::{RunsIn, running_as};
 use serde::Serialize;
@@ -77,10 +76,11 @@ pub(crate) async fn try_new_key(
 ) -> CommandAnswer<TrialCall> {
     let core = startup.core().await?;
     let text = slot.text(&id).map_err(|error| error.view())?;
-    let GatewayState::Listening { url } = startup.gateway_state().await else {
+    let state = startup.gateway_state().await;
+    let Some(port) = state.port() else {
         return Err(Error::GatewayUnreachable("it does not listen".into()).view());
     };
-    core.try_key(&text, &url).await.map_err(|error| error.view())
+    core.try_key(&text, port).await.map_err(|error| error.view())
 }
 
 #[tauri::command]

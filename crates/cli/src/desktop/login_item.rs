@@ -20,7 +20,12 @@ pub(super) async fn set(wanted: bool) {
         if item.is_enabled()? == wanted {
             return Ok(());
         }
-        Ok(if wanted { item.enable()? } else { item.disable()? })
+        if wanted {
+            item.enable()?;
+        } else {
+            item.disable()?;
+        }
+        Ok(())
     });
     match done.await {
         Ok(Ok(())) => {}

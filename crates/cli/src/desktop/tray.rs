@@ -1,5 +1,5 @@
 //! The icon in the tray of a Linux desktop: what the gateway does, what needs attention, and the one switch that
-//! stops everything. It speaks the StatusNotifierItem protocol itself and needs no toolkit.
+//! stops everything. It speaks the `StatusNotifierItem` protocol itself and needs no toolkit.
 
 use atthene_core::identity::{IDENTIFIER, PRODUCT_NAME};
 use atthene_core::oversight::{Attention, Fix, GatewayState};

@@ -38,6 +38,14 @@ pub enum GatewayState {
 }
 
 impl GatewayState {
+    /// The port on which it serves; `None`: it serves on none.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Listening { url } => url::Url::parse(url).ok()?.port_or_known_default(),
+            _ => None,
+        }
+    }
+
     /// It in a line, for people.
     pub fn in_words(&self) -> String {
         match self {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use ts_rs::TS;
 
+use super::port_owner::PortOwner;
 use crate::error::Error;
 use crate::keys::KeyText;
 use crate::use_cases::Core;
@@ -29,9 +30,15 @@ pub struct TrialCall {
 }
 
 impl Core {
-    /// Calls the gateway at this address with the key: its built-in agent, or the list of connections where an agent
-    /// runtime is set, whose agents are not this app's to wake.
-    pub async fn try_key(&self, key: &KeyText, gateway: &str) -> Result<TrialCall, Error> {
+    /// Calls the gateway on this port of this machine with the key: its built-in agent, or the list of connections where
+    /// an agent runtime is set, whose agents are not this app's to wake.
+    ///
+    /// What is on a port is read from rows, and the key is a secret: whoever listens there proves first that it serves
+    /// this profile, else the key is not sent.
+    pub async fn try_key(&self, key: &KeyText, port: u16) -> Result<TrialCall, Error> {
+        if self.port_owner(port).await? != PortOwner::Here {
+            return Err(Error::GatewayUnreachable("what answers there is not the gateway of this profile".into()));
+        }
         let (method, path, body) = if self.settings.current().runtime_url.is_none() {
             let body = json!({ "agent_id": "atthene-status", "message": "Hello!" }).to_string();
             ("POST", "/api/amas/conversations/execute", body)
@@ -40,7 +47,7 @@ impl Core {
         };
         let request = http::Request::builder()
             .method(method)
-            .uri(format!("{gateway}{path}"))
+            .uri(format!("http://127.0.0.1:{port}{path}"))
             .header(AUTHORIZATION, format!("Bearer {}", key.expose()))
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, TRIAL_AGENT)

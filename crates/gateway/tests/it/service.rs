@@ -7,7 +7,7 @@ use atthene_service::Service;
 use atthene_test_support::open;
 use atthene_vault::MemoryVault;
 
-use super::common::{Running, eventually};
+use super::common::{Running, block_on, eventually};
 
 fn beside(running: &Running) -> std::sync::Arc<Core> {
     open(running.folder(), Clock::system(), MemoryVault::default()).expect("opens")
@@ -81,4 +81,43 @@ fn what_another_process_counts_is_heard() {
     eventually("the window to hear of the call", || {
         std::iter::from_fn(|| changes.try_recv().ok()).find(|change| *change == atthene_core::Change::Usage)
     });
+}
+
+#[test]
+fn a_new_key_is_tried_at_the_gateway_of_its_profile_and_sent_to_nobody_else() {
+    let running = Running::start();
+    let key = running.key(None);
+    let answer = block_on(running.core.try_key(&key, running.port)).expect("answers");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+
+    // Whoever could write a row names another port: one that a stranger listens on, and one of another profile.
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = stranger.local_addr().expect("a port").port();
+    let heard = std::thread::spawn(move || {
+        let mut heard = String::new();
+        stranger.set_nonblocking(true).expect("listens");
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+        while std::time::Instant::now() < until {
+            let Ok((mut caller, _)) = stranger.accept() else {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                continue;
+            };
+            let _ = caller.set_nonblocking(false);
+            let _ = caller.set_read_timeout(Some(std::time::Duration::from_millis(300)));
+            let mut bytes = [0; 4096];
+            let read = std::io::Read::read(&mut caller, &mut bytes).unwrap_or_default();
+            heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
+            let _ = std::io::Write::write_all(
+                &mut caller,
+                b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            );
+        }
+        heard
+    });
+    assert!(block_on(running.core.try_key(&key, port)).is_err());
+    let heard = heard.join().expect("listens");
+    assert!(heard.contains("/healthz"), "it was asked who it is: {heard:?}");
+    assert!(!heard.contains(key.expose()), "a stranger was sent the key");
+    let other = Running::start();
+    assert!(block_on(running.core.try_key(&key, other.port)).is_err());
 }
