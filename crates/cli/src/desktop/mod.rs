@@ -33,6 +33,7 @@ pub(crate) async fn run(core: Arc<Core>, mut gateway: watch::Receiver<GatewaySta
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut starts_at_login = None;
     let mut was_stopped = false;
+    tray.show(&gateway.borrow().clone(), None).await;
     loop {
         let settings = core.settings.current();
         if starts_at_login != Some(settings.start_at_login) {
@@ -41,12 +42,14 @@ pub(crate) async fn run(core: Arc<Core>, mut gateway: watch::Receiver<GatewaySta
         }
         let state = gateway.borrow_and_update().clone();
         let is_stopped = matches!(state, GatewayState::Refusing { .. });
-        if settings.notifications && is_stopped && !was_stopped {
+        // What nobody could see is not told, nor noted as told.
+        let notify = settings.notifications && tray.has_desktop();
+        if notify && is_stopped && !was_stopped {
             // The person may be far from any window: says what was cut.
             notices::show(state.in_words(), "Applications are refused until you resume.".into()).await;
         }
         was_stopped = is_stopped;
-        let attention = look(&core, settings.notifications).await;
+        let attention = look(&core, notify).await;
         tray.show(&state, attention.as_deref()).await;
         tokio::select! {
             _ = tick.tick() => {}

@@ -15,6 +15,11 @@ impl Tray {
         Self { _choose: choose }
     }
 
+    #[allow(clippy::unused_self, reason = "as on Linux")]
+    pub(super) fn has_desktop(&self) -> bool {
+        true
+    }
+
     #[allow(clippy::unused_async, reason = "as on Linux")]
     pub(super) async fn show(&mut self, _state: &GatewayState, _attention: Option<&[Attention]>) {}
 }

@@ -12,7 +12,7 @@ pub(super) async fn show(title: String, text: String) {
     });
     match shown.await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::info!(%error, "a notification could not be shown"),
+        Ok(Err(error)) => tracing::debug!(%error, "a notification could not be shown"),
         Err(error) => tracing::warn!(%error, "showing a notification broke"),
     }
 }

@@ -24,6 +24,11 @@ impl Tray {
         Self { choose, icon: None, is_in_vain: false }
     }
 
+    /// Whether there is a desktop, with a tray or without one; known once something was shown.
+    pub(super) fn has_desktop(&self) -> bool {
+        !self.is_in_vain
+    }
+
     /// Shows what the gateway does and what needs attention; `None`: nobody can tell, and what stood there stays.
     pub(super) async fn show(&mut self, state: &GatewayState, attention: Option<&[Attention]>) {
         let lines = Lines::of(state, attention.unwrap_or_default());
@@ -49,7 +54,7 @@ impl Tray {
         match item.assume_sni_available(true).spawn().await {
             Ok(icon) => self.icon = Some(icon),
             Err(error) => {
-                tracing::info!(%error, "there is no icon in a tray");
+                tracing::debug!(%error, "there is no icon in a tray");
                 self.is_in_vain = true;
             }
         }
