@@ -33,7 +33,8 @@ pub(crate) async fn run(core: Arc<Core>, mut gateway: watch::Receiver<GatewaySta
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut starts_at_login = None;
     let mut was_stopped = false;
-    tray.show(&gateway.borrow().clone(), None).await;
+    let state = gateway.borrow().clone();
+    tray.show(&state, None).await;
     loop {
         let settings = core.settings.current();
         if starts_at_login != Some(settings.start_at_login) {
