@@ -389,8 +389,13 @@ impl Window {
 
     /// Copies the new key and leaves its dialog.
     pub async fn copy_and_close(&self) -> Result<()> {
-        self.click("#copy-key").await?;
-        self.shows("#copy-status", "Copied").await?;
+        // A click goes astray while the answer of the first call moves what stands below.
+        until("the key to be copied", || async {
+            self.client.find(Locator::Css("#copy-key")).await?.click().await?;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(self.text("#copy-status").await?.contains("Copied").then_some(()))
+        })
+        .await?;
         self.click("#new-key-done").await?;
         self.gone("#new-key-text").await
     }

@@ -1,20 +1,25 @@
 //! Commands on the API key.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use atthene_core::Error;
 use atthene_core::activity::{CallerView, LastDay};
 use atthene_core::keys::{EnvFileWritten, KeyId, KeyView, NewKey, PLACEHOLDER, RevokeReason, write_env_file};
-use atthene_core::oversight::TrialCall;
+use atthene_core::oversight::{GatewayState, TrialCall};
+use atthene_core::{Core, Error};
 use atthene_gateway::{RunsIn, running_as};
 use serde::Serialize;
 use tauri::{AppHandle, Manager, Runtime, State};
+use tokio::sync::broadcast::error::RecvError;
 use ts_rs::TS;
 
 use super::{CommandAnswer, blocking, in_new_file, on_core};
 use crate::clipboard;
 use crate::new_key::{KeyPlace, NewKeySlot, NewKeyView};
 use crate::state::Startup;
+
+/// Longer than a service takes to start.
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 #[tauri::command]
 pub(crate) async fn list_keys(startup: State<'_, Startup>) -> CommandAnswer<Vec<KeyView>> {
@@ -76,11 +81,28 @@ pub(crate) async fn try_new_key(
 ) -> CommandAnswer<TrialCall> {
     let core = startup.core().await?;
     let text = slot.text(&id).map_err(|error| error.view())?;
-    let state = startup.gateway_state().await;
-    let Some(port) = state.port() else {
+    let Some(port) = listening(&core, &startup).await else {
         return Err(Error::GatewayUnreachable("it does not listen".into()).view());
     };
     core.try_key(&text, port).await.map_err(|error| error.view())
+}
+
+/// The port of the gateway. A service that has just been started is waited for: whoever makes a key at once is not told
+/// that it does not work.
+async fn listening(core: &Core, startup: &Startup) -> Option<u16> {
+    let mut changes = core.changes().subscribe();
+    let listens = async {
+        loop {
+            let state = startup.gateway_state().await;
+            if state.port().is_some() || !matches!(state, GatewayState::Starting | GatewayState::Stopped) {
+                return state.port();
+            }
+            if matches!(changes.recv().await, Err(RecvError::Closed)) {
+                return None;
+            }
+        }
+    };
+    tokio::time::timeout(STARTS_WITHIN, listens).await.ok().flatten()
 }
 
 #[tauri::command]
