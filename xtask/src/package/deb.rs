@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::stage::Stage;
-use super::tools::{DESCRIPTION, HOMEPAGE, MAINTAINER, NAME, SUMMARY, run_for, version, write};
+use super::tools::{DESCRIPTION, MAINTAINER, NAME, SUMMARY, run_for, version, write};
 use crate::steps::must;
 
 pub fn make(stage: &Stage, out: &Path) -> Result<PathBuf> {
@@ -30,7 +30,7 @@ fn control(tree: &Path, architecture: &str) -> Result<String> {
     Ok(format!(
         "Package: {NAME}\nVersion: {}\nArchitecture: {architecture}\nMaintainer: {MAINTAINER}\nInstalled-Size: {size}\n\
          Depends: {}, xdg-utils\nRecommends: gnome-keyring | secret-service\nSection: net\nPriority: optional\n\
-         Homepage: {HOMEPAGE}\nDescription: {SUMMARY}\n{}",
+         Description: {SUMMARY}\n{}",
         version()?,
         libraries(tree)?,
         wrapped(DESCRIPTION)

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::stage::Stage;
-use super::tools::{DESCRIPTION, HOMEPAGE, NAME, SUMMARY, run_for, version, write};
+use super::tools::{DESCRIPTION, NAME, SUMMARY, run_for, version, write};
 
 pub fn make(stage: &Stage, out: &Path) -> Result<PathBuf> {
     let work = tempfile::tempdir()?;
@@ -35,7 +35,6 @@ Version: {}
 Release: 1
 Summary: {SUMMARY}
 License: MIT OR Apache-2.0
-URL: {HOMEPAGE}
 Requires: xdg-utils
 Recommends: gnome-keyring
 %global debug_package %{{nil}}

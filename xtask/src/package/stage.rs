@@ -76,7 +76,7 @@ impl Stage {
         run_for(Command::new(atthene).arg("man").arg("--dir").arg(&pages))?;
         write(
             &pages.join("atthene-settings.1"),
-            "'\\\" The window has one page with the command.\n.so man1/atthene.1\n",
+            ".TH ATTHENE-SETTINGS 1\n.SH NAME\natthene-settings \\- window of ATTHENE Settings\n.SH SEE ALSO\n.BR atthene (1)\n",
         )?;
         for page in std::fs::read_dir(&pages)? {
             run_for(Command::new("gzip").args(["--best", "--no-name"]).arg(page?.path()))?;
@@ -102,8 +102,9 @@ impl Stage {
             indented(&licence("LICENSE-MIT")?)
         );
         write(&folder.join("copyright"), copyright)?;
-        write(&folder.join("changelog"), std::fs::read(root().join("CHANGELOG.md"))?)?;
-        run_for(Command::new("gzip").args(["--best", "--no-name"]).arg(folder.join("changelog"))).map(drop)
+        // By this name it need not have the form of Debian's own.
+        write(&folder.join("NEWS.md"), std::fs::read(root().join("CHANGELOG.md"))?)?;
+        run_for(Command::new("gzip").args(["--best", "--no-name"]).arg(folder.join("NEWS.md"))).map(drop)
     }
 }
 

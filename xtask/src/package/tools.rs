@@ -9,11 +9,10 @@ use crate::app::root;
 
 /// The name of the package.
 pub const NAME: &str = "atthene-settings";
-pub const SUMMARY: &str = "The API key and the integrations of your agents";
+pub const SUMMARY: &str = "API key and integrations of an agent platform";
 pub const DESCRIPTION: &str = "For the administrators of an agent platform: manages the one API key with which external \
 applications call the agents, enforces it in a gateway on this machine, and connects Outlook and Teams accounts through \
 Microsoft apps. With a window, a service, and the command atthene.";
-pub const HOMEPAGE: &str = "https://atthene.com/";
 pub const MAINTAINER: &str = "ATTHENE <packages@atthene.com>";
 
 /// The version of the workspace.
