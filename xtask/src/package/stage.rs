@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::tools::{NAME, day, run_for, version, write};
+use super::tools::{MAINTAINER, NAME, day, run_for, version, write};
 use crate::app::root;
 
 /// The bundle identifier: file names follow it, so that desktops find window, icon and entry by one name.
@@ -102,9 +102,16 @@ impl Stage {
             indented(&licence("LICENSE-MIT")?)
         );
         write(&folder.join("copyright"), copyright)?;
-        // By this name it need not have the form of Debian's own.
         write(&folder.join("NEWS.md"), std::fs::read(root().join("CHANGELOG.md"))?)?;
-        run_for(Command::new("gzip").args(["--best", "--no-name"]).arg(folder.join("NEWS.md"))).map(drop)
+        let when = run_for(Command::new("git").args(["log", "-1", "--format=%cD"]).current_dir(root()))?;
+        let changelog = format!(
+            "{NAME} ({}) stable; urgency=medium\n\n  * What changed for those who use it: NEWS.md.\n\n -- {MAINTAINER}  {}\n",
+            version()?,
+            when.trim()
+        );
+        write(&folder.join("changelog"), changelog)?;
+        let files = ["NEWS.md", "changelog"].map(|file| folder.join(file));
+        run_for(Command::new("gzip").args(["--best", "--no-name"]).args(files)).map(drop)
     }
 }
 
