@@ -10,8 +10,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::process::Child;
 
+use crate::machine::Machine;
 use crate::until;
-use crate::window::Machine;
 
 const DRIVER_PORT: u16 = 9516;
 const DEBUG_PORT: u16 = 9333;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::machine::Machine;
 use crate::output;
 use crate::parts::Emulate;
-use crate::window::Machine;
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::process::Child;
 
-use crate::window::Machine;
+use crate::machine::Machine;
 use crate::{output, until};
 
 /// dunst, on the session bus of the test.

@@ -5,7 +5,9 @@ mod browser;
 mod command;
 mod desktop;
 mod http;
+mod machine;
 mod parts;
+mod processes;
 mod window;
 
 use std::future::Future;
@@ -17,8 +19,10 @@ pub use browser::Browser;
 pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
 pub use http::{Answer, call, execute, execute_as, execute_with};
+pub use machine::Machine;
 pub use parts::{Emulate, Keychain, OpenIdProvider};
-pub use window::{Machine, Window, app_is_running, end_app, service, window_is_running};
+pub use processes::{app_is_running, end_app, kill_window, service, window_is_running};
+pub use window::Window;
 
 /// How long the slowest step may take on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::window::Machine;
+use crate::machine::Machine;
 use crate::{output, until};
 
 /// An unlocked gnome-keyring on the session bus of the test.

@@ -1,7 +1,7 @@
-//! One machine of a test (home, data folder, clock) and the window on it.
+//! The window on a machine of a test.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,144 +10,16 @@ use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::machine::Machine;
+use crate::processes::{app_is_running, service, window_is_running};
 use crate::{answered, output, until};
 
 const DRIVER_PORT: u16 = 4466;
 /// How often a path is typed, and how soon its dialog closes where every key has arrived.
 const TRIES: usize = 4;
 const CLOSES_WITHIN: Duration = Duration::from_secs(3);
-
-/// A home and a data folder that live as long as the test.
-pub struct Machine {
-    home: tempfile::TempDir,
-    variables: Vec<(String, String)>,
-}
-
-impl Machine {
-    /// A fresh one.
-    pub fn new() -> Result<Self> {
-        Ok(Self { home: tempfile::tempdir()?, variables: Vec::new() })
-    }
-
-    /// The home folder.
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    /// The data folder of the app on it.
-    pub fn data_dir(&self) -> PathBuf {
-        self.home().join("data")
-    }
-
-    /// What the app and its driver wrote to standard error.
-    pub fn log(&self) -> PathBuf {
-        self.home().join("stderr.log")
-    }
-
-    /// Whether any file on this machine holds the text: database, log, whatever else.
-    pub fn any_file_holds(&self, text: &str) -> Result<Option<PathBuf>> {
-        let mut folders = vec![self.home().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder)? {
-                let entry = entry?;
-                // The keychain's own file is where secrets belong; it is encrypted all the same.
-                if entry.file_type()?.is_dir() {
-                    folders.push(entry.path());
-                } else if entry.file_type()?.is_file()
-                    && std::fs::read(entry.path())?.windows(text.len()).any(|part| part == text.as_bytes())
-                {
-                    return Ok(Some(entry.path()));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the text stands in the command line or the environment of the running app or service.
-    pub fn processes_show(text: &str) -> Result<bool> {
-        let ours = ["atthene-settings", "atthene", "WebKitWebProcess"];
-        let shown = std::fs::read_dir("/proc")?.flatten().filter(|entry| {
-            std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| ours.iter().any(|name| exe.ends_with(name)))
-        });
-        Ok(shown.flat_map(|entry| ["cmdline", "environ"].map(|file| entry.path().join(file))).any(|file| {
-            std::fs::read(file).is_ok_and(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
-        }))
-    }
-
-    /// Sets a variable for every window opened from now on.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.variables.retain(|(known, _)| known != name);
-        self.variables.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Moves the clock of every program started from now on, such as `+31d`.
-    pub fn shift_clock(&mut self, by: &str) {
-        self.set("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1");
-        self.set("FAKETIME", by);
-        // Timers must go on: only the wall clock is moved.
-        self.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
-
-    /// A command that runs on this machine.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("HOME", self.home())
-            .env("ATTHENE_DATA_DIR", self.data_dir())
-            .env_remove("XDG_DATA_HOME")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .kill_on_drop(true);
-        command
-    }
-
-    /// The binary under test.
-    pub fn app() -> Result<PathBuf> {
-        std::env::var_os("ATTHENE_APP")
-            .map(PathBuf::from)
-            .context("ATTHENE_APP names no app; run `cargo xtask test --only e2e`")
-    }
-}
-
-/// Whether the window's process or the service beside it runs.
-pub fn app_is_running() -> Result<bool> {
-    Ok(window_is_running()? || service()?.is_some())
-}
-
-/// Whether the window's process runs.
-pub fn window_is_running() -> Result<bool> {
-    Ok(!running(&Machine::app()?, "")?.is_empty())
-}
-
-/// The process of the service that a window started, where it runs.
-pub fn service() -> Result<Option<u32>> {
-    let program = std::env::var_os("ATTHENE_COMMAND").map(PathBuf::from).context("ATTHENE_COMMAND names no command")?;
-    Ok(running(&program, "--background")?.first().copied())
-}
-
-/// The processes of this program with this among their arguments.
-fn running(program: &Path, argument: &str) -> Result<Vec<u32>> {
-    let found = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| {
-        let is_it = std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
-        let arguments = std::fs::read(entry.path().join("cmdline")).ok().filter(|_| is_it)?;
-        let has_it = argument.is_empty() || arguments.split(|byte| *byte == 0).any(|one| one == argument.as_bytes());
-        entry.file_name().to_str().filter(|_| has_it)?.parse().ok()
-    });
-    Ok(found.collect())
-}
-
-/// Ends the window's process and the service beside it.
-pub async fn end_app() -> Result<()> {
-    // A window that lives would start the service again.
-    let app = Machine::app()?.display().to_string();
-    let _ = output("pkill", &["-TERM", "-f", &app]).await;
-    until("the window to end", || async { Ok((!window_is_running()?).then_some(())) }).await?;
-    if let Some(service) = service()? {
-        output("kill", &["-TERM", &service.to_string()]).await?;
-    }
-    until("the app to end", || async { Ok((!app_is_running()?).then_some(())) }).await
-}
 
 /// A test that failed leaves no app behind for the next one to meet.
 impl Drop for Window {

@@ -1,7 +1,7 @@
 //! A new key from its name to the answer of a call, and every way in which a key may not get lost.
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, end_app, execute, output, until};
+use atthene_e2e::{Machine, Window, end_app, execute, kill_window, output, until};
 
 async fn clipboard() -> String {
     output("xclip", &["-out", "-selection", "clipboard"]).await.unwrap_or_default()
@@ -86,7 +86,7 @@ async fn d1_until_it_is_taken_a_key_changes_nothing_whatever_becomes_of_the_page
 
     // Killed, too.
     ask_for_key(&window, "New").await?;
-    end_app_at_once().await?;
+    kill_window().await?;
     drop(window);
     let window = Window::open(&machine).await?;
     window.find("[data-gateway=listening]").await?;
@@ -108,11 +108,6 @@ async fn d1_until_it_is_taken_a_key_changes_nothing_whatever_becomes_of_the_page
     ensure!(window.script(menu).await? == true, "the browser's own menu opens");
     window.copy_and_close().await?;
     window.close().await
-}
-
-async fn end_app_at_once() -> Result<()> {
-    output("pkill", &["-9", "-f", &Machine::app()?.display().to_string()]).await?;
-    until("the window to be gone", || async { Ok((!atthene_e2e::window_is_running()?).then_some(())) }).await
 }
 
 #[tokio::test]

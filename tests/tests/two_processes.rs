@@ -1,25 +1,24 @@
 //! Window and service are two processes: a crash of either leaves the other alone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, end_app, execute, output, service, until, window_is_running};
+use atthene_e2e::{Machine, Window, end_app, execute, kill_window, output, service, until};
 
 async fn kill_at_once(process: u32) -> Result<()> {
     output("kill", &["-9", &process.to_string()]).await.map(drop)
 }
 
-/// Calls without a pause until it is told to end; how many were answered.
-async fn load(key: String, go_on: Arc<AtomicBool>) -> Result<u64> {
-    let mut answered = 0;
+/// Calls without a pause until it is told to end, and counts what was answered.
+async fn load(key: String, go_on: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Result<()> {
     while go_on.load(Ordering::Relaxed) {
         let answer = execute(&key).await?;
-        ensure!(answer.status == 200, "after {answered} calls: {answer:?}");
-        answered += 1;
+        ensure!(answer.status == 200, "after {} calls: {answer:?}", answered.load(Ordering::Relaxed));
+        answered.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(answered)
+    Ok(())
 }
 
 #[tokio::test]
@@ -30,17 +29,23 @@ async fn a_window_that_is_killed_under_load_costs_no_call_and_no_count() -> Resu
     let key = window.create_key("Load").await?;
     window.shows("#trial", "200").await?;
     window.copy_and_close().await?;
-    let go_on = Arc::new(AtomicBool::new(true));
-    let callers: Vec<_> = (0..3).map(|_| tokio::spawn(load(key.clone(), go_on.clone()))).collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    output("pkill", &["-9", "-f", &Machine::app()?.display().to_string()]).await?;
-    until("the window to be gone", || async { Ok((!window_is_running()?).then_some(())) }).await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (go_on, answered) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    let callers: Vec<_> = (0..3).map(|_| tokio::spawn(load(key.clone(), go_on.clone(), answered.clone()))).collect();
+    let more_than = |calls: u64| {
+        let answered = answered.clone();
+        until("more calls to be answered", move || {
+            let answered = answered.load(Ordering::Relaxed);
+            async move { Ok((answered > calls).then_some(answered)) }
+        })
+    };
+    let before = more_than(20).await?;
+    kill_window().await?;
+    more_than(before + 20).await?;
     go_on.store(false, Ordering::Relaxed);
-    let mut calls = 0;
     for caller in callers {
-        calls += caller.await??;
+        caller.await??;
     }
+    let calls = answered.load(Ordering::Relaxed);
     ensure!(calls > 10, "{calls} calls are no load");
     // And the one that the window made itself.
     until("every call to be counted", || async {

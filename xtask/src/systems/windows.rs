@@ -143,6 +143,8 @@ impl Wine {
             // Snapshots are looked for here: cargo can't be asked from within.
             .env("INSTA_WORKSPACE_ROOT", root())
             .env("INSTA_UPDATE", "no")
+            // The tests write the types that cross to TypeScript: not among the sources.
+            .env("TS_RS_EXPORT_DIR", folder().join("types"))
             .env_remove("DISPLAY");
         run
     }

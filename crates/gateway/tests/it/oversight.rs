@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::activity::{Chain, Span};
 use atthene_core::keys::{Expiry, NewKey};
-use atthene_core::oversight::GatewayState;
-use atthene_core::oversight::{PortOwner, RungState};
+use atthene_core::oversight::{GatewayState, PortOwner, RungState};
 use atthene_core::{Clock, Core, Settings};
 use atthene_gateway::Limits;
 use atthene_service::Service;
