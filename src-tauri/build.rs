@@ -57,6 +57,7 @@ const COMMANDS: &[&str] = &[
     "activity_page",
     "verify_activity",
     "export_activity",
+    "export_timeline",
     "attention",
     "troubled_calls",
     "explain_refusal",

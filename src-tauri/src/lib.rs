@@ -5,6 +5,8 @@ mod chosen;
 mod clipboard;
 mod commands;
 mod deep_link;
+#[cfg(target_os = "linux")]
+mod first_page;
 mod has_tray;
 #[cfg(target_os = "linux")]
 mod locale;
@@ -22,6 +24,8 @@ mod window;
 use std::process::ExitCode;
 
 use atthene_core::identity::{IDENTIFIER, Profile};
+#[cfg(target_os = "linux")]
+use tauri::Manager as _;
 use tauri::{App, Builder, Context, RunEvent, Runtime};
 
 pub use commands::NAMES as COMMAND_NAMES;
@@ -79,10 +83,17 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .manage(ChosenBackup::default())
         .manage(CopiedKey::default())
         .manage(HasTray::default())
+        .manage(deep_link::LinkHandler::default())
         .setup(|app| {
             let arguments: Vec<String> = std::env::args().collect();
+            #[cfg(target_os = "linux")]
+            app.manage(first_page::FirstPage::default());
             window::open(app.handle())?;
             startup::begin(app.handle());
+            #[cfg(target_os = "linux")]
+            if app.try_state::<RealDesktop>().is_some() {
+                first_page::watch(app.handle());
+            }
             // A cold start: the desktop started the app for this link.
             if let Some(link) = deep_link::from_arguments(&arguments) {
                 deep_link::take(app.handle(), link);

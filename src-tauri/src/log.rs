@@ -19,7 +19,7 @@ pub(crate) struct LogFile(reload::Handle<EnvFilter, Registry>);
 
 /// Begins to log. Where the folder can't be written, only to standard error.
 pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(LogLevel::Info.directives()));
+    let (filter, handle) = reload::Layer::new(lines_of(LogLevel::Info));
     let appender = data_dir.and_then(|dir| log_file(dir, PROGRAM).ok());
     let in_file = appender.is_some();
     // The file's layer comes first: its filter is bound to the bare registry.
@@ -29,7 +29,7 @@ pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
             .with_ansi(false)
             .with_filter(filter)
     });
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,atthene=info"));
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| lines_of(LogLevel::Info));
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -41,8 +41,13 @@ pub(crate) fn begin(data_dir: Option<&Path>) -> Option<LogFile> {
 impl LogFile {
     /// Holds this and what is worse from now on.
     pub(crate) fn set(&self, level: LogLevel) {
-        if let Err(error) = self.0.reload(EnvFilter::new(level.directives())) {
+        if let Err(error) = self.0.reload(lines_of(level)) {
             tracing::warn!(%error, "the log level could not be changed");
         }
     }
+}
+
+/// Lines of this level. What the plugin says of a desktop without `xdg-mime` is a finding of the self-check, and no error.
+fn lines_of(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(format!("{},tauri_plugin_deep_link=off", level.directives()))
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atthene_core::oversight::GatewayState;
+use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Change, Core};
 use tauri::{AppHandle, Manager, Runtime};
 
@@ -16,6 +16,8 @@ use crate::window;
 /// How long a service may take until it holds its lease: a database that is busy, a disk that sleeps.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long others have to start again what they kept.
+const OTHERS_TURN: Duration = Duration::from_secs(3);
 /// A service that ended sooner than this ends again, as it seems: the next one waits longer each time.
 const SOON: Duration = Duration::from_secs(10);
 const PAUSES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
@@ -47,11 +49,22 @@ pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
                 ended_soon = 0;
             }
             std::thread::sleep(PAUSES[ended_soon]);
+            if core.keeper_of_service().is_ok_and(|keeper| keeper == Keeper::Other) {
+                wait_for_another(&core);
+            }
             ended_soon = (ended_soon + 1).min(PAUSES.len() - 1);
         }
     });
     if let Err(error) = keeper {
         tracing::error!(%error, "there is no thread that looks after the service");
+    }
+}
+
+/// Leaves it to whoever kept the last service to start the next one: a supervisor that finds another on its port gives up.
+fn wait_for_another(core: &Core) {
+    let began = Instant::now();
+    while began.elapsed() < OTHERS_TURN && !core.has_service() {
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

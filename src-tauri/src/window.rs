@@ -52,9 +52,11 @@ pub(crate) fn open<R: Runtime>(app: &AppHandle<R>) -> tauri::Result<()> {
         tauri::webview::Color(255, 255, 255, 255)
     }))?;
     #[cfg(target_os = "linux")]
-    window.with_webview(|view| {
+    let handle = app.clone();
+    #[cfg(target_os = "linux")]
+    window.with_webview(move |view| {
         crate::web_processes::without_gpu(&view.inner());
-        crate::web_processes::without_browser_menu(&view.inner());
+        crate::web_processes::without_browser_menu(&view.inner(), handle);
     })?;
     let handle = app.clone();
     window.on_window_event(move |event| {

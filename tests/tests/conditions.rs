@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Keychain, Machine, Window, execute, execute_with, output, until};
+use atthene_e2e::{Keychain, Machine, Window, end_app, execute, execute_with, output, until};
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
@@ -194,4 +194,34 @@ async fn the_runtime_gets_its_credential_from_the_keychain_and_it_lies_nowhere_e
     window.close().await?;
     runtime.kill().await?;
     keychain.stop().await
+}
+
+/// The process of this window's page.
+async fn page_process(app: u32) -> Result<String> {
+    until("the process of the page", || async {
+        let found = output("pgrep", &["-P", &app.to_string(), "WebKitWebProces"]).await.unwrap_or_default();
+        Ok(found.lines().last().map(str::to_owned))
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn a_page_that_a_driver_keeps_from_running_is_tried_once_more_without_that_renderer() -> Result<()> {
+    let machine = Machine::new()?;
+    let mut app = machine.command(Machine::app()?).spawn()?;
+    let id = app.id().context("it ended at once")?;
+    let page = page_process(id).await?;
+    output("kill", &["-STOP", &page]).await?;
+    until("the app to start again", || async {
+        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        let variables = String::from_utf8_lossy(&environment);
+        Ok(variables.contains("WEBKIT_DISABLE_DMABUF_RENDERER=1").then_some(()))
+    })
+    .await?;
+    until("the page to be painted", || async { Ok(machine.any_file_holds("the page is painted")?.map(drop)) }).await?;
+    app.kill().await?;
+    // The one that was stopped hears of nothing.
+    let _ = output("kill", &["-KILL", &page]).await;
+    end_app().await
 }

@@ -67,6 +67,31 @@ async fn refresh_token(keychain: &Keychain, id: &str) -> Result<String> {
     Ok(kept["secret"].as_str().context("no token")?.to_owned())
 }
 
+/// From the account to its part of the record, to a signed file of it, which the command checks.
+async fn who_read_adas_mail(machine: &Machine, window: &Window) -> Result<()> {
+    window.press("Activity of ada@contoso.example").await?;
+    window.shows("[data-kind=graph_call]", "/me as ada@contoso.example").await?;
+    ensure!(window.script("return document.querySelector('[data-kind=key_created]') === null").await? == true);
+    window.picture("timeline").await?;
+    for name in ["ada.json", "ada.html"] {
+        let file = machine.home().join(name);
+        window.click(if name.ends_with("json") { "#timeline-signed" } else { "#timeline-page" }).await?;
+        window.choose_file("Save as", &file).await?;
+        window.shows(".export [role=status]", name).await?;
+    }
+    let file = machine.home().join("ada.json").display().to_string();
+    let checked = machine.done(&["--json", "activity", "--check", &file]).await?.json()?;
+    ensure!(checked["from_here"] == true && checked["timeline"]["record_sound"] == true, "{checked}");
+    let kinds: Vec<&str> =
+        checked["timeline"]["rows"].as_array().context("rows")?.iter().filter_map(|row| row["kind"].as_str()).collect();
+    ensure!(kinds.contains(&"graph_call") && kinds.contains(&"token_handed"), "{kinds:?}");
+    let page = std::fs::read_to_string(machine.home().join("ada.html"))?;
+    ensure!(page.contains("GET /v1.0/me"), "{page}");
+    window.press("Tools").await?;
+    window.find("[data-connection]").await?;
+    Ok(())
+}
+
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
 async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Result<()> {
@@ -128,6 +153,8 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     for answer in [&listed, &token, &me] {
         ensure!(!answer.body.to_string().contains(&refresh), "the gateway gives the refresh token away");
     }
+
+    who_read_adas_mail(&desk.machine, &window).await?;
 
     // Restarted, access is fetched anew and the refresh token is rotated.
     window.close().await?;

@@ -1,7 +1,7 @@
-//! The window without a pointer, as somebody works who uses none. Signing in wants a registered app, and is not among it.
+//! The window without a pointer, as somebody works who uses none.
 
 use anyhow::{Result, ensure};
-use atthene_e2e::{Machine, Window, until};
+use atthene_e2e::{Browser, Emulate, Keychain, Machine, Window, until};
 
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
@@ -163,4 +163,96 @@ async fn stop_and_resume(window: &Window) -> Result<()> {
     window.find("[data-attention]").await?;
     window.keys(ESCAPE).await?;
     window.gone("[data-attention]").await
+}
+
+#[tokio::test]
+#[ignore = "needs a display: cargo xtask test --only e2e"]
+async fn signing_in_goes_by_the_keyboard_alone() -> Result<()> {
+    let machine = Machine::new()?;
+    Browser::install(&machine)?;
+    let keychain = Keychain::unlocked(&machine).await?;
+    let microsoft = Emulate::for_anybody(&machine).await?;
+    let window = Window::open(&machine).await?;
+    window.find("[data-gateway=listening]").await?;
+    an_integration(&window).await?;
+
+    control(&window, "3").await?;
+    focused(&window, "main h1").await?;
+    enter(&window, "#connect-outlook").await?;
+    window.shows("#connect-integration", "Contoso").await?;
+    enter(&window, "#open-browser").await?;
+    window.find("[data-sign-in=waiting]").await?;
+    let browser = Browser::attach(&machine).await?;
+    browser.sign_in("ada@contoso.example").await?;
+    window.find("[data-sign-in=confirm]").await?;
+    enter(&window, "#use-account").await?;
+    window.find("[data-sign-in=done]").await?;
+    enter(&window, "#connect-done").await?;
+    window.gone("[role=dialog]").await?;
+    an_account(&window).await?;
+
+    window.close().await?;
+    microsoft.stop().await?;
+    keychain.stop().await
+}
+
+/// Added, checked, found by its keys, made the default.
+async fn an_integration(window: &Window) -> Result<()> {
+    control(window, "2").await?;
+    focused(window, "main h1").await?;
+    enter(window, "#add-integration").await?;
+    enter(window, "#pick-microsoft").await?;
+    for (field, text) in [("#integration-name", "Contoso"), ("#client-id", Emulate::CLIENT_ID)] {
+        tab_to(window, field).await?;
+        window.keys(text).await?;
+    }
+    enter(window, "#cloud").await?;
+    window.find("[role=option]").await?;
+    window.keys("Another").await?;
+    window.keys(ENTER).await?;
+    window.gone("[role=option]").await?;
+    for (field, text) in [("#issuer", Emulate::ISSUER), ("#graph", Emulate::GRAPH)] {
+        tab_to(window, field).await?;
+        window.keys(text).await?;
+    }
+    tab_to(window, "input[name=way-back]:checked").await?;
+    enter(window, ".bundles button").await?;
+    enter(window, "#save-integration").await?;
+    window.find("[data-health=passed]").await?;
+    tab_to(window, "[data-row]").await?;
+    window.keys(ENTER).await?;
+    window.shows("main", Emulate::CLIENT_ID).await?;
+    Ok(())
+}
+
+/// Looked at, asked for its part of the record, disconnected.
+async fn an_account(window: &Window) -> Result<()> {
+    window.find("[data-connection][data-state=connected]").await?;
+    enter(window, "[data-row]").await?;
+    enter(window, "[aria-label^=\"Test \"]").await?;
+    window.shows("[data-probe=passed]", "Ada Lovelace").await?;
+
+    control(window, "k").await?;
+    focused(window, "#palette").await?;
+    window.keys("done as ada").await?;
+    window.shows("[role=dialog]", "What was done as ada@contoso.example").await?;
+    window.keys(ENTER).await?;
+    window.find("[data-account=\"ada@contoso.example\"]").await?;
+    window.find("[data-kind=sign_in]").await?;
+    tab_to(window, "#timeline-signed").await?;
+
+    control(window, "k").await?;
+    focused(window, "#palette").await?;
+    window.keys("connect an account").await?;
+    window.keys(ENTER).await?;
+    window.find("#open-browser").await?;
+    window.keys(ESCAPE).await?;
+    window.gone("[role=dialog]").await?;
+    enter(window, "[data-row]").await?;
+    enter(window, "[aria-label^=\"Disconnect \"]").await?;
+    window.find("[role=alertdialog]").await?;
+    enter(window, "#disconnect-confirm").await?;
+    window.gone("[role=alertdialog]").await?;
+    window.shows("[data-toolkit=outlook]", "Nobody is connected yet").await?;
+    Ok(())
 }

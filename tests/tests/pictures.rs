@@ -2,7 +2,7 @@
 //! WCAG 2.2 AA by axe.
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, execute};
+use atthene_e2e::{Machine, Window, execute, until};
 use serde_json::Value;
 
 async fn check(window: &Window, name: &str) -> Result<()> {
@@ -12,8 +12,9 @@ async fn check(window: &Window, name: &str) -> Result<()> {
         let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
         ensure!(wide == false, "{name} at {width} × {height} scrolls sideways");
     }
-    // What 200 % zoom leaves of the usual window.
-    window.resize(550, 560).await?;
+    window.resize(1100, 720).await?;
+    zoom(window, 2).await?;
+    window.picture(&format!("{name}-twice")).await?;
     let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
     ensure!(wide == false, "{name} at 200 % zoom scrolls sideways");
     // The page forbids scripts of others; the driver's own are not the page's.
@@ -29,7 +30,14 @@ async fn check(window: &Window, name: &str) -> Result<()> {
         .await?;
     let violations = found.as_array().context("axe found a list")?;
     ensure!(violations.is_empty(), "{name}: {}", Value::Array(violations.clone()));
-    Ok(())
+    zoom(window, 1).await
+}
+
+/// As Ctrl and + do it, and waits until the page is laid out so.
+async fn zoom(window: &Window, factor: u32) -> Result<()> {
+    window.invoke("set_zoom", &format!("{{ factor: {factor} }}")).await?;
+    let across = format!("return innerWidth === {}", 1100 / factor);
+    until("the page to be zoomed", || async { Ok((window.script(&across).await? == true).then_some(())) }).await
 }
 
 #[tokio::test]
@@ -70,6 +78,11 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         check(&window, &format!("{scheme}-revoke")).await?;
         window.click("#revoke-keep").await?;
         window.gone("[role=alertdialog]").await?;
+        window.click("#describe-key").await?;
+        window.find("#describe-name").await?;
+        check(&window, &format!("{scheme}-describe")).await?;
+        window.press("Cancel").await?;
+        window.gone("[role=dialog]").await?;
 
         waiting_key(&window, scheme).await?;
         shell(&window, scheme).await?;
@@ -94,9 +107,63 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         window.click("#tab-check").await?;
         window.find("[data-finding]").await?;
         check(&window, &format!("{scheme}-self-check")).await?;
+        two_hundred(&window, &machine, scheme).await?;
         window.close().await?;
     }
     Ok(())
+}
+
+/// What administrators of many customers see.
+const TWO_HUNDRED: &str = "
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO integrations (id, provider, name, name_key, client_id, authority, scopes, way_back, secret, created_at, checked_at, check_problem)
+  SELECT printf('microsoft-%06d', i), 'microsoft', 'Customer ' || i, 'customer ' || i, '11111111-2222-3333-4444-555555555555',
+    '{\"kind\":\"entra\",\"cloud\":\"global\",\"tenant\":\"c' || i || '.example\"}', 'User.Read Mail.Read', '{\"kind\":\"loopback\"}', 'none',
+    1780000000000, 1795000000000, CASE WHEN i % 40 = 0 THEN 'The app was not found. Register it again.' END FROM n;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, signed_in_at, refreshed_at)
+  SELECT printf('outlook-a%07d', i), printf('microsoft-%06d', i), 'outlook', 'o' || i, 't', 'user' || i || '@contoso.example',
+    'Mail.Read', 'Mail.Read', 0, CASE WHEN i % 25 = 0 THEN 'needs_sign_in' ELSE 'connected' END, NULL, 1790000000000, 4000000000000 FROM n;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO api_keys (id, name, hash, last_four, created_at, expires_at, ended_at, ended_as, requests)
+  SELECT printf('%010d', i), 'Nightly build ' || i, 'x', 'abcd', 1780000000000 + i, 1790000000000, 1785000000000 + i, 'replaced', i FROM n;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO activity (at, actor, kind, subject, outcome, detail, hash)
+  SELECT 1795400000000 + i * 60000, 'gateway', 'graph_call', printf('outlook-a%07d', i), CASE WHEN i % 17 = 0 THEN 'failed' ELSE 'done' END,
+    '{\"account\":\"user' || i || '@contoso.example\",\"key\":\"Agents\",\"method\":\"GET\",\"path\":\"/v1.0/me/messages\",\"status\":200,\"ms\":12,\"program\":\"order-bot\"}',
+    zeroblob(32) FROM n;";
+
+/// Lists of two hundred, the record of one of many accounts, and what is found among them.
+async fn two_hundred(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
+    window.resize(1100, 720).await?;
+    rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?.execute_batch(TWO_HUNDRED)?;
+    window.press("Integrations").await?;
+    window.find("[data-items='202']").await?;
+    check(window, &format!("{scheme}-integrations-200")).await?;
+    window.press("Tools").await?;
+    window.find("[data-items='202']").await?;
+    check(window, &format!("{scheme}-tools-200")).await?;
+    window.press("Activity").await?;
+    window.fill("#activity-search", "user42@").await?;
+    window.shows("[data-kind=graph_call]", "user42@contoso.example").await?;
+    window.click("[data-kind=graph_call]").await?;
+    window.press("Everything of this account").await?;
+    window.find("[data-account]").await?;
+    check(window, &format!("{scheme}-timeline")).await?;
+    window.press("Show everything").await?;
+    check(window, &format!("{scheme}-activity-200")).await?;
+    window.press("API Keys").await?;
+    window.click("#ended-keys").await?;
+    window.find("[data-items='201']").await?;
+    window.script("document.querySelector('#ended-keys').scrollIntoView()").await?;
+    check(window, &format!("{scheme}-keys-200")).await?;
+    window.resize(1100, 720).await?;
+    window.keys("\u{e009}k\u{e000}").await?;
+    window.fill("#palette", "user42@").await?;
+    window.shows("[role=dialog]", "What was done as user42@contoso.example").await?;
+    check(window, &format!("{scheme}-palette-200")).await?;
+    window.keys("\u{e00c}").await?;
+    window.gone("[role=dialog]").await
 }
 
 /// A key that is shown and not in force.

@@ -45,14 +45,7 @@ const DEBIAN: System = System {
     query: &["dpkg-query", "--show", "--showformat=${db:Status-Status}"],
     refresh: Some(&["apt-get", "update", "-qq"]),
     install: &["apt-get", "install", "-y", "-qq", "--no-install-recommends"],
-    build: &[
-        "build-essential",
-        "pkg-config",
-        "libwebkit2gtk-4.1-dev",
-        "libgtk-3-dev",
-        "librsvg2-dev",
-        "libayatana-appindicator3-1",
-    ],
+    build: &["build-essential", "pkg-config", "libwebkit2gtk-4.1-dev", "libgtk-3-dev", "librsvg2-dev"],
     headless: &["xvfb", "xauth", "dbus", "imagemagick", "fonts-dejavu-core"],
     end_to_end: &[
         "webkit2gtk-driver",
@@ -90,14 +83,7 @@ const FEDORA: System = System {
     query: &["rpm", "--query"],
     refresh: None,
     install: &["dnf", "install", "-y"],
-    build: &[
-        "gcc",
-        "pkgconf-pkg-config",
-        "webkit2gtk4.1-devel",
-        "gtk3-devel",
-        "librsvg2-devel",
-        "libayatana-appindicator-gtk3",
-    ],
+    build: &["gcc", "pkgconf-pkg-config", "webkit2gtk4.1-devel", "gtk3-devel", "librsvg2-devel"],
     headless: &["xorg-x11-server-Xvfb", "xorg-x11-xauth", "dbus-daemon", "ImageMagick", "dejavu-sans-fonts"],
     // Fedora builds WebKitWebDriver for GTK 4 only, so the end-to-end tests run on Debian.
     end_to_end: &[],
@@ -113,7 +99,7 @@ const ARCH: System = System {
     query: &["pacman", "--query"],
     refresh: None,
     install: &["pacman", "--sync", "--noconfirm", "--needed"],
-    build: &["base-devel", "webkit2gtk-4.1", "gtk3", "librsvg", "libayatana-appindicator"],
+    build: &["base-devel", "webkit2gtk-4.1", "gtk3", "librsvg"],
     headless: &["xorg-server-xvfb", "xorg-xauth", "dbus", "imagemagick", "ttf-dejavu"],
     end_to_end: &["openbox", "wmctrl", "xdotool", "git", "xclip", "libfaketime", "curl", "python"],
     // wrk is not among its packages: builds are plain there.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
 use crate::steps::{Count, Steps, counted, counted_by_name, must, say};
-use crate::{deny, desktop, packages, systems};
+use crate::{deny, desktop, package, packages, systems};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -31,6 +31,8 @@ enum Part {
     Windows,
     /// The types of the whole app for macOS (on Debian; not part of the whole).
     Macos,
+    /// The packages, and the life of the .deb on a fresh Debian (as root on Debian; not part of the whole).
+    Packages,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -38,6 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let elsewhere = [Part::Windows, Part::Macos].into_iter().find(|part| arguments.only == Some(*part));
     if let Some(system) = elsewhere {
         return for_another_system(system);
+    }
+    if arguments.only == Some(Part::Packages) {
+        return the_packages();
     }
     let total = [(Part::Unit, 6), (Part::Ui, 4), (Part::E2e, 2)]
         .iter()
@@ -67,6 +72,21 @@ fn for_another_system(system: Part) -> Result<()> {
     } else {
         steps.check("types of the whole app for macOS", systems::macos::check);
     }
+    end(steps)
+}
+
+/// Asked for by name only: it wants a root folder of its own.
+fn the_packages() -> Result<()> {
+    let mut steps = Steps::new(3);
+    let mut built = None;
+    steps.check("release build of the app and the command", || {
+        built = Some([build_app()?, build_command()?]);
+        Ok(())
+    });
+    steps.check("the packages, as the systems' own tools see them", || {
+        package::walk::look(&built.context("there is no app")?)
+    });
+    steps.tests("the life of the .deb on a fresh Debian", package::walk::walk);
     end(steps)
 }
 

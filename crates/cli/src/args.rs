@@ -309,8 +309,18 @@ pub(crate) struct ActivityArguments {
     #[arg(long, conflicts_with_all = ["verify", "since"])]
     pub(crate) follow: bool,
     /// Walk the chain of hashes over every row.
-    #[arg(long, conflicts_with = "since")]
+    #[arg(long, conflicts_with_all = ["since", "account"])]
     pub(crate) verify: bool,
+    /// Only what was done with this account's sign-ins, as in `ada@contoso.com`.
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "follow")]
+    pub(crate) account: Option<String>,
+    /// Write the account's timeline to this file instead: signed where it ends in .json, a page to print where it
+    /// ends in .html.
+    #[arg(long, value_name = "FILE", requires = "account")]
+    pub(crate) to: Option<PathBuf>,
+    /// Print a signed timeline, if it is unchanged, and say whether this profile signed it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "verify", "since", "account"])]
+    pub(crate) check: Option<PathBuf>,
     /// Only what is younger, as in `7d` or `12h`.
     #[arg(long, value_parser = crate::time::span_ms, value_name = "SPAN")]
     pub(crate) since: Option<i64>,

@@ -210,6 +210,9 @@ fn settings_the_record_and_health() {
         );
         assert_snapshot!("activity", shell.run("activity"));
         assert_snapshot!("activity_json", shell.run("--json activity --since 1h"));
+        assert_snapshot!("activity_account", shell.run("activity --account nobody@contoso.example"));
+        assert_snapshot!("activity_timeline_form", shell.run("activity --account nobody@contoso.example --to it.txt"));
+        assert_snapshot!("activity_check_none", shell.run("activity --check no-such-file.json"));
         assert_snapshot!("activity_verify", shell.run("activity --verify"));
         assert_snapshot!("activity_verify_json", shell.run("--json activity --verify"));
         assert_snapshot!("config_get_json", shell.run("--json config get clipboard__seconds"));

@@ -34,12 +34,6 @@ impl UnixMs {
 }
 
 impl UnixMs {
-    /// The day in the machine's own time zone, as in "Tuesday, 24 November 2026".
-    pub fn day(self) -> String {
-        let zoned = jiff::Timestamp::from_millisecond(self.0).map(|at| at.to_zoned(jiff::tz::TimeZone::system()));
-        zoned.map_or_else(|_| self.0.to_string(), |at| at.strftime("%A, %-d %B %Y").to_string())
-    }
-
     /// The moment as RFC 3339 writes it, with three digits for milliseconds: so it sorts as text.
     pub fn rfc3339(self) -> String {
         jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |at| format!("{at:.3}"))

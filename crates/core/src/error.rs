@@ -25,6 +25,7 @@ pub enum Code {
     InvalidSetting,
     FixedByPolicy,
     ExportFailed,
+    TimelineRefused,
     BackupFailed,
     UnknownRequest,
     RuntimeUnreachable,
@@ -111,6 +112,9 @@ pub enum Error {
     /// A file could not be written.
     #[error("The file was not written: {0}.")]
     Export(String),
+    /// A signed timeline that can't be read, or is not what was signed.
+    #[error("The signed file can't be trusted: {0}.")]
+    Timeline(String),
     /// A backup could not be written, or is none.
     #[error("{0}.")]
     Backup(String),
@@ -262,6 +266,7 @@ impl Error {
             Self::Setting { .. } => Code::InvalidSetting,
             Self::FixedByPolicy(_) => Code::FixedByPolicy,
             Self::Export(_) => Code::ExportFailed,
+            Self::Timeline(_) => Code::TimelineRefused,
             Self::Backup(_) => Code::BackupFailed,
             Self::UnknownRequest => Code::UnknownRequest,
             Self::RuntimeTest(_) => Code::RuntimeUnreachable,
@@ -332,6 +337,7 @@ impl Code {
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",
+            Code::TimelineRefused => "Ask whoever sent it for the file as it was written.",
             Code::ExportFailed | Code::ReturnPageFailed => "Choose another folder.",
             Code::BackupFailed => "Choose another file; nothing was changed.",
             Code::UnknownRequest => {
@@ -348,7 +354,7 @@ impl Code {
             Code::BrowserFailed => "Copy the link and open it in a browser yourself.",
             Code::AuthorityRefused => "Check the integration; the check says what is wrong.",
             Code::UnknownSignIn => "Start the sign-in again from the app.",
-            Code::Stopped => "Let the gateway go on: in the tray, under Preferences, or: atthene resume.",
+            Code::Stopped => "Resume: at the foot of the window, in the tray, or with: atthene resume.",
             Code::NeedsSignIn => {
                 "Sign in again: on the page Tools of the window, or with: atthene connection sign-in ID."
             }
@@ -386,7 +392,7 @@ impl Code {
                  ATTHENE_VAULT_PASSPHRASE_FILE; under systemd, load it as the credential atthene-vault."
             }
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
-            Code::ClipboardFailed => "Select the key and copy it by hand, or write it to a .env file.",
+            Code::ClipboardFailed => "Write the key to a .env file instead; it is still shown.",
             Code::GatewayUnreachable => "See at the foot of the window whether the gateway listens.",
             Code::KeyTextGone => "Create a new key; it replaces this one.",
             Code::DatabaseFailed | Code::Internal => "Try again; if it stays, restart the app.",

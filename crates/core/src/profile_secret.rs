@@ -1,11 +1,12 @@
 //! The secret that each profile is born with: 32 random bytes in its rows. It makes the check
-//! characters of keys, and proves to our own faces that a gateway serves this very profile.
+//! characters of keys, proves to our own faces that a gateway serves this very profile, and signs what leaves the record.
 
 use blake2::Blake2sMac256;
 use blake2::digest::Mac;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use secrecy::zeroize::Zeroize;
+use ring::signature::Ed25519KeyPair;
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use subtle::ConstantTimeEq;
 
 use crate::error::Error;
@@ -16,6 +17,7 @@ pub(crate) const SECRET_LEN: usize = 32;
 /// that no proof of a gateway is ever the check of a key.
 const CHECK_OF_KEYS: [u8; 8] = *b"key text";
 const PROOF_OF_GATEWAYS: [u8; 8] = *b"gateway?";
+const KEY_OF_SIGNATURES: [u8; 8] = *b"signings";
 
 /// What a gateway answers to a challenge.
 pub type Proof = [u8; 32];
@@ -60,6 +62,13 @@ impl ProfileSecret {
     /// Whether `proof` answers the challenge, in constant time.
     pub fn accepts(&self, port: u16, challenge: &[u8], proof: &[u8]) -> bool {
         self.proof(port, challenge).ct_eq(proof).into()
+    }
+
+    /// The key that this profile signs with, always the same one.
+    pub(crate) fn signing_key(&self) -> Ed25519KeyPair {
+        let seed = Zeroizing::new(self.mac(KEY_OF_SIGNATURES, &[]));
+        #[expect(clippy::expect_used, reason = "any 32 bytes are a private key (RFC 8032, 5.1.5)")]
+        Ed25519KeyPair::from_seed_unchecked(&*seed).expect("32 bytes")
     }
 
     fn mac(&self, purpose: [u8; 8], parts: &[&[u8]]) -> [u8; 32] {

@@ -261,10 +261,12 @@ impl SettingsStore {
         for (name, value) in &policy.settings {
             let mut with = known.clone();
             // A name of a newer version, or a value that can't be, is left alone.
-            if with.insert(name.clone(), value.clone()).is_some()
-                && serde_json::from_value::<Settings>(with.into()).is_ok_and(|mut with| with.check(false).is_ok())
-            {
-                fixed.insert(name.clone(), value.clone());
+            let known = with.insert(name.clone(), value.clone()).is_some();
+            let read = serde_json::from_value::<Settings>(with.into()).ok().filter(|_| known);
+            let checked = read.and_then(|mut with| with.check(false).is_ok().then_some(with));
+            if let Some(value) = checked.map(|with| fields(&with)).transpose()?.and_then(|mut with| with.remove(name)) {
+                // As it would be kept: what a person saves is compared with it.
+                fixed.insert(name.clone(), value);
             } else {
                 tracing::warn!(name, "the policy file fixes a setting that can't be understood");
                 trouble.get_or_insert_with(|| {

@@ -41,8 +41,6 @@ const LONGEST_LOADING: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     forwarder: OnceLock<Forwarder>,
-    /// What `/openapi.json` answers.
-    description: OnceLock<String>,
     pub(crate) limits: Limits,
     config: RwLock<Arc<Config>>,
     /// The config was replaced.
@@ -67,7 +65,6 @@ impl Shared {
         Ok(Self {
             core,
             forwarder: OnceLock::new(),
-            description: OnceLock::new(),
             limits,
             config: RwLock::default(),
             loaded: Notify::new(),
@@ -119,15 +116,6 @@ impl Shared {
             Problem::Upstream(Callee::Runtime, why)
         })?;
         Ok(self.forwarder.get_or_init(|| made))
-    }
-
-    /// Keeps the description of the API, which is made with the routes.
-    pub(crate) fn describe(&self, description: String) {
-        self.description.get_or_init(|| description);
-    }
-
-    pub(crate) fn description(&self) -> &str {
-        self.description.get().map_or("", String::as_str)
     }
 
     /// Lets go of connections that nobody uses.

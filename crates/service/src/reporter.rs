@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use atthene_core::oversight::{GatewayState, ServiceLease};
+use atthene_core::oversight::{GatewayState, Keeper, ServiceLease};
 use atthene_core::{Change, Core};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -19,23 +19,24 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// `None`: another process is the service, and this one only serves. Blocks for a moment.
-    pub(crate) fn start(core: Arc<Core>, gateway: watch::Receiver<GatewayState>) -> Option<Self> {
+    pub(crate) fn start(core: Arc<Core>, gateway: watch::Receiver<GatewayState>, keeper: Keeper) -> Option<Self> {
         let lease = core.become_service().unwrap_or_else(|error| {
             tracing::warn!(%error, "other processes are not told what this one does");
             None
         })?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (told, over) = (core.clone(), is_over.clone());
-        let thread = std::thread::Builder::new().name("reporter".into()).spawn(move || report(&told, &gateway, &over));
+        let thread =
+            std::thread::Builder::new().name("reporter".into()).spawn(move || report(&told, &gateway, keeper, &over));
         Some(Self { core, is_over, thread: thread.ok(), _lease: lease })
     }
 }
 
-fn report(core: &Core, gateway: &watch::Receiver<GatewayState>, over: &AtomicBool) {
+fn report(core: &Core, gateway: &watch::Receiver<GatewayState>, keeper: Keeper, over: &AtomicBool) {
     let mut changes = core.changes().subscribe();
     loop {
         let state = gateway.borrow().clone();
-        if let Err(error) = core.tell_service_status(state) {
+        if let Err(error) = core.tell_service_status(state, keeper) {
             // With the next change it is tried again.
             tracing::warn!(%error, "other processes were not told what this one does");
         }

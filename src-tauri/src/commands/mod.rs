@@ -88,6 +88,7 @@ commands![
     oversight::activity_page,
     oversight::verify_activity,
     oversight::export_activity,
+    oversight::export_timeline,
     oversight::attention,
     oversight::troubled_calls,
     oversight::explain_refusal,

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, UsageReport};
+use atthene_core::activity::{ActivityFilter, ActivityPage, Chain, Span, TimelineFilter, TimelineForm, UsageReport};
 use atthene_core::oversight::GatewayState;
 use atthene_core::oversight::{Attention, Explanation, Finding, PortOwner, TroubledCall, desktop_checks};
-use atthene_core::{Error, Format};
+use atthene_core::{Clock, Error, Format};
 use tauri::{AppHandle, Manager, Runtime, State};
 
 use super::{CommandAnswer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
+use crate::deep_link::LinkHandler;
 use crate::state::{HasTray, RealDesktop, Startup};
 
 #[tauri::command]
@@ -55,6 +56,26 @@ pub(crate) async fn export_activity<R: Runtime>(
     let core = startup.core().await?;
     let name = format!("activity.{}", format.extension());
     in_new_file(app, name, None, move |path| core.activity.export(&filter, format, new_file(path)?)).await
+}
+
+/// Writes what was done with an account's sign-ins to a file that is asked for; tells how many rows.
+#[tauri::command]
+pub(crate) async fn export_timeline<R: Runtime>(
+    app: AppHandle<R>,
+    startup: State<'_, Startup>,
+    filter: TimelineFilter,
+    form: TimelineForm,
+) -> CommandAnswer<Option<Written<u64>>> {
+    let core = startup.core().await?;
+    let name = format!("{}.{}", timeline_name(&filter.account), form.extension());
+    in_new_file(app, name, None, move |path| core.activity.write_timeline(&filter, form, Clock::system().now(), path))
+        .await
+}
+
+/// A name for the file that is one on every system, whatever the account is called.
+fn timeline_name(account: &str) -> String {
+    let plain = |it: char| if it.is_alphanumeric() || "@.-_+".contains(it) { it } else { '-' };
+    format!("timeline-{}", account.chars().take(64).map(plain).collect::<String>())
 }
 
 #[tauri::command]
@@ -124,6 +145,16 @@ fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
     checks.push(match clipboard::is_within_reach(app) {
         Ok(()) => Finding::good(id, name, "Keys can be copied, and are marked as secret for clipboard histories."),
         Err(reason) => Finding::bad(id, name, reason, "Write new keys to a .env file instead."),
+    });
+    let (id, name) = ("links", "Links of the app");
+    checks.push(match app.state::<LinkHandler>().problem() {
+        None => Finding::good(id, name, "The desktop hands them to this app: sign-ins by deep link come back."),
+        Some(why) => Finding::warning(
+            id,
+            name,
+            format!("The desktop does not hand them to this app: {why}."),
+            "Install xdg-utils and desktop-file-utils, and start the app again. Sign-ins through loopback need neither.",
+        ),
     });
     let (id, name) = ("tray", "Tray");
     checks.push(if app.state::<HasTray>().is_there() {

@@ -33,6 +33,8 @@ pub(super) struct AppInfo {
 /// Answers once the profile is open, or says why it can't be opened.
 #[tauri::command]
 pub(crate) async fn start_up<R: Runtime>(app: AppHandle<R>, startup: State<'_, Startup>) -> CommandAnswer<AppInfo> {
+    #[cfg(target_os = "linux")]
+    app.state::<crate::first_page::FirstPage>().runs();
     startup.core().await?;
     Ok(AppInfo {
         version: env!("CARGO_PKG_VERSION"),

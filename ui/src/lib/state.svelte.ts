@@ -12,6 +12,7 @@ import {
   type LastDay,
   type SettingsInForce,
   type NewKeyView,
+  type Toolkit,
   errorView,
 } from './backend/backend'
 import { oneAtATime } from './one-at-a-time'
@@ -44,6 +45,10 @@ export class AppState {
   explaining = $state<string | null>(null)
   /** What a person wants to find on the page that opens. */
   finding = $state('')
+  /** The account whose part of the record a person wants to see. */
+  askedAccount = $state<string | null>(null)
+  /** The toolkit that somebody is to be connected to. */
+  connecting = $state<Toolkit | null>(null)
   readonly view: View
   /** Grows with every row that is added to the record. */
   activityNews = $state(0)
@@ -101,6 +106,18 @@ export class AppState {
   find(page: PageName, term: string) {
     this.finding = term
     this.go(page)
+  }
+
+  /** Opens the part of the record that is about this account. */
+  showActivityOf(account: string) {
+    this.askedAccount = account
+    this.go('activity')
+  }
+
+  /** Opens the dialog that connects an account to this toolkit. */
+  connect(toolkit: Toolkit) {
+    this.connecting = toolkit
+    this.go('tools')
   }
 
   createKey(days: number | null = null) {

@@ -4,6 +4,7 @@ mod deb;
 mod rpm;
 mod stage;
 mod tools;
+pub mod walk;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,11 +1,13 @@
 //! `atthene activity`.
 
 use std::io::{IsTerminal, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::activity::{ActivityFilter, ActivityRow, Chain};
+use atthene_core::activity::{ActivityFilter, ActivityRow, Chain, TimelineFilter, TimelineForm, TimelineRow};
 use atthene_core::{Change, Clock, Core};
+use serde_json::json;
 
 use crate::args::ActivityArguments;
 use crate::blocking::blocking;
@@ -19,8 +21,15 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, wanted: &ActivityArguments)
     if wanted.follow {
         return follow(core, out).await;
     }
+    if let Some(path) = &wanted.check {
+        return check(core, out, path).await;
+    }
     let since = wanted.since.map(|ms| Clock::system().now().plus(-ms));
-    let filter = ActivityFilter { since, ..ActivityFilter::default() };
+    if let (Some(account), Some(path)) = (&wanted.account, &wanted.to) {
+        let filter = TimelineFilter { account: account.clone(), since, until: None };
+        return write(core, out, filter, path).await;
+    }
+    let filter = ActivityFilter { since, account: wanted.account.clone(), ..ActivityFilter::default() };
     let mut before = None;
     loop {
         let asked = filter.clone();
@@ -67,6 +76,39 @@ async fn follow(core: &Arc<Core>, out: &Out) -> CommandResult {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Writes an account's timeline, in the form that the file's name tells.
+async fn write(core: &Arc<Core>, out: &Out, filter: TimelineFilter, path: &Path) -> CommandResult {
+    let Some(form) = TimelineForm::of(path) else {
+        return Err(Failure::Use("A timeline is written to a file that ends in .json or .html.".into()));
+    };
+    let to = path.to_owned();
+    let rows =
+        blocking(core, move |core| core.activity.write_timeline(&filter, form, Clock::system().now(), &to)).await?;
+    let written = json!({ "rows": rows, "path": path });
+    out.result(&written, |to| writeln!(to, "{rows} rows, written to {}.", path.display()))
+}
+
+/// Reads a signed timeline that somebody handed in.
+async fn check(core: &Arc<Core>, out: &Out, path: &Path) -> CommandResult {
+    let from = path.to_owned();
+    let checked = blocking(core, move |core| core.activity.check_timeline(&from)).await?;
+    out.result(&checked, |to| {
+        for TimelineRow { at, kind, actor, detail, outcome, .. } in &checked.timeline.rows {
+            let program = detail["program"].as_str().unwrap_or(actor);
+            let path = detail["path"].as_str().unwrap_or_default();
+            writeln!(to, "{at}\t{outcome}\t{kind}\t{program}\t{path}")?;
+        }
+        let by = if checked.from_here { "this profile" } else { "another profile" };
+        writeln!(
+            to,
+            "{}: {} rows, unchanged since {by} ({}) signed them.",
+            checked.timeline.account,
+            checked.timeline.rows.len(),
+            checked.signed_by
+        )
+    })
 }
 
 async fn verify(core: &Arc<Core>, out: &Out) -> CommandResult {

@@ -186,7 +186,8 @@ pub(crate) async fn explain(core: &Core, out: &Out, id: &str) -> CommandResult {
                 RungState::Failed => "FAIL",
                 RungState::NotReached => "-   ",
             };
-            writeln!(to, "{mark}  {}  {}", rung.name, rung.found.as_deref().unwrap_or_default())?;
+            let on = rung.at.map(|at| format!(" on {}.", minute(at))).unwrap_or_default();
+            writeln!(to, "{mark}  {}  {}{on}", rung.name, rung.found.as_deref().unwrap_or_default())?;
         }
         writeln!(to, "{}", explained.remedy)
     })

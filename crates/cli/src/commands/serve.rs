@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::oversight::GatewayState;
+use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Change, Core};
 use atthene_gateway::{Limits, serve_metrics};
 use atthene_service::Service;
@@ -24,7 +24,8 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
     });
     let mut signals = ProcessSignals::listen()?;
     let limits = Limits { drain: Duration::from_secs(wanted.drain), ..Limits::default() };
-    let service = Service::start_on(core.clone(), limits, wanted.port)?;
+    let keeper = if wanted.background { Keeper::Window } else { Keeper::Other };
+    let service = Service::start_on(core.clone(), limits, wanted.port, keeper)?;
     if service.is_the_service() {
         tokio::spawn(desktop::run(core.clone(), service.watch()));
     } else if wanted.background {

@@ -10,10 +10,12 @@ const ARGUMENTS: [&str; 2] = ["serve", "--background"];
 pub(super) async fn set(wanted: bool) {
     // It reads and writes files of the desktop.
     let done = tokio::task::spawn_blocking(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let program = std::env::current_exe()?;
+        let program = std::env::current_exe()?.display().to_string();
+        // So Linux calls a program whose file was replaced by an upgrade since it started; the entry means the new one.
+        let program = program.strip_suffix(" (deleted)").unwrap_or(&program);
         let item = AutoLaunchBuilder::new()
             .set_app_name(PRODUCT_NAME)
-            .set_app_path(&program.display().to_string())
+            .set_app_path(program)
             .set_macos_launch_mode(MacOSLaunchMode::LaunchAgent)
             .set_args(&ARGUMENTS)
             .build()?;

@@ -14,7 +14,7 @@ const SCREEN: usize = 50;
 
 /// Reads the record. All calls block on SQLite.
 pub struct Activity {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl Activity {

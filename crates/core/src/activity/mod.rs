@@ -3,9 +3,12 @@
 mod call;
 mod latency;
 mod listing;
+mod page;
 mod record;
 mod report;
 mod row;
+mod signature;
+mod timeline;
 mod usage;
 
 pub use call::{Call, CallOutcome, Caller, OTHERS, Trouble};
@@ -14,6 +17,8 @@ pub use listing::Activity;
 pub use record::{ActOutcome, Actor, Entry, Kind, Recorder};
 pub use report::{ProgramUsage, Span, Totals, UsageReport};
 pub use row::{ActivityFilter, ActivityPage, ActivityRow, Chain};
+pub use signature::Thumbprint;
+pub use timeline::{CheckedTimeline, Timeline, TimelineFilter, TimelineForm, TimelineRow};
 pub use usage::Usage;
 
 use serde::Serialize;

@@ -37,6 +37,8 @@ pub struct ActivityFilter {
     pub kinds: Vec<Kind>,
     /// What it was done to.
     pub subject: Option<String>,
+    /// The account whose sign-in it was done with or to, in any case of its letters.
+    pub account: Option<String>,
     pub outcome: Option<ActOutcome>,
     pub since: Option<UnixMs>,
     pub until: Option<UnixMs>,

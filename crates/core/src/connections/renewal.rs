@@ -151,7 +151,12 @@ impl Connections {
         let Kept { row, recipient, owner, tokens, .. } = kept;
         let write = |step: SecretStep<'_>| {
             // Dated when it is written: the vault may have waited for a person before.
-            let done = self.recorder.entry(Kind::Refresh, row.id.as_str(), ActOutcome::Done, json!({}));
+            let done = self.recorder.entry(
+                Kind::Refresh,
+                row.id.as_str(),
+                ActOutcome::Done,
+                json!({ "account": row.account.label }),
+            );
             self.store.refreshed(row, self.clock.now(), tokens.granted.as_deref(), tokens.confidential, step, &done)
         };
         let entry = row.id.token_entry();
@@ -197,7 +202,8 @@ impl Connections {
     async fn refused(&self, row: &Connection, failed: TokenFailure) -> Error {
         let TokenFailure { failure, meaning, claims } = failed;
         let text = format!("{failure}. {}", failure.fix);
-        let detail = failure_detail(&failure, row.toolkit.as_str());
+        let mut detail = failure_detail(&failure, row.toolkit.as_str());
+        detail["account"] = json!(row.account.label);
         if let Err(error) = self.record(Kind::Refresh, row.id.as_str(), ActOutcome::Failed, detail) {
             tracing::warn!(%error, "a failed refresh could not be recorded");
         }

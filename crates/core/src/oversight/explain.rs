@@ -6,6 +6,7 @@ use serde::Serialize;
 use ts_rs::TS;
 
 use super::TroubledCall;
+use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::keys::{KeyState, KeyView};
 use crate::problem::{CallCheck, ProblemCode};
@@ -28,8 +29,10 @@ pub enum RungState {
 pub struct Rung {
     pub name: &'static str,
     pub state: RungState,
-    /// What was found, where that says more.
+    /// What was found, where that says more; with [`Self::at`] it wants "on" and the day.
     pub found: Option<String>,
+    /// When that came about.
+    pub at: Option<UnixMs>,
 }
 
 /// The whole ladder of one call.
@@ -70,13 +73,16 @@ impl Core {
                 Ordering::Greater => RungState::NotReached,
             };
             let found = match (check, &key) {
-                (CallCheck::MadeHere, Some(key)) if failed > check => Some(format!("It is {:?}.", key.name)),
-                (CallCheck::Live, Some(key)) if failed == check => ended(key),
+                (CallCheck::MadeHere, Some(key)) if failed > check => Some((format!("It is {:?}.", key.name), None)),
+                (CallCheck::Live, Some(key)) if failed == check => ended(key).map(|(how, at)| (how, Some(at))),
                 _ => None,
             };
-            let found = found.or_else(|| (check == failed).then(|| call.detail.clone()));
+            let (found, at) = match found {
+                Some((found, at)) => (Some(found), at),
+                None => ((check == failed).then(|| call.detail.clone()), None),
+            };
             let name = if state == RungState::Failed { check.failed_name() } else { check.name() };
-            Rung { name, state, found }
+            Rung { name, state, found, at }
         });
         let rungs = rungs.collect();
         let remedy = problem.map_or("The detail above is what the application was told.", ProblemCode::remedy);
@@ -84,8 +90,8 @@ impl Core {
     }
 }
 
-/// How a key ended, in words.
-fn ended(key: &KeyView) -> Option<String> {
+/// How a key ended, in words, and when.
+fn ended(key: &KeyView) -> Option<(String, UnixMs)> {
     let how = match key.state {
         KeyState::Expired => "expired",
         KeyState::Replaced => "was replaced",
@@ -93,5 +99,5 @@ fn ended(key: &KeyView) -> Option<String> {
         KeyState::Active | KeyState::Expiring => return None,
     };
     let at = key.ended_at.or(key.expires_at)?;
-    Some(format!("{:?} {how} on {}.", key.name, at.day()))
+    Some((format!("{:?} {how}", key.name), at))
 }

@@ -23,7 +23,7 @@ pub use explain::{Explanation, Rung, RungState};
 pub use gateway_state::GatewayState;
 pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, PortOwner};
 pub use self_check::{Finding, FindingState};
-pub use service::{ServiceLease, ServiceStatus};
+pub use service::{Keeper, ServiceLease, ServiceStatus};
 pub use serving::Serving;
 pub use signals::Signals;
 pub use trial::{TRIAL_AGENT, TrialCall};

@@ -76,7 +76,7 @@ impl Core {
             found.push(Attention::daily(
                 "policy".into(),
                 Weight::Urgent,
-                "The policy file is not in force".into(),
+                "The policy file is not in force as a whole".into(),
                 format!("{trouble}. Ask the administrator of this machine to correct it."),
                 Fix::SelfCheck,
             ));

@@ -222,7 +222,12 @@ impl Core {
         let (id, name) = ("policy", "Policy file");
         if let Some(trouble) = self.settings.policy_trouble() {
             let remedy = "Ask the administrator of this machine to correct the file; until then nothing, or not all, of it is in force.";
-            return Some(Finding::bad(id, name, format!("The policy file is not in force: {trouble}."), remedy));
+            return Some(Finding::bad(
+                id,
+                name,
+                format!("The policy file is not in force as a whole: {trouble}."),
+                remedy,
+            ));
         }
         let fixed = self.settings.fixed().len();
         (fixed > 0).then(|| Finding::good(id, name, format!("It is in force, and fixes settings: {fixed}.")))

@@ -24,7 +24,19 @@ pub struct ServiceStatus {
     /// Its process.
     pub process: u32,
     pub gateway: GatewayState,
+    /// Who starts another one when it ends.
+    pub keeper: Keeper,
     pub(crate) seen: Seen,
+}
+
+/// Who sees to it that there is a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeper {
+    /// The window, or the start at login.
+    Window,
+    /// A person or a supervisor such as systemd, who may be about to start it again.
+    Other,
 }
 
 /// Held by the process that is the service.
@@ -62,8 +74,8 @@ impl Core {
     }
 
     /// Keeps what the service is doing, and what it sees, for the other processes. For the service itself.
-    pub fn tell_service_status(&self, gateway: GatewayState) -> Result<(), Error> {
-        let status = ServiceStatus { process: std::process::id(), gateway, seen: self.signals.seen() };
+    pub fn tell_service_status(&self, gateway: GatewayState, keeper: Keeper) -> Result<(), Error> {
+        let status = ServiceStatus { process: std::process::id(), gateway, keeper, seen: self.signals.seen() };
         let status = serde_json::to_string(&status).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(self.store.save_service_status(&status)?)
     }
@@ -73,6 +85,15 @@ impl Core {
         if !self.has_service() {
             return Ok(None);
         }
+        self.last_service_status()
+    }
+
+    /// Who keeps the service that is there, or that ended last.
+    pub fn keeper_of_service(&self) -> Result<Keeper, Error> {
+        Ok(self.last_service_status()?.map_or(Keeper::Window, |status| status.keeper))
+    }
+
+    fn last_service_status(&self) -> Result<Option<ServiceStatus>, Error> {
         // What another version wrote is like nothing: it tells anew when it has ended and started.
         Ok(self.store.service_status()?.and_then(|text| serde_json::from_str(&text).ok()))
     }

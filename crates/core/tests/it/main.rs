@@ -21,5 +21,6 @@ mod problems;
 mod refresh;
 mod settings;
 mod sign_in;
+mod timeline;
 mod updates;
 mod usage;

@@ -46,6 +46,18 @@ fn values_that_can_not_work_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn a_fixed_value_is_compared_as_it_is_kept_not_as_it_was_written() {
+    let machine = Machine::new();
+    let core = open(&machine, r#"{"settings": {"runtime_url": "https://agents.example.com/"}}"#);
+    let settings = &core.settings;
+    let besides = Settings { clipboard_seconds: 60, ..Settings::clone(&settings.current()) };
+    assert_eq!(settings.save(besides).expect("saves what is free").clipboard_seconds, 60);
+    let other =
+        Settings { runtime_url: Some("https://elsewhere.example.com".into()), ..Settings::clone(&settings.current()) };
+    assert!(matches!(settings.save(other), Err(Error::FixedByPolicy(_))));
+}
+
+#[test]
 fn what_the_policy_fixes_is_in_force_and_can_not_be_changed() {
     let machine = Machine::new();
     let policy = r#"{"settings": {"gateway_port": 9100, "theme": "no such theme", "later": 1}}"#;

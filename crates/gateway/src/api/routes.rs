@@ -1,6 +1,6 @@
 //! The routes of the gateway, and their description.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use atthene_core::hex;
 use atthene_core::oversight::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER};
@@ -50,18 +50,26 @@ impl Modify for BearerKey {
     }
 }
 
-/// All routes, and their OpenAPI description as it is served.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
+/// The routes that are described where they are.
+fn described() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(connections::list))
         .routes(routes!(connections::token))
         .routes(routes!(verify_get))
         .routes(routes!(healthz))
         .routes(routes!(openapi))
-        .split_for_parts();
+}
+
+/// As it is served. Made when it is first asked for: the tree that it is written from takes 2 MB.
+static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
+    let mut api = described().into_openapi();
     Answers.modify(&mut api);
-    shared.describe(describe(&api));
-    router
+    describe(&api)
+});
+
+/// All routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::from(described())
         // A proxy may ask with the method of the call that it checks.
         .route("/auth/verify", any(verify_get))
         // Envoy's ext_authz appends the path of that call, which may be the root.
@@ -220,7 +228,7 @@ async fn healthz(
     path = "/openapi.json",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = serde_json::Value)),
 )]
-async fn openapi(State(shared): State<Arc<Shared>>, Extension(call): Extension<CallContext>) -> Response {
+async fn openapi(Extension(call): Extension<CallContext>) -> Response {
     call.leave_out();
-    ([(header::CONTENT_TYPE, "application/json")], Body::from(shared.description().to_owned())).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(DESCRIPTION.as_str())).into_response()
 }

@@ -1,9 +1,10 @@
 //! The service as other processes see it: cores opened on the same folder.
 
-use atthene_core::oversight::GatewayState;
+use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Clock, Core};
 use atthene_gateway::Limits;
 use atthene_service::Service;
+use atthene_test_support::machine::Machine;
 use atthene_test_support::open;
 use atthene_vault::MemoryVault;
 
@@ -28,10 +29,26 @@ fn one_process_is_the_service_and_the_others_see_what_it_does() {
 
     // A second one serves, and is not it.
     let second =
-        Service::start_on(beside(&running), Limits::default(), Some(super::common::free_port())).expect("starts");
+        Service::start_on(beside(&running), Limits::default(), Some(super::common::free_port()), Keeper::Other)
+            .expect("starts");
     assert!(!second.is_the_service());
     drop(second);
     assert!(window.has_service(), "the one that ended was another one");
+}
+
+#[test]
+fn who_keeps_a_service_is_known_when_it_has_ended() {
+    let machine = Machine::new();
+    let window = machine.open();
+    assert_eq!(window.keeper_of_service().expect("reads"), Keeper::Window, "there was none");
+    for keeper in [Keeper::Other, Keeper::Window] {
+        let limits = Limits::default();
+        let service = Service::start_on(machine.open(), limits, Some(super::common::free_port()), keeper);
+        let service = service.expect("starts");
+        eventually("the service to tell what it does", || window.service_status().expect("reads"));
+        drop(service);
+        assert_eq!(window.keeper_of_service().expect("reads"), keeper);
+    }
 }
 
 #[test]

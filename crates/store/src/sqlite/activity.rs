@@ -133,6 +133,16 @@ fn conditions(filter: &ActivityFilter) -> (String, Vec<Sql>) {
         passes.push("subject = ?".into());
         values.push(subject.clone().into());
     }
+    if let Some(account) = &filter.account {
+        // The LIKE passes few on, which are then read as what they are.
+        passes.push(
+            "((detail LIKE ? ESCAPE '!' AND json_valid(detail) AND detail ->> '$.account' = ? COLLATE NOCASE)
+              OR subject IN (SELECT id FROM connections WHERE account = ? COLLATE NOCASE))"
+                .to_owned(),
+        );
+        values.push(containing(serde_json::Value::from(&**account).to_string().trim_matches('"')));
+        values.extend([Sql::from(account.clone()), Sql::from(account.clone())]);
+    }
     if let Some(outcome) = filter.outcome {
         passes.push("outcome = ?".into());
         values.push(outcome.as_str().to_owned().into());
@@ -154,11 +164,15 @@ fn conditions(filter: &ActivityFilter) -> (String, Vec<Sql>) {
               OR subject IN (SELECT id FROM api_keys WHERE name LIKE ?1 ESCAPE '!'))"
                 .replace("?1", &format!("?{}", values.len() + 1)),
         );
-        let literal = search.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-        let pattern = Sql::from(format!("%{literal}%"));
-        values.push(pattern);
+        values.push(containing(search));
     }
     (passes.join(" AND "), values)
+}
+
+/// The pattern of LIKE for texts that contain this one, with `!` as its escape.
+fn containing(text: &str) -> Sql {
+    let literal = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    Sql::from(format!("%{literal}%"))
 }
 
 fn activity_row(row: &Row<'_>) -> rusqlite::Result<ActivityRow> {

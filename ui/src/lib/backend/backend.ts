@@ -3,6 +3,9 @@ import type { ActivityPage } from './types/ActivityPage'
 import type { Attention } from './types/Attention'
 import type { Chain } from './types/Chain'
 import type { Explanation } from './types/Explanation'
+import type { TimelineFilter } from './types/TimelineFilter'
+import type { TimelineForm } from './types/TimelineForm'
+import type { Rung } from './types/Rung'
 import type { Finding } from './types/Finding'
 import type { Format } from './types/Format'
 import type { OnClose } from './types/OnClose'
@@ -45,6 +48,9 @@ export type {
   Attention,
   Chain,
   Explanation,
+  Rung,
+  TimelineFilter,
+  TimelineForm,
   Finding,
   Format,
   OnClose,
@@ -176,6 +182,7 @@ export interface Backend {
   activityPage(filter: ActivityFilter, before: number | null): Promise<ActivityPage>
   verifyActivity(): Promise<Chain>
   exportActivity(filter: ActivityFilter, format: Format): Promise<Written<number> | null>
+  exportTimeline(filter: TimelineFilter, form: TimelineForm): Promise<Written<number> | null>
   attention(): Promise<Attention[]>
   troubledCalls(): Promise<TroubledCall[]>
   explainRefusal(requestId: string): Promise<Explanation>

@@ -262,6 +262,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     activityPage: async () => ({ rows: [], next: null }),
     verifyActivity: async () => ({ state: 'sound', rows: 0 }),
     exportActivity: async () => null,
+    exportTimeline: async () => null,
     attention: async () => state.attention,
     troubledCalls: async () => [],
     explainRefusal: async () => Promise.reject(anError('unknown_request')),

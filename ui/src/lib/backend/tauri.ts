@@ -68,6 +68,7 @@ export const tauriBackend: Backend = {
   activityPage: (filter, before) => invoke('activity_page', { filter, before }),
   verifyActivity: () => invoke('verify_activity'),
   exportActivity: (filter, format) => invoke('export_activity', { filter, format }),
+  exportTimeline: (filter, form) => invoke('export_timeline', { filter, form }),
   attention: () => invoke('attention'),
   troubledCalls: () => invoke('troubled_calls'),
   explainRefusal: (requestId) => invoke('explain_refusal', { requestId }),

@@ -65,6 +65,9 @@ export const text = {
     shortcuts: 'Keyboard shortcuts',
     about: 'About ATTHENE Settings',
     unknownRequest: 'No refused or failed call of this request id is known.',
+    connect: (toolkit: string) => `Connect an account to ${toolkit}…`,
+    activityOf: (account: string) => `What was done as ${account}`,
+    again: (account: string) => `Sign in again as ${account}…`,
     kinds: { key: 'Key', integration: 'Integration' },
   },
 
@@ -393,7 +396,7 @@ export const text = {
       },
       tenant: 'Directory (tenant) ID',
       tenantHint:
-        'The right choice for a company’s app: most registrations serve one directory, and “common” fails for them. A domain, organizations and common work, too.',
+        'The right choice for a company’s app: most registrations serve one directory, and “common” fails for them. A domain, organizations, consumers and common work, too.',
       issuer: 'Authority',
       issuerHint:
         'Its issuer, as in https://login.example.com/tenant/v2.0. On this machine, http is accepted.',
@@ -537,6 +540,8 @@ export const text = {
         `Asked for but not granted: ${scopes}. Sign in again and accept, or ask an administrator.`,
       copyId: 'Copy the connection’s id',
       codeShort: 'Code',
+      activity: (account: string) => `Activity of ${account}`,
+      activityShort: 'Activity',
       disconnectShort: 'Disconnect…',
       testShort: 'Test',
       test: (account: string) => `Test ${account}`,
@@ -643,6 +648,9 @@ export const text = {
   exports: {
     csv: 'Export CSV',
     json: 'Export JSON',
+    signed: 'Signed file',
+    signedHint: 'A file that nobody can change unseen. `atthene activity --check FILE` reads it.',
+    page: 'Page to print',
     done: (rows: number, path: string) => `${grouped(rows)} rows written to ${path}.`,
   },
 
@@ -660,11 +668,11 @@ export const text = {
     failed: 'Failed',
     refused: 'Refused',
     compared: (now: number, before: number) => {
-      if (before === 0) return 'none in the time before'
+      if (before === 0) return 'none before'
       const percent = Math.round(((now - before) / before) * 100)
       return percent === 0
         ? 'no change'
-        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % on the time before`
+        : `${percent > 0 ? '+' : '−'}${grouped(Math.abs(percent))} % on before`
     },
     comparedWith: (before: number, span: string) => `${grouped(before)} in ${span}`,
     share: (part: number, all: number) =>
@@ -701,6 +709,7 @@ export const text = {
     submit: 'Explain',
     call: (at: string, by: string) => `${at}, ${by}:`,
     states: { passed: 'Passed', failed: 'Broke here', not_reached: 'Not reached' },
+    on: (found: string, day: string) => `${found} on ${day}.`,
     remedy: 'What to do:',
   },
 
@@ -715,7 +724,7 @@ export const text = {
     cutOff: (intact: number) =>
       `The newest rows were removed. The ${grouped(intact)} rows that are left are sound.`,
     filters: { group: 'What', outcome: 'Outcome', since: 'Since' },
-    search: 'Search accounts, programs, paths, names, codes',
+    search: 'Search accounts, programs, paths',
     groups: {
       all: 'Everything',
       keys: 'Keys',
@@ -737,7 +746,9 @@ export const text = {
     backwards: 'This day lies before the first one.',
     about: 'Only what was done to',
     aboutAll: 'Show everything',
+    ofAccount: 'Only what was done as',
     onlyThis: 'Everything done to this',
+    onlyAccount: 'Everything of this account',
     none: 'Nothing here.',
     when: 'When',
     who: 'Who',

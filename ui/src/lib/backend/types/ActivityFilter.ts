@@ -14,7 +14,11 @@ kinds: Array<Kind>,
 /**
  * What it was done to.
  */
-subject: string | null, outcome: ActOutcome | null, since: UnixMs | null, until: UnixMs | null, 
+subject: string | null, 
+/**
+ * The account whose sign-in it was done with or to, in any case of its letters.
+ */
+account: string | null, outcome: ActOutcome | null, since: UnixMs | null, until: UnixMs | null, 
 /**
  * A part of the subject or of the details, in any case.
  */
