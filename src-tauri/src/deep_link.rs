@@ -1,8 +1,6 @@
 //! The app's own scheme: registered at run time, and the links that come through it. They
 //! are parsed in the core and never pass through an event, which a page could forge or hear.
 
-use std::sync::OnceLock;
-
 use atthene_core::connections::{Answer, ReturnPath};
 use atthene_core::identity::IDENTIFIER;
 use tauri::{AppHandle, Manager, Runtime};
@@ -26,18 +24,8 @@ pub(crate) fn register<R: Runtime>(app: &AppHandle<R>) {
     #[cfg(target_os = "linux")]
     let registered = registered.and_then(|()| unquote_handler().map_err(|error| error.to_string()));
     if let Err(error) = registered {
+        // What is missing is a finding of the self-check.
         tracing::info!(error, "links of the app's own scheme are not handed to it");
-        app.state::<LinkHandler>().0.set(error).ok();
-    }
-}
-
-/// Why links of the app's own scheme are not handed to it; nothing where they are.
-#[derive(Default)]
-pub(crate) struct LinkHandler(OnceLock<String>);
-
-impl LinkHandler {
-    pub(crate) fn problem(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
     }
 }
 

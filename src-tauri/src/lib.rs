@@ -83,7 +83,6 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .manage(ChosenBackup::default())
         .manage(CopiedKey::default())
         .manage(HasTray::default())
-        .manage(deep_link::LinkHandler::default())
         .setup(|app| {
             let arguments: Vec<String> = std::env::args().collect();
             #[cfg(target_os = "linux")]

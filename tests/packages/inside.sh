@@ -70,10 +70,11 @@ window=$(ada xdotool search --onlyvisible --name '^ATTHENE Settings$' | head -n 
 ada xprop -id "$window" WM_CLASS | grep --quiet -i atthene-settings
 # The page is there before it can be typed into.
 until_true "the page is painted" grep --quiet --recursive "the page is painted" "$data/logs"
-created() { ada atthene --json key list | grep --quiet '"name":"From the window"'; }
+created() { ada atthene --json key list | grep --quiet --extended-regexp '"name": ?"From the window"'; }
 create() {
-    ada xdotool windowfocus --sync "$window" key ctrl+n sleep 1 type --delay 20 'From the window'
-    ada xdotool key Return sleep 1
+    created && return
+    ada xdotool windowactivate --sync "$window" key --clearmodifiers Escape key ctrl+n sleep 1 type --delay 30 'From the window'
+    ada xdotool key Return sleep 2
     created
 }
 until_true "Ctrl+N, a name and Enter create a key in the window" create
@@ -91,7 +92,7 @@ left() { while read -r file; do [ -d "$file" ] && ! [ -L "$file" ] || [ ! -e "$f
 [ -z "$(left)" ] || { left; exit 1; }
 [ -s "$data/atthene.db" ]
 ok "removed: no file of the package is left, and the data is"
-apt-get -qq purge atthene-settings > /dev/null 2>&1
-! grep --recursive --files-with-matches --fixed-strings com.atthene.settings /usr/share /etc /var/lib/dpkg
+dpkg --purge atthene-settings > /dev/null 2>&1
+if grep --recursive --files-with-matches --fixed-strings com.atthene.settings /usr/share /etc /var/lib/dpkg/info; then exit 1; fi
 [ -s "$data/atthene.db" ]
 ok "purged: the system does not know it any more, and the data is still there"

@@ -10,8 +10,8 @@ use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What [`crate::out::Failure`] ends with.
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused by a policy or by the keychain.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused by a policy or by the keychain, 128 and the \
+     number of a signal: interrupted.";
 
 /// The one API key of your agents, and the Microsoft connections behind them.
 #[derive(Parser)]

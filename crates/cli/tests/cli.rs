@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 
+/// Windows can't be without one, and no variable leads away from it.
+const HAS_ALWAYS_A_KEYCHAIN: bool = cfg!(windows);
+
 /// A data folder of its own, without a keychain, a desktop or a passphrase.
 struct Shell(tempfile::TempDir);
 
@@ -71,6 +74,8 @@ fn steady<T>(check: impl FnOnce() -> T) -> T {
             (r#""subject":"[0-9A-Za-z]{10}""#, r#""subject":"[ID]""#),
             (r#""replaces":"[0-9A-Za-z]{10}""#, r#""replaces":"[ID]""#),
             (r#""os_user":"[^"]+""#, r#""os_user":"[USER]""#),
+            // As the program is called on Windows.
+            (r"atthene\.exe", "atthene"),
             (r"microsoft-[a-z0-9]{6}", "microsoft-[ID]"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[TIME]"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d", "[TIME]"),
@@ -130,10 +135,12 @@ fn integrations() {
         assert_snapshot!("integration_add_bad", shell.run(&add.replace("11111111-", "")));
         assert_snapshot!("integration_list", shell.run("integration list"));
         assert_snapshot!("integration_list_json", shell.run("--json integration list"));
-        assert_snapshot!(
-            "integration_secret",
-            shell.run_with(&format!("{} --secret-stdin", add.replace("Contoso", "With")), "not~a~real~secret\n")
-        );
+        if !HAS_ALWAYS_A_KEYCHAIN {
+            assert_snapshot!(
+                "integration_secret",
+                shell.run_with(&format!("{} --secret-stdin", add.replace("Contoso", "With")), "not~a~real~secret\n")
+            );
+        }
     });
     let listed = shell.run("integration list");
     let id = listed.lines().find_map(|line| line.strip_prefix("out: microsoft-")).expect("an id");
@@ -183,8 +190,10 @@ fn settings_the_record_and_health() {
         assert_snapshot!("config_set_json", shell.run("--json config set clipboard__seconds 60"));
         assert_snapshot!("config_list", shell.run("config list"));
         assert_snapshot!("config_list_json", shell.run("--json config list"));
-        assert_snapshot!("config_credential", shell.run("config set runtime__credential planted"));
-        assert_snapshot!("vault_without_passphrase", shell.run("config set vault file"));
+        if !HAS_ALWAYS_A_KEYCHAIN {
+            assert_snapshot!("config_credential", shell.run("config set runtime__credential planted"));
+            assert_snapshot!("vault_without_passphrase", shell.run("config set vault file"));
+        }
         assert_snapshot!("stop", shell.run("stop"));
         assert_snapshot!("stop_json", shell.run("--json stop"));
         assert_snapshot!("token_stopped", shell.run("connection token outlook-aaaaaaaa"));
@@ -198,16 +207,10 @@ fn settings_the_record_and_health() {
         assert_snapshot!("resume_json", shell.run("--json resume"));
         // What follows depends on the desktop of this machine.
         let doctor = shell.run("doctor");
-        assert_snapshot!(
-            "doctor_server",
-            doctor
-                .split("out: warn  Links")
-                .next()
-                .unwrap_or_default()
-                .split("out: -     Links")
-                .next()
-                .unwrap_or_default()
-        );
+        let before_desktop = doctor.find("out: warn  Links").or(doctor.find("out: -     Links")).unwrap_or_default();
+        if !HAS_ALWAYS_A_KEYCHAIN {
+            assert_snapshot!("doctor_server", &doctor[..before_desktop]);
+        }
         assert_snapshot!("activity", shell.run("activity"));
         assert_snapshot!("activity_json", shell.run("--json activity --since 1h"));
         assert_snapshot!("activity_account", shell.run("activity --account nobody@contoso.example"));
@@ -218,7 +221,9 @@ fn settings_the_record_and_health() {
         assert_snapshot!("config_get_json", shell.run("--json config get clipboard__seconds"));
         assert_snapshot!("explain_unknown_json", shell.run("--json explain nothing"));
         let doctor = shell.run("--json doctor");
-        assert_snapshot!("doctor_server_json", doctor.split(r#""id": "deep_link""#).next().unwrap_or_default());
+        if !HAS_ALWAYS_A_KEYCHAIN {
+            assert_snapshot!("doctor_server_json", doctor.split(r#""id": "deep_link""#).next().unwrap_or_default());
+        }
         assert_snapshot!("explain_unknown", shell.run("explain nothing"));
     });
 }

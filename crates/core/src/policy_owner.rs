@@ -131,3 +131,18 @@ mod access_list {
         }
     }
 }
+
+#[cfg(all(test, windows))]
+mod on_windows {
+    use super::*;
+
+    #[test]
+    fn what_this_account_made_is_not_the_administrators() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("policy.json");
+        let file = File::create(&path).expect("a file");
+        let why = is_the_administrators(&file, &path).expect_err("anybody could have made it");
+        assert!(why.contains("administrators"), "{why}");
+        assert!(is_the_administrators(&file, &dir.path().join("gone")).is_err());
+    }
+}

@@ -138,3 +138,24 @@ mod platform {
         false
     }
 }
+
+/// Linux has its keychain in the end-to-end tests.
+#[cfg(all(test, target_os = "windows"))]
+mod tests {
+    use super::*;
+    use crate::split::Split;
+
+    #[test]
+    fn the_systems_own_store_gives_back_what_is_longer_than_an_entry() {
+        let service = format!("atthene test {}", std::process::id());
+        let mut store = Split::new(Keychain::new(service), LARGEST);
+        for length in [1, LARGEST, LARGEST + 1, 3 * LARGEST] {
+            let secret = SecretString::from("s".repeat(length));
+            store.set("a name with \u{fc} and spaces", &secret).expect("is kept");
+            let kept = store.get("a name with \u{fc} and spaces").expect("is asked").expect("is there");
+            assert_eq!(kept.expose_secret(), secret.expose_secret(), "{length} bytes");
+        }
+        store.delete("a name with \u{fc} and spaces").expect("is deleted");
+        assert!(store.get("a name with \u{fc} and spaces").expect("is asked").is_none());
+    }
+}

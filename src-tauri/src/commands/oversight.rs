@@ -10,7 +10,6 @@ use tauri::{AppHandle, Manager, Runtime, State};
 
 use super::{CommandAnswer, Written, blocking, in_new_file, on_core};
 use crate::clipboard;
-use crate::deep_link::LinkHandler;
 use crate::state::{HasTray, RealDesktop, Startup};
 
 #[tauri::command]
@@ -145,16 +144,6 @@ fn about_desktop<R: Runtime>(app: &AppHandle<R>) -> Vec<Finding> {
     checks.push(match clipboard::is_within_reach(app) {
         Ok(()) => Finding::good(id, name, "Keys can be copied, and are marked as secret for clipboard histories."),
         Err(reason) => Finding::bad(id, name, reason, "Write new keys to a .env file instead."),
-    });
-    let (id, name) = ("links", "Links of the app");
-    checks.push(match app.state::<LinkHandler>().problem() {
-        None => Finding::good(id, name, "The desktop hands them to this app: sign-ins by deep link come back."),
-        Some(why) => Finding::warning(
-            id,
-            name,
-            format!("The desktop does not hand them to this app: {why}."),
-            "Install xdg-utils and desktop-file-utils, and start the app again. Sign-ins through loopback need neither.",
-        ),
     });
     let (id, name) = ("tray", "Tray");
     checks.push(if app.state::<HasTray>().is_there() {

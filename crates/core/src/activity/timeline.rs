@@ -2,6 +2,7 @@
 //! answer for it. A signed file for programs, or a page to print.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -155,7 +156,13 @@ impl Activity {
 
     /// Reads a signed timeline, of this profile or of another.
     pub fn check_timeline(&self, path: &Path) -> Result<CheckedTimeline, Error> {
-        let text = fs::read_to_string(path).map_err(|error| Error::Timeline(error.to_string()))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::Timeline(match error.kind() {
+                ErrorKind::NotFound => "there is no such file".into(),
+                ErrorKind::InvalidData => "it is no text".into(),
+                _ => error.to_string(),
+            })
+        })?;
         let changed = || Error::Timeline("it is no signed timeline, or it was changed after it was signed".into());
         let signed = signature::open(KIND, &text).ok_or_else(changed)?;
         let timeline = serde_json::from_slice(&signed.payload).map_err(|_| changed())?;

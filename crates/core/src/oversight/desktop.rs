@@ -12,7 +12,12 @@ pub fn desktop_checks() -> [Finding; 2] {
     use crate::identity::IDENTIFIER;
 
     let links = match said("xdg-mime", &["query", "default", &format!("x-scheme-handler/{IDENTIFIER}")]) {
-        Err(missing) => Finding::not_set_up(LINKS.0, LINKS.1, missing),
+        Err(missing) => Finding::warning(
+            LINKS.0,
+            LINKS.1,
+            missing,
+            "Install xdg-utils, and start the app again; integrations that return over loopback work without.",
+        ),
         Ok(handler) if handler.is_empty() => Finding::warning(
             LINKS.0,
             LINKS.1,

@@ -942,7 +942,7 @@ export const text = {
         ask: 'Put this backup back?',
         confirm: 'Restore',
         explain:
-          'Integrations, connections and settings that are missing here are added. What is here stays, and so do the live key, the record and every secret. A copy of the database as it is now is kept beside it, in a file that ends in before-restore.backup.',
+          'Integrations and connections that are missing here are added, and harmless settings are taken. What else is here stays, and so do the live key, the record and every secret. A copy of the database as it is now is kept beside it, in a file that ends in before-restore.backup.',
       },
       reset: {
         title: 'Reset',
