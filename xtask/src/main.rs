@@ -2,6 +2,7 @@
 
 mod app;
 mod bench;
+mod cargo_tool;
 mod deny;
 mod desktop;
 mod load;

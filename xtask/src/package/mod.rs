@@ -2,6 +2,7 @@
 
 mod deb;
 mod rpm;
+mod sbom;
 mod stage;
 mod tools;
 pub mod walk;
@@ -27,7 +28,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Makes the packages, and a file with their SHA-256 sums.
+/// Makes the packages, the lists of what they are made of, and a file with the SHA-256 sums of all.
 pub fn make(programs: &[PathBuf; 2]) -> Result<Vec<PathBuf>> {
     let out = target().join("packages");
     if out.exists() {
@@ -36,6 +37,7 @@ pub fn make(programs: &[PathBuf; 2]) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(&out)?;
     let stage = Stage::new(programs)?;
     let mut made = vec![deb::make(&stage, &out)?, rpm::make(&stage, &out)?];
+    made.extend(sbom::make(&out)?);
     let names = made.iter().filter_map(|package| package.file_name());
     let sums = run_for(Command::new("sha256sum").args(names).current_dir(&out))?;
     made.push(out.join("SHA256SUMS"));

@@ -1,5 +1,6 @@
 //! What was done: counters per hour, caller and outcome, and the record of each act.
 
+mod account_export;
 mod call;
 mod latency;
 mod listing;
