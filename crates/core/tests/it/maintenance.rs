@@ -1,7 +1,9 @@
 //! Backups, and what putting one back must not do; starting anew; stopping everything.
 
+#[cfg(unix)]
+use atthene_core::Code;
 use atthene_core::keys::KeyState;
-use atthene_core::{Code, SecretChange, Settings, Theme};
+use atthene_core::{SecretChange, Settings, Theme};
 
 use atthene_test_support::machine::{Machine, live, new_key};
 

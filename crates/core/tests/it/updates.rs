@@ -5,7 +5,9 @@ use atthene_core::oversight::Fix;
 
 use rusqlite::Connection;
 
-use atthene_store::{DATABASE_FILE, DATABASE_FORMAT};
+use atthene_store::DATABASE_FILE;
+#[cfg(unix)]
+use atthene_store::DATABASE_FORMAT;
 use atthene_test_support::machine::{Machine, live, new_key};
 
 /// Makes the database as the version before keys had a MAC would have it.

@@ -78,6 +78,7 @@ impl Running {
     }
 
     /// Where the database was, and where it is now.
+    #[cfg(unix)]
     pub fn move_database_away(&self) -> (std::path::PathBuf, std::path::PathBuf) {
         let file = self.dir.path().join(atthene_store::DATABASE_FILE);
         let away = self.dir.path().join("away");
