@@ -38,7 +38,11 @@ use state::{HasTray, RealDesktop, Startup};
 /// Runs the app until its window closes.
 pub fn run() -> ExitCode {
     #[cfg(target_os = "linux")]
-    locale::make_usable();
+    {
+        locale::make_usable();
+        // Desktops find the entry of a window, and with it its icon, by this name (app-id, WM_CLASS).
+        webkit2gtk::glib::set_prgname(Some(IDENTIFIER));
+    }
     let profile = Profile::from_environment();
     let log = log::begin(profile.as_ref().map(Profile::data_dir));
     let mut builder = Builder::default()

@@ -67,7 +67,8 @@ ada atthene key revoke --yes > /dev/null 2>&1
 ada gio launch "/usr/share/applications/$entry" > /tmp/window.log 2>&1 &
 until_true "the entry opens the window" ada xdotool search --onlyvisible --name '^ATTHENE Settings$'
 window=$(ada xdotool search --onlyvisible --name '^ATTHENE Settings$' | head -n 1)
-ada xprop -id "$window" WM_CLASS | grep --quiet -i atthene-settings
+ada xprop -id "$window" WM_CLASS | grep --quiet "\"$(sed -n 's/^StartupWMClass=//p' "/usr/share/applications/$entry")\""
+ok "desktops know by its class which entry and icon the window has"
 # The page is there before it can be typed into.
 until_true "the page is painted" grep --quiet --recursive "the page is painted" "$data/logs"
 created() { ada atthene --json key list | grep --quiet --extended-regexp '"name": ?"From the window"'; }
