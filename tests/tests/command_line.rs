@@ -94,7 +94,6 @@ fn steady(name: &str, shown: &str) {
         (r"(outlook|microsoft)-[a-z0-9]{6,8}\b", "$1-[ID]"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[0-9.]+Z)?", "[TIME]"),
         (r"\b1[78]\d{11}\b", "[MS]"),
-        (r"on \w+, \d+ \w+ \d{4}", "on [DAY]"),
         (r#""key_id": "[0-9A-Za-z]{10}""#, r#""key_id": "[ID]""#),
         (r"curl/[0-9.]+", "curl/[VERSION]"),
     ];
