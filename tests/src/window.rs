@@ -351,14 +351,23 @@ impl Window {
     pub async fn close(mut self) -> Result<()> {
         output("wmctrl", &["-c", "ATTHENE Settings"]).await?;
         // The name on the session bus and the gateway's port must be free for the next window.
-        until("the app to end", || async {
+        let ended = until("the app to end", || async {
             // There is no tray here, so the app asks; once, as the answer is kept.
             if let Ok(quit) = self.client.find(Locator::Css("#close-quit")).await {
                 let _ = quit.click().await;
             }
             Ok((!app_is_running()?).then_some(()))
         })
-        .await?;
+        .await;
+        if let Err(error) = ended {
+            let page = self.text("body").await.unwrap_or_else(|error| format!("no answer: {error}"));
+            let windows = output("wmctrl", &["-lp"]).await.unwrap_or_default();
+            return Err(error.context(format!(
+                "window's process: {}, service: {:?}, windows: {windows:?}, page: {page:?}",
+                window_is_running()?,
+                service()?,
+            )));
+        }
         self.driver.kill().await?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
-use crate::steps::{Count, Steps, counted, counted_by_name, must, say};
+use crate::steps::{Count, Steps, counted, counted_by_name, must, say, with_second_try};
 use crate::{deny, desktop, package, packages, systems};
 
 #[derive(clap::Args)]
@@ -177,17 +177,5 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
             .env("ATTHENE_SCREENSHOTS", screenshots);
         counted_by_name(&mut command)
     };
-    let (mut count, failed) = tests(&[])?;
-    if failed.len() != count.failed || failed.len() > SECOND_TRIES {
-        return Ok(count);
-    }
-    for name in failed {
-        say(&format!("a second try, said here because the first one failed: {name}"));
-        let (again, _) = tests(&["--exact", &name])?;
-        if again.passed == 1 && again.failed == 0 {
-            say(&format!("passed at the second try only: {name}"));
-            count = Count { passed: count.passed + 1, failed: count.failed - 1 };
-        }
-    }
-    Ok(count)
+    with_second_try(SECOND_TRIES, tests)
 }

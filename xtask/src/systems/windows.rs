@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{cargo, folder};
 use crate::app::{build_ui, root};
 use crate::packages;
-use crate::steps::{Count, counted, counted_by_name, must, say};
+use crate::steps::{Count, counted_by_name, must, say, with_second_try};
 
 const SYSTEM: &str = "x86_64-pc-windows-gnu";
 const WINE: &str = "/usr/lib/wine/wine64";
@@ -60,23 +60,14 @@ pub fn test() -> Result<Count> {
     let mut lines = Vec::new();
     for program in &programs {
         say(&format!("under Wine: {}", program.name));
-        let mut run = wine.run(&program.file);
-        run.current_dir(&program.package).arg("--test-threads=2");
-        for (name, _) in NOT_UNDER_WINE {
-            run.args(["--skip", name]);
-        }
-        let (mut count, failed) = counted_by_name(&mut run)?;
-        if failed.len() == count.failed && failed.len() <= SECOND_TRIES {
-            for name in failed {
-                say(&format!("a second try, said here because the first one failed: {name}"));
-                let mut again = wine.run(&program.file);
-                again.current_dir(&program.package).args(["--exact", &name]);
-                if counted(&mut again)?.passed == 1 {
-                    say(&format!("passed at the second try only: {name}"));
-                    count = Count { passed: count.passed + 1, failed: count.failed - 1 };
-                }
+        let count = with_second_try(SECOND_TRIES, |only| {
+            let mut run = wine.run(&program.file);
+            run.current_dir(&program.package).arg("--test-threads=2");
+            for (name, _) in NOT_UNDER_WINE {
+                run.args(["--skip", name]);
             }
-        }
+            counted_by_name(run.args(only))
+        })?;
         lines.push(format!("{}: {} passed, {} failed", program.name, count.passed, count.failed));
         all.passed += count.passed;
         all.failed += count.failed;
