@@ -49,6 +49,7 @@ const COMMANDS: &[&str] = &[
     "confirm_sign_in",
     "probe_connection",
     "disconnect",
+    "set_permissions",
     "explain_error_code",
     "close_window",
     "open_data_folder",

@@ -9,6 +9,8 @@ use atthene_core::keys::KeyId;
 use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::permit::PermitArguments;
+
 /// What [`crate::out::Failure`] ends with.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused by a policy or by the keychain, 128 and the \
      number of a signal: interrupted.";
@@ -84,7 +86,10 @@ impl Command {
             }
             Self::Connection(command) => matches!(
                 command,
-                ConnectionCommand::Add { .. } | ConnectionCommand::SignIn { .. } | ConnectionCommand::Remove { .. }
+                ConnectionCommand::Add { .. }
+                    | ConnectionCommand::SignIn { .. }
+                    | ConnectionCommand::Permit(_)
+                    | ConnectionCommand::Remove { .. }
             ),
             Self::Config(command) => matches!(command, ConfigCommand::Set { .. }),
             Self::Stop | Self::Resume => true,
@@ -296,6 +301,7 @@ pub(crate) enum ConnectionCommand {
         #[arg(value_parser = connection_id)]
         id: ConnectionId,
     },
+    Permit(PermitArguments),
     /// Sign it out here.
     Remove {
         #[arg(value_parser = connection_id)]
@@ -369,7 +375,7 @@ fn integration_id(text: &str) -> Result<IntegrationId, String> {
     quoted(text)
 }
 
-fn connection_id(text: &str) -> Result<ConnectionId, String> {
+pub(crate) fn connection_id(text: &str) -> Result<ConnectionId, String> {
     ConnectionId::try_from(text).map_err(str::to_owned)
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use ts_rs::TS;
 
 use crate::integrations::FieldProblem;
+use crate::permissions::Missing;
 use crate::provider::AuthorityFailure;
 use crate::vault::VaultError;
 
@@ -44,6 +45,7 @@ pub enum Code {
     NeedsSignIn,
     ConnectionFailing,
     ConnectionWaiting,
+    NotPermitted,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -166,6 +168,13 @@ pub enum Error {
     /// A rule or the app registration stands in the way.
     #[error("{0}")]
     ConnectionFailing(String),
+    /// An administrator does not permit this use of a connection.
+    #[error("Agents may not {} with the connection of {account}: its permission {} says so.", missing.words(), missing.permission())]
+    NotPermitted {
+        account: String,
+        /// What stands in the way.
+        missing: Missing,
+    },
     /// The network or the authority is away; the connection itself is sound.
     #[error("{why}")]
     Waiting {
@@ -285,6 +294,7 @@ impl Error {
             Self::NeedsSignIn(_) => Code::NeedsSignIn,
             Self::ConnectionFailing(_) => Code::ConnectionFailing,
             Self::Waiting { .. } => Code::ConnectionWaiting,
+            Self::NotPermitted { .. } => Code::NotPermitted,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -360,6 +370,9 @@ impl Code {
             }
             Code::ConnectionFailing => "Ask whoever looks after the app registration or the company's rules.",
             Code::ConnectionWaiting => "Wait; the app tries again by itself.",
+            Code::NotPermitted => {
+                "An administrator can change it: on the page Tools of the window, or with: atthene connection permit ID."
+            }
             Code::DatabaseLocked => {
                 "Close the program that has the file open (a database browser, a backup), then try again."
             }

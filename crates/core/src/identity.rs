@@ -74,7 +74,16 @@ fn where_it_is(path: &Path) -> PathBuf {
     match there {
         // An empty rest would add a slash.
         Some((above, found)) => {
-            path.strip_prefix(above).into_iter().flatten().fold(found, |found, name| found.join(name))
+            let rest = path.strip_prefix(above).into_iter().flatten();
+            // Nothing of the rest is there, so no link is among it: two dots lead back by name.
+            rest.fold(found, |mut found, name| {
+                if name == ".." {
+                    found.pop();
+                } else {
+                    found.push(name);
+                }
+                found
+            })
         }
         None => path.to_owned(),
     }
@@ -122,6 +131,7 @@ mod tests {
         let (by_link, by_path) = (Profile::at(dir.path().join("link/data")), Profile::at(real.join("data")));
         let before = by_link.keychain_service();
         assert_eq!(before, by_path.keychain_service());
+        assert_eq!(Profile::at(real.join("missing/../data")).keychain_service(), before);
         std::fs::create_dir(real.join("data")).expect("made");
         assert_eq!(by_link.keychain_service(), before);
         assert_eq!(Profile::at(real.join("../real/data")).folder_id(), by_path.folder_id());

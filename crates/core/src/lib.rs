@@ -21,6 +21,7 @@ pub mod limits;
 mod maintenance;
 pub mod names;
 pub mod oversight;
+pub mod permissions;
 mod policy;
 mod policy_owner;
 pub mod port;

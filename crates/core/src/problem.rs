@@ -143,6 +143,8 @@ pub enum ProblemCode {
     ConnectionFailing,
     /// The authority or the network is away.
     ConnectionWaiting,
+    /// An administrator does not permit this use of the connection.
+    NotPermitted,
     /// The keychain gives nothing now.
     KeychainUnavailable,
     /// The path could lead elsewhere.
@@ -163,7 +165,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every one, in the order in which they are told.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::MissingKey,
         Self::MalformedAuthorization,
         Self::InvalidKey,
@@ -191,6 +193,7 @@ impl ProblemCode {
         Self::NeedsSignIn,
         Self::ConnectionFailing,
         Self::ConnectionWaiting,
+        Self::NotPermitted,
         Self::KeychainUnavailable,
         Self::PathNotAllowed,
         Self::GraphUnreachable,
@@ -231,6 +234,7 @@ impl ProblemCode {
             Self::NeedsSignIn => "needs_sign_in",
             Self::ConnectionFailing => "connection_failing",
             Self::ConnectionWaiting => "connection_waiting",
+            Self::NotPermitted => "not_permitted",
             Self::KeychainUnavailable => "keychain_unavailable",
             Self::PathNotAllowed => "path_not_allowed",
             Self::GraphUnreachable => "graph_unreachable",
@@ -441,6 +445,13 @@ impl ProblemCode {
             Self::ConnectionWaiting => {
                 (503, "Connection waiting", "Try again later; the sign-in itself is sound.", CallCheck::Answer, false)
             }
+            Self::NotPermitted => (
+                403,
+                "Not permitted",
+                "Allow it, if agents should do this: page Tools, the connection, What agents may do.",
+                CallCheck::Answer,
+                false,
+            ),
             Self::KeychainUnavailable => (
                 503,
                 "Keychain not available",

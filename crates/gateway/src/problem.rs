@@ -59,6 +59,8 @@ pub(crate) enum Problem {
     ConnectionFailing(String),
     /// The authority or the network is away, and is asked again after this time.
     ConnectionWaiting(String, Duration),
+    /// An administrator does not permit this use of the connection.
+    NotPermitted(String),
     /// What a connection needs lies in a keychain that gives nothing now.
     KeychainUnavailable(String),
     /// A path that could lead elsewhere than to Graph, or than to the agent API of the runtime.
@@ -220,6 +222,7 @@ impl Problem {
             Self::NeedsSignIn(_) => ProblemCode::NeedsSignIn,
             Self::ConnectionFailing(_) => ProblemCode::ConnectionFailing,
             Self::ConnectionWaiting(..) => ProblemCode::ConnectionWaiting,
+            Self::NotPermitted(_) => ProblemCode::NotPermitted,
             Self::KeychainUnavailable(_) => ProblemCode::KeychainUnavailable,
             Self::PathNotAllowed => ProblemCode::PathNotAllowed,
             Self::Internal => ProblemCode::Internal,
@@ -313,6 +316,7 @@ impl Problem {
             Self::NeedsSignIn(text)
             | Self::ConnectionFailing(text)
             | Self::ConnectionWaiting(text, _)
+            | Self::NotPermitted(text)
             | Self::KeychainUnavailable(text) => text.clone(),
             Self::PathNotAllowed => {
                 "The path could be read, decoded once or twice, as leading elsewhere. A path of Graph must begin with v1.0/ or beta/.".into()

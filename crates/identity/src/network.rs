@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use atthene_core::address::is_loopback;
-use atthene_core::port::{Http, LARGEST_ANSWER, Later, NetworkError};
+use atthene_core::port::{Http, Later, NetworkError};
 
 /// A proxy that calls go through.
 #[derive(Clone)]
@@ -96,7 +96,11 @@ pub struct Network {
 }
 
 impl Network {
-    async fn call(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, NetworkError> {
+    async fn call(
+        &self,
+        request: http::Request<Vec<u8>>,
+        limit: usize,
+    ) -> Result<http::Response<Vec<u8>>, NetworkError> {
         let url = Url::parse(&request.uri().to_string());
         let host = request.uri().host().unwrap_or_default().to_owned();
         let failed = |error: &reqwest::Error| why(&host, error);
@@ -112,8 +116,8 @@ impl Network {
         }
         let mut body = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(|error| failed(&error))? {
-            if body.len() + part.len() > LARGEST_ANSWER {
-                return Err(NetworkError::TooLarge(host));
+            if body.len() + part.len() > limit {
+                return Err(NetworkError::TooLarge { host, limit });
             }
             body.extend_from_slice(&part);
         }
@@ -142,8 +146,12 @@ impl Network {
 }
 
 impl Http for Network {
-    fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
-        Box::pin(self.call(request))
+    fn send_up_to(
+        &self,
+        request: http::Request<Vec<u8>>,
+        limit: usize,
+    ) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
+        Box::pin(self.call(request, limit))
     }
 
     fn proxy_to(&self, url: &str) -> Option<String> {
@@ -264,11 +272,11 @@ mod tests {
         let answer = impatient().get(&server(Some(with_body(b"{}"))).await).await.expect("an answer");
         assert_eq!(answer.body(), b"{}");
         let large = impatient().get(&server(Some(with_body(&vec![b' '; 5 * 1024 * 1024]))).await).await;
-        assert!(matches!(large, Err(NetworkError::TooLarge(_))), "{large:?}");
+        assert!(matches!(large, Err(NetworkError::TooLarge { .. })), "{large:?}");
         // Without a length that would tell before.
         let endless = [&b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"[..], &vec![b' '; 5 * 1024 * 1024]].concat();
         let endless = impatient().get(&server(Some(endless)).await).await;
-        assert!(matches!(endless, Err(NetworkError::TooLarge(_))), "{endless:?}");
+        assert!(matches!(endless, Err(NetworkError::TooLarge { .. })), "{endless:?}");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use atthene_core::connections::{
     Answer, ConnectionId, ConnectionView, Progress, ReturnPath, SignInRequest, SignInView, Toolkit,
 };
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
+use atthene_core::permissions::Permissions;
 use atthene_core::{Core, SecretChange};
 use serde_json::json;
 
@@ -92,6 +93,13 @@ impl World {
             Progress::Done { connection, .. } => connection,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The same, with leave for everything that was granted.
+    pub async fn connect_with_leave(&self, oid: &str) -> ConnectionId {
+        let id = self.connect(oid).await;
+        self.core.connections.set_permissions(&id, Permissions::everything()).expect("permits");
+        id
     }
 
     /// Answers, and says that the right one signed in where that is asked.

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, Fresh, GraphCall};
 use atthene_core::keys::KeyId;
+use atthene_core::permissions::Use;
 use atthene_core::{Core, Error, blocking};
 use atthene_identity::claims_challenge;
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 
 use crate::access::access;
+use crate::graph_acts::act_of;
 
 /// What is asked of Graph, as it is recorded.
 pub struct GraphRequest {
-    pub method: String,
-    /// The path, without its query.
+    pub method: Method,
+    /// The path, without its query, as it is sent.
     pub path: String,
     /// The key that the program came with.
     pub key: KeyId,
@@ -40,7 +42,8 @@ where
     Sent: Future<Output = Result<Response<B>, E>>,
 {
     let started = Instant::now();
-    let fresh = access(core, id).await?;
+    let asked = Some(Use::Graph(act_of(&request.method, &request.path)));
+    let fresh = access(core, id, asked).await?;
     let (token, provider) = (fresh.token.clone(), fresh.provider);
     let mut answer = send(fresh).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
@@ -52,7 +55,7 @@ where
         })
         .await?;
         if request.may_repeat {
-            answer = send(access(core, id).await?).await?;
+            answer = send(access(core, id, asked).await?).await?;
         }
     }
     answer.headers_mut().remove(header::SET_COOKIE);
@@ -73,6 +76,7 @@ async fn record(
     let written = blocking(move || {
         let GraphRequest { method, path, key, .. } = &request;
         let (program, key) = (program.as_str(), Some(key));
+        let method = method.as_str();
         core.connections.graph_called(&id, &GraphCall { method, path, status: status.as_u16(), time, program, key })
     });
     if let Err(error) = written.await {

@@ -3,6 +3,7 @@
 
 mod access;
 mod graph;
+mod graph_acts;
 mod probe;
 
 pub use access::hand_out;

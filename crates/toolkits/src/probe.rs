@@ -1,5 +1,7 @@
 //! Tries a connection: who am I, and one read that fits the toolkit.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -40,9 +42,9 @@ struct GraphErrorBody {
 }
 
 /// Calls Graph twice with fresh access. No receipt: nothing leaves this process, and no agent has used it.
-pub async fn probe(core: &Core, id: &ConnectionId) -> Result<Vec<ProbeStep>, Error> {
+pub async fn probe(core: &Arc<Core>, id: &ConnectionId) -> Result<Vec<ProbeStep>, Error> {
     let toolkit = core.connections.toolkit(id)?;
-    let fresh = access(core, id).await?;
+    let fresh = access(core, id, None).await?;
     let (read, path) = match toolkit {
         Toolkit::Outlook => ("GET /me/messages", "/v1.0/me/messages?$top=1&$select=id"),
         Toolkit::Teams => ("GET /me/joinedTeams", "/v1.0/me/joinedTeams?$select=id"),

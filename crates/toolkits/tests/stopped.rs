@@ -9,7 +9,7 @@ use atthene_toolkits::{hand_out, probe};
 #[tokio::test(flavor = "multi_thread")]
 async fn while_everything_is_stopped_no_access_leaves_and_there_is_no_receipt() {
     let world = World::new(SecretChange::Keep).await;
-    let id = world.connect("ada").await;
+    let id = world.connect_with_leave("ada").await;
     let core = &world.core;
     let program = || std::future::ready("a test".to_owned());
     let receipts = || {

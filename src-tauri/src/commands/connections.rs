@@ -1,6 +1,7 @@
 //! Commands on the connections.
 
 use atthene_core::connections::{ConnectionId, ConnectionView, SignInId, SignInRequest, SignInView};
+use atthene_core::permissions::Permissions;
 use atthene_core::provider::{AuthorityFailure, Provider};
 use atthene_core::{Error, ErrorView, open_in_browser};
 use atthene_identity::explain_code;
@@ -77,6 +78,16 @@ pub(crate) async fn probe_connection(startup: State<'_, Startup>, id: Connection
 pub(crate) async fn disconnect(startup: State<'_, Startup>, id: ConnectionId) -> CommandAnswer<()> {
     let core = startup.core().await?;
     core.connections.disconnect(&id).await.map_err(|error| error.view())
+}
+
+/// Says what agents may do through a connection from now on.
+#[tauri::command]
+pub(crate) async fn set_permissions(
+    startup: State<'_, Startup>,
+    id: ConnectionId,
+    permissions: Permissions,
+) -> CommandAnswer<()> {
+    on_core(&startup, move |core| core.connections.set_permissions(&id, permissions)).await
 }
 
 /// Help for a code that Microsoft's page shows, which the app itself never gets to see.

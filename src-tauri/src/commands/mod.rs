@@ -78,6 +78,7 @@ commands![
     connections::confirm_sign_in,
     connections::probe_connection,
     connections::disconnect,
+    connections::set_permissions,
     connections::explain_error_code,
     preferences::get_settings,
     preferences::save_settings,

@@ -10,6 +10,7 @@ use atthene_core::{Core, Error, open_in_browser};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::permit;
 use crate::args::ConnectionCommand;
 use crate::blocking::blocking;
 use crate::out::{CommandResult, Failure, Out, ask};
@@ -80,6 +81,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
             });
             out.result(&shown, |to| writeln!(to, "{}", fresh.token.expose_secret()))
         }
+        ConnectionCommand::Permit(arguments) => permit::run(core, out, arguments).await,
         ConnectionCommand::Remove { id } => {
             core.connections.disconnect(&id).await?;
             let done = json!({ "id": id, "removed": true });

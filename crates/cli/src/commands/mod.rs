@@ -6,4 +6,5 @@ pub(crate) mod connection;
 pub(crate) mod health;
 pub(crate) mod integration;
 pub(crate) mod key;
+pub(crate) mod permit;
 pub(crate) mod serve;

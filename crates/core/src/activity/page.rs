@@ -117,6 +117,7 @@ fn what(row: &TimelineRow) -> String {
         "token_handed" => "Got an access token".to_owned(),
         "sign_in" => format!("Signed in for {toolkit}"),
         "refresh" => "Access renewed".to_owned(),
+        "permissions_changed" => "What agents may do was changed".to_owned(),
         "disconnected" => format!("Disconnected from {toolkit}"),
         other => other.replace('_', " "),
     };

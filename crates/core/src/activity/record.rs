@@ -63,6 +63,8 @@ pub enum Kind {
     SignInRefused,
     Refresh,
     Disconnected,
+    /// An administrator changed what agents may do through a connection.
+    PermissionsChanged,
     /// An application got an access token.
     TokenHanded,
     /// An application called Graph.
@@ -105,6 +107,7 @@ impl Kind {
             Self::SignInRefused => "sign_in_refused",
             Self::Refresh => "refresh",
             Self::Disconnected => "disconnected",
+            Self::PermissionsChanged => "permissions_changed",
             Self::TokenHanded => "token_handed",
             Self::GraphCall => "graph_call",
             Self::SettingsChanged => "settings_changed",

@@ -17,6 +17,7 @@ use crate::bound::Bound;
 use crate::change::Change;
 use crate::error::Error;
 use crate::integrations::{MOVED, Registration};
+use crate::permissions::Permissions;
 use crate::port::{Client, Expected, Grant, SecretStep, SignInKept, Tokens};
 use crate::provider::{AuthorityFailure, Discovery};
 
@@ -199,6 +200,7 @@ impl Connections {
             used_at: None,
             revision: Revision(0),
             challenge: None,
+            permissions: Permissions::default(),
         };
         let _lock = self.refresh_locks.wait(&row.id).await.map_err(|error| view(&error))?;
         let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());

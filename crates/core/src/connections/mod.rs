@@ -29,6 +29,7 @@ use ts_rs::TS;
 
 use crate::clock::UnixMs;
 use crate::integrations::IntegrationId;
+use crate::permissions::Permissions;
 
 /// What agents use a connection for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
@@ -221,6 +222,8 @@ pub struct Connection {
     pub revision: Revision,
     /// What the provider asked the next access to hold, as JSON, until it does.
     pub challenge: Option<String>,
+    /// What agents may do through it.
+    pub permissions: Permissions,
 }
 
 /// A connection as the faces show it.
@@ -243,6 +246,8 @@ pub struct ConnectionView {
     pub refreshed_at: UnixMs,
     /// When a toolkit last had access.
     pub used_at: Option<UnixMs>,
+    /// What agents may do through it.
+    pub permissions: Permissions,
 }
 
 impl Connection {
@@ -261,6 +266,7 @@ impl Connection {
             signed_in_at: self.signed_in_at,
             refreshed_at: self.refreshed_at,
             used_at: self.used_at,
+            permissions: self.permissions,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::integrations::{Integration, IntegrationId};
 use crate::names::{checked_name, is_misleading};
+use crate::permissions::Permissions;
 use crate::port::backup::RawConnection;
 
 /// Longer than any that an authority gives.
@@ -88,6 +89,8 @@ fn checked(raw: &RawConnection, now: UnixMs) -> Option<Connection> {
         used_at: None,
         revision: Revision(0),
         challenge: None,
+        // Whoever made the backup decides nothing here.
+        permissions: Permissions::default(),
     })
 }
 

@@ -25,6 +25,7 @@ use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, ProfileParts, Redirect};
 use crate::keys::KeyId;
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
+use crate::permissions::{Permissions, Use};
 use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
 use crate::secrets::Secrets;
@@ -230,6 +231,33 @@ impl Connections {
         let account = self.store.connection(id)?.map(|row| row.account.label).unwrap_or_default();
         let key = key.map(|key| self.store.key(key)).transpose()?.flatten();
         Ok((account, key.map(|key| key.name)))
+    }
+
+    /// Whether agents may use a connection so. Reads the row: what an administrator took away in another process counts
+    /// from that moment on.
+    pub fn permit(&self, id: &ConnectionId, asked: Use) -> Result<(), Error> {
+        let row = self.row(id)?;
+        row.permissions.check(asked).map_err(|missing| Error::NotPermitted { account: row.account.label, missing })
+    }
+
+    /// Says what agents may do through a connection from now on.
+    pub fn set_permissions(&self, id: &ConnectionId, permissions: Permissions) -> Result<(), Error> {
+        let row = self.row(id)?;
+        if row.permissions == permissions {
+            return Ok(());
+        }
+        let detail = json!({
+            "account": row.account.label,
+            "toolkit": row.toolkit,
+            "before": row.permissions,
+            "permissions": permissions,
+        });
+        let entry = self.recorder.entry(Kind::PermissionsChanged, id.as_str(), ActOutcome::Done, detail);
+        if !self.store.set_permissions(id, &permissions, &entry)? {
+            return Err(Error::ConnectionNotFound);
+        }
+        self.changes.publish(Change::Connections);
+        Ok(())
     }
 
     /// Signs out here: the refresh token goes, the account at Microsoft stays.

@@ -29,8 +29,12 @@ pub enum NetworkError {
     #[error("the address at {0} redirects to another one, and redirects are not followed")]
     Redirect(String),
     /// More than an answer of this kind can be.
-    #[error("the answer of {0} is larger than {limit} KiB", limit = LARGEST_ANSWER / 1024)]
-    TooLarge(String),
+    #[error("the answer of {host} is larger than {} KiB", limit / 1024)]
+    TooLarge {
+        host: String,
+        /// In bytes.
+        limit: usize,
+    },
 }
 
 /// In bytes. Discovery documents and token answers are a few KiB.
@@ -39,7 +43,16 @@ pub const LARGEST_ANSWER: usize = 1024 * 1024;
 /// Calls whose whole answer is small.
 pub trait Http: Send + Sync {
     /// Sends the call and reads its whole answer.
-    fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>>;
+    fn send(&self, request: http::Request<Vec<u8>>) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
+        self.send_up_to(request, LARGEST_ANSWER)
+    }
+
+    /// The same with another limit for the answer, in bytes.
+    fn send_up_to(
+        &self,
+        request: http::Request<Vec<u8>>,
+        limit: usize,
+    ) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>>;
 
     /// The proxy that calls to this address go through, without its password; `None`: they go straight.
     fn proxy_to(&self, _url: &str) -> Option<String> {

@@ -18,6 +18,7 @@ use crate::error::StoreError;
 use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
 use crate::keys::{KeyId, KeyRecord, RevokeReason};
 use crate::oversight::TroubledCall;
+use crate::permissions::Permissions;
 use crate::profile_secret::ProfileSecret;
 use crate::provider::Provider;
 
@@ -378,6 +379,13 @@ pub trait ConnectionRows {
     ) -> Result<Option<Refreshed>, StoreError>;
     /// Somebody had access through it, recorded.
     fn used(&self, id: &ConnectionId, at: UnixMs, entry: &Entry<'_>) -> Result<(), StoreError>;
+    /// What agents may do through it from now on, recorded. Whether there is such a row.
+    fn set_permissions(
+        &self,
+        id: &ConnectionId,
+        permissions: &Permissions,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError>;
     /// Deletes the row, recorded. Whether there was one.
     fn delete_connection(&self, id: &ConnectionId, step: SecretStep<'_>, entry: &Entry<'_>)
     -> Result<bool, StoreError>;

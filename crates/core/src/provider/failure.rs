@@ -70,7 +70,7 @@ impl From<&NetworkError> for AuthorityFailure {
                 "Have your IT department install the certificate of the network's proxy in the system's store."
             }
             NetworkError::Redirect(_) => "Type the final address as the authority.",
-            NetworkError::TooLarge(_) => "Check the address; no authority answers that much.",
+            NetworkError::TooLarge { .. } => "Check the address; no authority answers that much.",
         };
         let may_pass = matches!(error, NetworkError::Unreachable { .. } | NetworkError::Timeout(_));
         Self { may_pass, ..Self::sentence(&error.to_string(), fix) }

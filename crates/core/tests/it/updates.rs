@@ -14,7 +14,14 @@ use atthene_test_support::machine::{Machine, live, new_key};
 fn as_before(machine: &Machine) {
     let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
     db.execute_batch(
-        "DROP TABLE service;
+        "DROP TRIGGER connections_permitted;
+         ALTER TABLE connections DROP COLUMN may_read;
+         ALTER TABLE connections DROP COLUMN may_draft;
+         ALTER TABLE connections DROP COLUMN may_send;
+         ALTER TABLE connections DROP COLUMN may_delete;
+         ALTER TABLE connections DROP COLUMN graph_reach;
+         ALTER TABLE connections DROP COLUMN may_have_token;
+         DROP TABLE service;
          DELETE FROM revisions WHERE topic IN ('service', 'usage');
          DROP TRIGGER keys_changed;
          CREATE TRIGGER keys_changed AFTER UPDATE OF name ON api_keys BEGIN SELECT 1; END;

@@ -152,7 +152,7 @@ pub(crate) async fn graph(
     let largest = shared.config().largest_body;
     let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
     let mut body = body.keep().await?;
-    let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let asked = GraphRequest { method, path, key, may_repeat: body.is_kept() };
     let mut graph = String::new();
     let send = |fresh: Fresh| {
@@ -211,6 +211,7 @@ impl From<Error> for Problem {
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
             Code::ConnectionFailing => Self::ConnectionFailing(error.to_string()),
+            Code::NotPermitted => Self::NotPermitted(text()),
             Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => Self::ConnectionFailing(text()),
             Code::ConnectionWaiting | Code::AuthorityRefused => {
                 Self::ConnectionWaiting(error.to_string(), wait(&error))

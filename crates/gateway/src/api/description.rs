@@ -37,6 +37,7 @@ const CONNECTION: &[ProblemCode] = &[
     ProblemCode::NeedsSignIn,
     ProblemCode::ConnectionFailing,
     ProblemCode::ConnectionWaiting,
+    ProblemCode::NotPermitted,
     ProblemCode::KeychainUnavailable,
     ProblemCode::StoreUnavailable,
 ];

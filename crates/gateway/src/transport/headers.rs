@@ -35,7 +35,7 @@ fn is_of_a_front_proxy(name: &str) -> bool {
 
 /// Headers by which proxies and their sign-in services tell who calls, from where, and for which path.
 fn is_identity(name: &str) -> bool {
-    const EXACT: [&str; 17] = [
+    const EXACT: [&str; 16] = [
         "cookie",
         "forwarded",
         "via",
@@ -46,7 +46,6 @@ fn is_identity(name: &str) -> bool {
         "x-cluster-client-ip",
         "fastly-client-ip",
         "x-host",
-        "x-http-method-override",
         "x-user",
         "x-userid",
         "x-groups",
@@ -54,7 +53,10 @@ fn is_identity(name: &str) -> bool {
         "x-username",
         "x-email",
     ];
-    const PREFIXES: [&str; 32] = [
+    const PREFIXES: [&str; 34] = [
+        // Another method than the one that was looked at.
+        "x-http-method",
+        "x-method",
         "x-forwarded",
         "x-original-",
         "x-rewrite-",
@@ -229,6 +231,8 @@ mod tests {
             "tailscale-user-login",
             "x-webauth-user",
             "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
             "cookie",
             "oidc_claim_sub",
             "sm_user",

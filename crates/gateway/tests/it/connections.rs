@@ -3,6 +3,7 @@
 use atthene_core::connections::{Answer, ConnectionId, Progress, ReturnPath, SignInRequest, SignInView, Toolkit};
 use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
 use atthene_core::keys::KeyText;
+use atthene_core::permissions::Permissions;
 use atthene_core::{SecretChange, UnixMs};
 use serde_json::json;
 
@@ -73,7 +74,19 @@ impl World {
         });
     }
 
+    /// A connection with leave for everything that was granted.
     pub fn connect(&self, access: &'static str) -> ConnectionId {
+        let id = self.connect_only(access);
+        self.permit(&id, Permissions::everything());
+        id
+    }
+
+    pub fn permit(&self, id: &ConnectionId, permissions: Permissions) {
+        self.running.core.connections.set_permissions(id, permissions).expect("permits");
+    }
+
+    /// A connection as it is when it is new.
+    pub fn connect_only(&self, access: &'static str) -> ConnectionId {
         let connections = &self.running.core.connections;
         let begun = self.runtime.block_on(connections.begin(self.request(), Some(4711))).expect("begins");
         self.signs_in(&begun.link, access);

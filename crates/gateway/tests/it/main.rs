@@ -17,5 +17,6 @@ mod forwarding;
 mod hostile;
 mod listening;
 mod oversight;
+mod permissions;
 mod service;
 mod strangers;

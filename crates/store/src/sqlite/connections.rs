@@ -8,6 +8,7 @@ use atthene_core::connections::{
     Account, Connection, ConnectionId, ConnectionState, PersistedSignIn, Revision, SignInId, Standing, Toolkit,
 };
 use atthene_core::integrations::IntegrationId;
+use atthene_core::permissions::{GraphReach, Permission, Permissions};
 use atthene_core::port::{ConnectionRows, Refreshed, SecretStep, SignInKept};
 use atthene_core::{StoreError, UnixMs};
 
@@ -16,7 +17,8 @@ use super::error::word;
 use super::{activity, integrations, sign_ins, unsettled};
 
 const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
-                       signed_in_at, refreshed_at, used_at, revision, challenge";
+                       signed_in_at, refreshed_at, used_at, revision, challenge, may_read, may_draft, \
+                       may_send, may_delete, graph_reach, may_have_token";
 
 pub(super) fn all(db: &Db) -> rusqlite::Result<Vec<Connection>> {
     let sql = format!("SELECT {COLUMNS} FROM connections ORDER BY toolkit, account, rowid");
@@ -55,9 +57,12 @@ fn accounts_of(db: &Db, integration: &IntegrationId) -> rusqlite::Result<Vec<(Co
 pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state,
-                                  problem, signed_in_at, refreshed_at, used_at)
+                                  problem, signed_in_at, refreshed_at, used_at, may_read, may_draft, may_send,
+                                  may_delete, graph_reach, may_have_token)
          VALUES (:id, :integration_id, :toolkit, :oid, :tid, :account, :asked, :granted, :confidential, :state,
-                 :problem, :signed_in_at, :refreshed_at, :used_at)
+                 :problem, :signed_in_at, :refreshed_at, :used_at, :may_read, :may_draft, :may_send,
+                 :may_delete, :graph_reach, :may_have_token)
+         -- Whoever signs in again changes nothing of what an administrator permits.
          ON CONFLICT (id) DO UPDATE SET
            integration_id = excluded.integration_id, oid = excluded.oid, tid = excluded.tid, account = excluded.account, asked = excluded.asked,
            granted = excluded.granted, confidential = excluded.confidential, state = excluded.state,
@@ -78,6 +83,12 @@ pub(super) fn save(db: &Db, row: &Connection) -> rusqlite::Result<()> {
             ":signed_in_at": row.signed_in_at.0,
             ":refreshed_at": row.refreshed_at.0,
             ":used_at": row.used_at.map(|at| at.0),
+            ":may_read": row.permissions.read.as_str(),
+            ":may_draft": row.permissions.draft.as_str(),
+            ":may_send": row.permissions.send.as_str(),
+            ":may_delete": row.permissions.delete.as_str(),
+            ":graph_reach": row.permissions.graph.as_str(),
+            ":may_have_token": row.permissions.token,
         },
     )?;
     Ok(())
@@ -152,6 +163,14 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         used_at: row.get::<_, Option<i64>>(13)?.map(UnixMs),
         revision: Revision(row.get(14)?),
         challenge: row.get(15)?,
+        permissions: Permissions {
+            read: Permission::known(&row.get::<_, String>(16)?),
+            draft: Permission::known(&row.get::<_, String>(17)?),
+            send: Permission::known(&row.get::<_, String>(18)?),
+            delete: Permission::known(&row.get::<_, String>(19)?),
+            graph: GraphReach::known(&row.get::<_, String>(20)?),
+            token: row.get(21)?,
+        },
     })
 }
 
@@ -252,6 +271,34 @@ impl ConnectionRows for Sqlite {
         self.write(|tx| {
             used(tx, id, at)?;
             activity::append(tx, entry)
+        })
+    }
+
+    fn set_permissions(
+        &self,
+        id: &ConnectionId,
+        permissions: &Permissions,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError> {
+        self.write_ending(|tx| {
+            let changed = tx.execute(
+                "UPDATE connections SET may_read = ?2, may_draft = ?3, may_send = ?4, may_delete = ?5, graph_reach = ?6,
+                                        may_have_token = ?7
+                 WHERE id = ?1",
+                params![
+                    id.as_str(),
+                    permissions.read.as_str(),
+                    permissions.draft.as_str(),
+                    permissions.send.as_str(),
+                    permissions.delete.as_str(),
+                    permissions.graph.as_str(),
+                    permissions.token,
+                ],
+            )?;
+            if changed > 0 {
+                activity::append(tx, entry)?;
+            }
+            Ok(changed > 0)
         })
     }
 

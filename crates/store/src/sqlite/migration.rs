@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_held_in_the_field.sql"),
     include_str!("migrations/0008_notes_of_keys.sql"),
     include_str!("migrations/0009_service.sql"),
+    include_str!("migrations/0010_permissions.sql"),
 ];
 
 /// The format of a database of this version: how many migrations it has seen.

@@ -29,6 +29,7 @@ import type { KeyView } from './types/KeyView'
 import type { LastDay } from './types/LastDay'
 import type { NewKey } from './types/NewKey'
 import type { NewKeyView } from './types/NewKeyView'
+import type { Permissions } from './types/Permissions'
 import type { ProbeStep } from './types/ProbeStep'
 import type { RestoreReport } from './types/RestoreReport'
 import type { RunningView } from './types/RunningView'
@@ -74,6 +75,7 @@ export type {
   LastDay,
   NewKey,
   NewKeyView,
+  Permissions,
   ProbeStep,
   RestoreReport,
   RunningView,
@@ -88,6 +90,8 @@ export type {
   Written,
 }
 export type { Cloud } from './types/Cloud'
+export type { GraphReach } from './types/GraphReach'
+export type { Permission } from './types/Permission'
 export type { ConnectionState } from './types/ConnectionState'
 export type { Expiry } from './types/Expiry'
 export type { Field } from './types/Field'
@@ -174,6 +178,8 @@ export interface Backend {
   confirmSignIn(id: string): Promise<void>
   probeConnection(id: string): Promise<ProbeStep[]>
   disconnect(id: string): Promise<void>
+  /** What agents may do through a connection from now on. */
+  setPermissions(id: string, permissions: Permissions): Promise<void>
   explainErrorCode(code: string): Promise<AuthorityFailure>
 
   usageReport(span: Span): Promise<UsageReport>

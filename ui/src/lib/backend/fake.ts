@@ -131,6 +131,14 @@ export function aConnection(over: Partial<ConnectionView> = {}): ConnectionView 
     signed_in_at: Date.now(),
     refreshed_at: Date.now(),
     used_at: null,
+    permissions: {
+      read: 'allow',
+      draft: 'allow',
+      send: 'deny',
+      delete: 'deny',
+      graph: 'read_only',
+      token: false,
+    },
     ...over,
   }
 }
@@ -250,6 +258,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     confirmSignIn: async () => {},
     probeConnection: async () => [],
     disconnect: async () => {},
+    setPermissions: async () => {},
     explainErrorCode: async () => ({
       what: 'It is wrong',
       fix: 'Do this.',

@@ -61,6 +61,7 @@ export const tauriBackend: Backend = {
   confirmSignIn: (id) => invoke('confirm_sign_in', { id }),
   probeConnection: (id) => invoke('probe_connection', { id }),
   disconnect: (id) => invoke('disconnect', { id }),
+  setPermissions: (id, permissions) => invoke('set_permissions', { id, permissions }),
   explainErrorCode: (code) => invoke('explain_error_code', { code }),
 
   usageReport: (span) => invoke('usage_report', { span }),

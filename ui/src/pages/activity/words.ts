@@ -21,7 +21,15 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
     'secret_missing',
     'secret_swept',
   ],
-  connections: ['sign_in', 'sign_in_refused', 'refresh', 'disconnected', 'token_handed', 'graph_call'],
+  connections: [
+    'sign_in',
+    'sign_in_refused',
+    'refresh',
+    'disconnected',
+    'permissions_changed',
+    'token_handed',
+    'graph_call',
+  ],
   settings: [
     'settings_changed',
     'policy_applied',

@@ -2,6 +2,7 @@
 import type { ConnectionId } from "./ConnectionId";
 import type { ConnectionState } from "./ConnectionState";
 import type { IntegrationId } from "./IntegrationId";
+import type { Permissions } from "./Permissions";
 import type { Toolkit } from "./Toolkit";
 import type { UnixMs } from "./UnixMs";
 
@@ -24,4 +25,8 @@ access_until: UnixMs | null, signed_in_at: UnixMs, refreshed_at: UnixMs,
 /**
  * When a toolkit last had access.
  */
-used_at: UnixMs | null, };
+used_at: UnixMs | null, 
+/**
+ * What agents may do through it.
+ */
+permissions: Permissions, };
