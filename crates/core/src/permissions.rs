@@ -180,6 +180,11 @@ impl Permissions {
         }
     }
 
+    /// The kinds of act that are allowed.
+    pub fn allowed(&self) -> impl Iterator<Item = Act> {
+        Act::ALL.into_iter().filter(|act| self.of(*act) == Permission::Allow)
+    }
+
     /// What was said to this kind of act.
     pub fn of(&self, act: Act) -> Permission {
         match act {

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod connections;
 mod description;
 pub(crate) mod guard;
+mod mcp;
 pub(crate) mod metrics;
 pub(crate) mod next_links;
 pub(crate) mod path;

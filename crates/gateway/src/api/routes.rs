@@ -22,7 +22,7 @@ use crate::api::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::api::auth::{self, LiveKey};
 use crate::api::connections;
 use crate::api::description::Answers;
-use crate::api::path;
+use crate::api::{mcp, path};
 use crate::problem::{Problem, ProblemBody};
 use crate::shared::Shared;
 use crate::transport::body::{Inbound, Limited};
@@ -77,6 +77,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/auth/verify/{*call}", any(verify_get))
         .route("/api/amas/connections/{id}/graph/{*path}", any(connections::graph))
         .route("/api/amas/{*rest}", any(through_router))
+        .route("/mcp", mcp::method_router(&shared))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed(None))
         .with_state(shared)
@@ -117,7 +118,7 @@ async fn execute(shared: &Arc<Shared>, key: LiveKey, call: &CallContext, body: L
 
 /// What belongs to the agent API.
 const AGENTS: &str = "/api/amas/";
-const EXECUTE: &str = "/api/amas/conversations/execute";
+pub(crate) const EXECUTE: &str = "/api/amas/conversations/execute";
 const CONNECTIONS: &str = "/api/amas/connections";
 
 /// Whether this path belongs to the agent API, and surely to no route of the gateway's own.

@@ -16,6 +16,7 @@ mod field_connections;
 mod forwarding;
 mod hostile;
 mod listening;
+mod mcp;
 mod oversight;
 mod permissions;
 mod service;
