@@ -9,6 +9,7 @@ use atthene_core::keys::KeyId;
 use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::mcp::McpArguments;
 use crate::commands::permit::PermitArguments;
 
 /// What [`crate::out::Failure`] ends with.
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Activity(ActivityArguments),
     /// Run the gateway, until it is told to end.
     Serve(ServeArguments),
+    Mcp(McpArguments),
     /// What is going on, in a few lines.
     Status,
     /// Whether the set-up is sound; ends with 1 where something does not work.
@@ -95,6 +97,7 @@ impl Command {
             Self::Stop | Self::Resume => true,
             Self::Activity(_)
             | Self::Serve(_)
+            | Self::Mcp(_)
             | Self::Status
             | Self::Doctor
             | Self::Explain { .. }

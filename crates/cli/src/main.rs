@@ -76,6 +76,8 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
             clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
             return print(&page);
         }
+        // With the key alone: an agent is no administrator of this machine.
+        Command::Mcp(wanted) => return commands::mcp::run(wanted).await,
         Command::Man { dir: Some(dir) } => return Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         _ => {}
     }
@@ -123,7 +125,7 @@ async fn act(core: &Arc<Core>, out: &Out, command: Command) -> CommandResult {
             core.resume()?;
             out.done(&json!({ "stopped": false }), "The gateway goes on.")
         }
-        Command::Serve(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Serve(_) | Command::Mcp(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 

@@ -95,7 +95,16 @@ pub struct Network {
     here: OnceLock<reqwest::Client>,
 }
 
+/// How long an answer that waits for an agent or a person may take.
+const PATIENCE: Duration = Duration::from_mins(15);
+
 impl Network {
+    /// One that waits for an agent or a person.
+    pub fn patient() -> Self {
+        let timeouts = Timeouts { read: PATIENCE, whole: PATIENCE, ..Timeouts::default() };
+        Self { timeouts, ..Self::default() }
+    }
+
     async fn call(
         &self,
         request: http::Request<Vec<u8>>,

@@ -6,5 +6,6 @@ pub(crate) mod connection;
 pub(crate) mod health;
 pub(crate) mod integration;
 pub(crate) mod key;
+pub(crate) mod mcp;
 pub(crate) mod permit;
 pub(crate) mod serve;
