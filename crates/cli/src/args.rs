@@ -9,6 +9,7 @@ use atthene_core::keys::KeyId;
 use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::approval::ApprovalCommand;
 use crate::commands::mcp::McpArguments;
 use crate::commands::permit::PermitArguments;
 
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// Accounts that are signed in.
     #[command(subcommand)]
     Connection(ConnectionCommand),
+    /// What agents want to do, and your answer.
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// What was done, by whom, and what came of it.
     Activity(ActivityArguments),
     /// Run the gateway, until it is told to end.
@@ -93,6 +97,7 @@ impl Command {
                     | ConnectionCommand::Permit(_)
                     | ConnectionCommand::Remove { .. }
             ),
+            Self::Approval(command) => command.changes_rows(),
             Self::Config(command) => matches!(command, ConfigCommand::Set { .. }),
             Self::Stop | Self::Resume => true,
             Self::Activity(_)

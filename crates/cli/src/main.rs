@@ -115,6 +115,7 @@ async fn act(core: &Arc<Core>, out: &Out, command: Command) -> CommandResult {
         Command::Key(command) => commands::key::run(core, out, command).await,
         Command::Integration(command) => commands::integration::run(core, out, command).await,
         Command::Connection(command) => commands::connection::run(core, out, command).await,
+        Command::Approval(command) => commands::approval::run(core, out, command).await,
         Command::Activity(wanted) => commands::activity::run(core, out, &wanted).await,
         Command::Status => commands::health::status(core, out).await,
         Command::Doctor => commands::health::doctor(core, out).await,

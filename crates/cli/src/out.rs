@@ -63,7 +63,11 @@ impl Failure {
             | Code::InvalidExpiry
             | Code::InvalidSetting
             | Code::InvalidIntegration => 2,
-            Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound | Code::UnknownRequest => 3,
+            Code::KeyNotFound
+            | Code::IntegrationNotFound
+            | Code::ConnectionNotFound
+            | Code::ApprovalNotFound
+            | Code::UnknownRequest => 3,
             Code::FixedByPolicy
             | Code::SecretMissing
             | Code::KeychainMissing

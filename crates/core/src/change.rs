@@ -24,6 +24,8 @@ pub enum Change {
     Gateway,
     /// A row was added to the record, here or by another process.
     Activity,
+    /// An agent asked for something, or a person answered, here or in another process.
+    Approvals,
     /// What needs attention may be something else now.
     Attention,
 }

@@ -11,6 +11,7 @@ use ts_rs::TS;
 pub struct UnixMs(#[ts(type = "number")] pub i64);
 
 impl UnixMs {
+    pub const MINUTE: i64 = 60_000;
     pub const HOUR: i64 = 3_600_000;
     pub const DAY: i64 = 24 * Self::HOUR;
 

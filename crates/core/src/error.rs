@@ -46,6 +46,9 @@ pub enum Code {
     ConnectionFailing,
     ConnectionWaiting,
     NotPermitted,
+    NeedsApproval,
+    ApprovalNotFound,
+    ApprovalEnded,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -175,6 +178,12 @@ pub enum Error {
         /// What stands in the way.
         missing: Missing,
     },
+    #[error("A person has to allow this first.")]
+    NeedsApproval,
+    #[error("There is no question of this id.")]
+    ApprovalNotFound,
+    #[error("This question is not open any more: it was answered, or nobody answered within a day.")]
+    ApprovalEnded,
     /// The network or the authority is away; the connection itself is sound.
     #[error("{why}")]
     Waiting {
@@ -295,6 +304,9 @@ impl Error {
             Self::ConnectionFailing(_) => Code::ConnectionFailing,
             Self::Waiting { .. } => Code::ConnectionWaiting,
             Self::NotPermitted { .. } => Code::NotPermitted,
+            Self::NeedsApproval => Code::NeedsApproval,
+            Self::ApprovalNotFound => Code::ApprovalNotFound,
+            Self::ApprovalEnded => Code::ApprovalEnded,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -341,10 +353,14 @@ impl Code {
             Code::InvalidNote => "Choose a line of at most 200 characters, without control characters.",
             Code::InvalidExpiry => "Choose a day between tomorrow and five years from now.",
             Code::LiveKeyChanged => "Look at the list again, then decide whether the new key should still replace it.",
-            Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound => {
+            Code::KeyNotFound | Code::IntegrationNotFound | Code::ConnectionNotFound | Code::ApprovalNotFound => {
                 "Look at the list again; it is up to date."
             }
             Code::KeyAlreadyEnded => "Nothing is left to do.",
+            Code::NeedsApproval => {
+                "Ask whoever looks after ATTHENE Settings: the question waits in its window, and in: atthene approval list."
+            }
+            Code::ApprovalEnded => "The agent asks again, if it still wants to.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",
             Code::TimelineRefused => "Ask whoever sent it for the file as it was written.",

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod address;
+pub mod approvals;
 mod begun;
 mod blocking;
 pub mod bound;

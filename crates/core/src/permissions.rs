@@ -39,6 +39,8 @@ impl Act {
 #[ts(export)]
 pub enum Permission {
     Allow,
+    /// A person is asked each time.
+    Ask,
     Deny,
 }
 
@@ -47,13 +49,18 @@ impl Permission {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Ask => "ask",
             Self::Deny => "deny",
         }
     }
 
     /// What a word of a row stands for. One of a newer version permits nothing.
     pub fn known(text: &str) -> Self {
-        if text == "allow" { Self::Allow } else { Self::Deny }
+        match text {
+            "allow" => Self::Allow,
+            "ask" => Self::Ask,
+            _ => Self::Deny,
+        }
     }
 }
 
@@ -104,14 +111,14 @@ pub struct Permissions {
     pub token: bool,
 }
 
-/// Of a new connection: agents read and draft; what can't be taken back is for a person.
+/// Of a new connection: agents read and draft; what can't be taken back waits for a person's yes.
 impl Default for Permissions {
     fn default() -> Self {
         Self {
             read: Permission::Allow,
             draft: Permission::Allow,
-            send: Permission::Deny,
-            delete: Permission::Deny,
+            send: Permission::Ask,
+            delete: Permission::Ask,
             graph: GraphReach::ReadOnly,
             token: false,
         }
@@ -127,6 +134,14 @@ pub enum Use {
     Graph(Option<Act>),
     /// With the access token in its own hands.
     Token,
+}
+
+/// Whether a use that is permitted may be had at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leave {
+    Given,
+    /// A person has to say yes first.
+    Asked,
 }
 
 /// What stands in the way of a use.
@@ -149,7 +164,7 @@ impl Missing {
             Self::Act(Act::Send) => "send, invite or post",
             Self::Act(Act::Delete) => "delete",
             Self::Unknown => {
-                "make a call whose effect is not known here, unless reading, drafts, sending and deleting are all allowed,"
+                "make a call whose effect is not known here, where any of reading, drafts, sending and deleting is denied,"
             }
             Self::Graph => "make this call to Graph by themselves",
             Self::Token => "have the access token itself",
@@ -195,18 +210,26 @@ impl Permissions {
         }
     }
 
-    /// The rule. Whoever holds the token can do everything, so a token is no more than that only where it is
-    /// allowed by itself; a call of Graph's has to pass for both, its reach and its kind of act.
-    pub fn check(&self, asked: Use) -> Result<(), Missing> {
-        let act = |act| if self.of(act) == Permission::Allow { Ok(()) } else { Err(Missing::Act(act)) };
+    /// The rule. Whoever holds the token can do everything, so a token is handed out only where that is allowed by
+    /// itself. A call of Graph's has to pass for both, its reach and its kind of act; what it does where that is not
+    /// known is for a person to judge.
+    pub fn check(&self, asked: Use) -> Result<Leave, Missing> {
+        let act = |act| match self.of(act) {
+            Permission::Allow => Ok(Leave::Given),
+            Permission::Ask => Ok(Leave::Asked),
+            Permission::Deny => Err(Missing::Act(act)),
+        };
         match asked {
             Use::Tool(kind) => act(kind),
-            Use::Token if self.token => Ok(()),
+            Use::Token if self.token => Ok(Leave::Given),
             Use::Token => Err(Missing::Token),
             Use::Graph(kind) => match (self.graph, kind) {
                 (GraphReach::ReadOnly, Some(Act::Read)) => act(Act::Read),
                 (GraphReach::Granted, Some(kind)) => act(kind),
-                (GraphReach::Granted, None) => Act::ALL.into_iter().try_for_each(act).map_err(|_| Missing::Unknown),
+                (GraphReach::Granted, None) => {
+                    let all = Act::ALL.into_iter().map(act).collect::<Result<Vec<_>, _>>();
+                    all.map(|all| all.into_iter().max().unwrap_or(Leave::Asked)).map_err(|_| Missing::Unknown)
+                }
                 (GraphReach::Off | GraphReach::ReadOnly, _) => Err(Missing::Graph),
             },
         }
@@ -220,7 +243,7 @@ mod tests {
     use super::*;
 
     fn permission() -> impl Strategy<Value = Permission> {
-        prop_oneof![Just(Permission::Allow), Just(Permission::Deny)]
+        prop_oneof![Just(Permission::Allow), Just(Permission::Ask), Just(Permission::Deny)]
     }
 
     fn permissions() -> impl Strategy<Value = Permissions> {
@@ -240,12 +263,14 @@ mod tests {
         #[test]
         fn graph_is_no_way_round_what_a_tool_may_not_do(given in permissions()) {
             for act in Act::ALL {
-                prop_assert_eq!(given.check(Use::Tool(act)).is_ok(), given.of(act) == Permission::Allow);
-                if given.check(Use::Graph(Some(act))).is_ok() {
-                    prop_assert!(given.check(Use::Tool(act)).is_ok());
+                let by_tool = given.check(Use::Tool(act));
+                prop_assert_eq!(by_tool.is_err(), given.of(act) == Permission::Deny);
+                prop_assert_eq!(by_tool == Ok(Leave::Given), given.of(act) == Permission::Allow);
+                if let Ok(leave) = given.check(Use::Graph(Some(act))) {
+                    prop_assert_eq!(by_tool, Ok(leave));
                 }
-                if given.check(Use::Graph(None)).is_ok() {
-                    prop_assert!(given.check(Use::Graph(Some(act))).is_ok(), "the unknown needs leave for everything");
+                if let Ok(leave) = given.check(Use::Graph(None)) {
+                    prop_assert!(by_tool.is_ok_and(|by_tool| by_tool <= leave), "the unknown counts as the worst of all");
                 }
             }
             prop_assert_eq!(given.check(Use::Token).is_ok(), given.token);
@@ -255,23 +280,23 @@ mod tests {
     #[test]
     fn a_new_connection_lets_agents_read_and_draft_only() {
         let new = Permissions::default();
-        let passes = |asked| new.check(asked).is_ok();
+        let passes = |asked| new.check(asked) == Ok(Leave::Given);
         assert!(passes(Use::Tool(Act::Read)) && passes(Use::Tool(Act::Draft)) && passes(Use::Graph(Some(Act::Read))));
-        for refused in [
-            Use::Tool(Act::Send),
-            Use::Tool(Act::Delete),
-            Use::Graph(Some(Act::Draft)),
-            Use::Graph(Some(Act::Send)),
-            Use::Graph(None),
-            Use::Token,
-        ] {
+        for asked in [Use::Tool(Act::Send), Use::Tool(Act::Delete)] {
+            assert_eq!(new.check(asked), Ok(Leave::Asked), "{asked:?}");
+        }
+        for refused in [Use::Graph(Some(Act::Draft)), Use::Graph(Some(Act::Send)), Use::Graph(None), Use::Token] {
             assert!(!passes(refused), "{refused:?}");
         }
-        assert!([Use::Graph(None), Use::Token].iter().all(|asked| Permissions::everything().check(*asked).is_ok()));
+        assert!(
+            [Use::Graph(None), Use::Token]
+                .iter()
+                .all(|asked| Permissions::everything().check(*asked) == Ok(Leave::Given))
+        );
     }
 
     #[test]
     fn words_of_a_newer_version_permit_nothing() {
-        assert_eq!((Permission::known("ask"), GraphReach::known("some")), (Permission::Deny, GraphReach::Off));
+        assert_eq!((Permission::known("later"), GraphReach::known("some")), (Permission::Deny, GraphReach::Off));
     }
 }

@@ -145,6 +145,12 @@ pub enum ProblemCode {
     ConnectionWaiting,
     /// An administrator does not permit this use of the connection.
     NotPermitted,
+    /// A person has to allow this, and has not answered yet.
+    ApprovalWaiting,
+    /// A person said no.
+    ApprovalDenied,
+    /// It was begun before, and how it ended is not known.
+    OutcomeUnknown,
     /// The keychain gives nothing now.
     KeychainUnavailable,
     /// The path could lead elsewhere.
@@ -165,7 +171,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every one, in the order in which they are told.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::MissingKey,
         Self::MalformedAuthorization,
         Self::InvalidKey,
@@ -194,6 +200,9 @@ impl ProblemCode {
         Self::ConnectionFailing,
         Self::ConnectionWaiting,
         Self::NotPermitted,
+        Self::ApprovalWaiting,
+        Self::ApprovalDenied,
+        Self::OutcomeUnknown,
         Self::KeychainUnavailable,
         Self::PathNotAllowed,
         Self::GraphUnreachable,
@@ -235,6 +244,9 @@ impl ProblemCode {
             Self::ConnectionFailing => "connection_failing",
             Self::ConnectionWaiting => "connection_waiting",
             Self::NotPermitted => "not_permitted",
+            Self::ApprovalWaiting => "approval_waiting",
+            Self::ApprovalDenied => "approval_denied",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::KeychainUnavailable => "keychain_unavailable",
             Self::PathNotAllowed => "path_not_allowed",
             Self::GraphUnreachable => "graph_unreachable",
@@ -449,6 +461,23 @@ impl ProblemCode {
                 403,
                 "Not permitted",
                 "Allow it, if agents should do this: page Tools, the connection, What agents may do.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::ApprovalWaiting => (
+                409,
+                "A person has to allow this",
+                "Answer the question: on the page Tools, or with: atthene approval list.",
+                CallCheck::Answer,
+                false,
+            ),
+            Self::ApprovalDenied => {
+                (403, "A person said no", "Nothing, if that was meant: the act was not done.", CallCheck::Answer, false)
+            }
+            Self::OutcomeUnknown => (
+                409,
+                "Outcome not known",
+                "Look into the account: it was begun once, and is not done again.",
                 CallCheck::Answer,
                 false,
             ),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::activity::{Activity, Actor, Recorder, Usage};
+use crate::approvals::Approvals;
 use crate::begun::Begun;
 use crate::change::{Change, Changes};
 use crate::clock::Clock;
@@ -53,6 +54,8 @@ pub struct Core {
     pub integrations: Arc<Integrations>,
     /// Accounts that are signed in.
     pub connections: Arc<Connections>,
+    /// What agents want to do, and what a person said to it.
+    pub approvals: Arc<Approvals>,
     /// What was done, by whom, and what came of it.
     pub activity: Activity,
     /// What this process has seen lately and no row holds.
@@ -93,6 +96,7 @@ impl Core {
             settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
             connections: Arc::new(Connections::new(shared, integrations.clone(), begun.clone())),
             begun,
+            approvals: Arc::new(Approvals::new(store.clone(), recorder.clone(), clock.clone(), changes.clone())),
             integrations,
             activity: Activity::new(store.clone()),
             signals: Signals::new(clock.clone(), changes.clone()),
@@ -241,7 +245,12 @@ impl Core {
             Change::Connections => core.connections.follow_rows(),
             Change::Gateway => core.see_with_service(),
             // Read when they are asked for.
-            Change::Usage | Change::Integrations | Change::SignIns | Change::Activity | Change::Attention => Ok(()),
+            Change::Approvals
+            | Change::Usage
+            | Change::Integrations
+            | Change::SignIns
+            | Change::Activity
+            | Change::Attention => Ok(()),
         }?;
         core.changes.publish(change);
         Ok(())

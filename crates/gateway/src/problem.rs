@@ -61,6 +61,12 @@ pub(crate) enum Problem {
     ConnectionWaiting(String, Duration),
     /// An administrator does not permit this use of the connection.
     NotPermitted(String),
+    /// A person has not answered yet: the question of this id.
+    ApprovalWaiting(String),
+    /// A person said no.
+    ApprovalDenied,
+    /// The act was begun before, and how it ended is not known.
+    OutcomeUnknown,
     /// What a connection needs lies in a keychain that gives nothing now.
     KeychainUnavailable(String),
     /// A path that could lead elsewhere than to Graph, or than to the agent API of the runtime.
@@ -223,6 +229,9 @@ impl Problem {
             Self::ConnectionFailing(_) => ProblemCode::ConnectionFailing,
             Self::ConnectionWaiting(..) => ProblemCode::ConnectionWaiting,
             Self::NotPermitted(_) => ProblemCode::NotPermitted,
+            Self::ApprovalWaiting(_) => ProblemCode::ApprovalWaiting,
+            Self::ApprovalDenied => ProblemCode::ApprovalDenied,
+            Self::OutcomeUnknown => ProblemCode::OutcomeUnknown,
             Self::KeychainUnavailable(_) => ProblemCode::KeychainUnavailable,
             Self::PathNotAllowed => ProblemCode::PathNotAllowed,
             Self::Internal => ProblemCode::Internal,
@@ -318,6 +327,13 @@ impl Problem {
             | Self::ConnectionWaiting(text, _)
             | Self::NotPermitted(text)
             | Self::KeychainUnavailable(text) => text.clone(),
+            Self::ApprovalWaiting(id) => format!(
+                "A person has to allow this, and has not answered yet (question {id}). Send exactly the same again to go on waiting; it is done once only."
+            ),
+            Self::ApprovalDenied => "A person said no to exactly this. Send something else, or nothing.".into(),
+            Self::OutcomeUnknown => {
+                "Exactly this was begun before, and how it ended is not known, so it is not done again. Look into the account, in Sent Items for a mail.".into()
+            }
             Self::PathNotAllowed => {
                 "The path could be read, decoded once or twice, as leading elsewhere. A path of Graph must begin with v1.0/ or beta/.".into()
             }
@@ -353,6 +369,7 @@ impl Problem {
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyConnections | Self::StoreUnavailable(_) => Some(1),
+            Self::ApprovalWaiting(_) => Some(5),
             // Rounded up: whoever comes a moment too early is sent away again.
             Self::ConnectionWaiting(_, left) => Some((left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1)),
             _ => None,
@@ -439,6 +456,9 @@ mod tests {
             Problem::ConnectionNotFound,
             Problem::NeedsSignIn(text()),
             Problem::PathNotAllowed,
+            Problem::ApprovalWaiting("abcdefghjk".to_owned()),
+            Problem::ApprovalDenied,
+            Problem::OutcomeUnknown,
             Problem::Internal,
         ];
         let failures = || {

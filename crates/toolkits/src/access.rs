@@ -4,19 +4,30 @@ use std::sync::Arc;
 
 use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
-use atthene_core::permissions::Use;
+use atthene_core::permissions::{Leave, Use};
 use atthene_core::{Core, Error, blocking};
+
+/// How an agent wants to use a connection, and whether a person has said yes to that.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) of: Use,
+    pub(crate) has_yes: bool,
+}
 
 /// Fresh access, unless an administrator has stopped everything, or does not permit agents this use. `None`: it is an
 /// administrator who tries it.
-pub(crate) async fn access(core: &Arc<Core>, id: &ConnectionId, asked: Option<Use>) -> Result<Fresh, Error> {
+pub(crate) async fn access(core: &Arc<Core>, id: &ConnectionId, asked: Option<Wanted>) -> Result<Fresh, Error> {
     let may = || {
         let (core, id) = (core.clone(), id.clone());
         blocking(move || {
             if core.settings.stopped_at().is_some() {
                 return Err(Error::Stopped);
             }
-            asked.map_or(Ok(()), |asked| core.connections.permit(&id, asked))
+            let Some(Wanted { of, has_yes }) = asked else { return Ok(()) };
+            match core.connections.permit(&id, of)? {
+                Leave::Asked if !has_yes => Err(Error::NeedsApproval),
+                Leave::Given | Leave::Asked => Ok(()),
+            }
         })
     };
     may().await?;
@@ -32,7 +43,7 @@ pub async fn hand_out(
     key: Option<KeyId>,
     program: impl Future<Output = String>,
 ) -> Result<Fresh, Error> {
-    let fresh = access(core, id, Some(Use::Token)).await?;
+    let fresh = access(core, id, Some(Wanted { of: Use::Token, has_yes: false })).await?;
     let program = program.await;
     let (core, id) = (core.clone(), id.clone());
     blocking(move || core.connections.hand_over(&id, &fresh, &program, key.as_ref()).map(|()| fresh)).await

@@ -10,7 +10,7 @@ use atthene_core::{Core, Error, blocking};
 use atthene_identity::claims_challenge;
 use http::{Method, Response, StatusCode, header};
 
-use crate::access::access;
+use crate::access::{Wanted, access};
 use crate::graph_acts::act_of;
 
 /// What is asked of Graph, as it is recorded.
@@ -22,6 +22,8 @@ pub struct GraphRequest {
     pub key: KeyId,
     /// Whether it may be sent a second time: a body that was not kept can be sent once only.
     pub may_repeat: bool,
+    /// Whether a person has said yes to it, where one has to.
+    pub has_yes: bool,
 }
 
 /// Calls Graph. `send` is called with fresh access; once more with new access where Graph refused the first
@@ -42,7 +44,8 @@ where
     Sent: Future<Output = Result<Response<B>, E>>,
 {
     let started = Instant::now();
-    let asked = Some(Use::Graph(act_of(&request.method, &request.path)));
+    let of = Use::Graph(act_of(&request.method, &request.path));
+    let asked = Some(Wanted { of, has_yes: request.has_yes });
     let fresh = access(core, id, asked).await?;
     let (token, provider) = (fresh.token.clone(), fresh.provider);
     let mut answer = send(fresh).await?;

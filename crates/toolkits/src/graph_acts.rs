@@ -51,7 +51,7 @@ const INSIDE: [&str; 6] = ["messages", "childfolders", "contacts", "events", "ca
 
 /// What this call does; `None`: that is not known. `path` begins with the version (`/v1.0/me`) and is as it is sent,
 /// without its query.
-pub(crate) fn act_of(method: &Method, path: &str) -> Option<Act> {
+pub fn act_of(method: &Method, path: &str) -> Option<Act> {
     let (_version, path) = path.strip_prefix('/')?.split_once('/')?;
     match *method {
         Method::GET | Method::HEAD => looks(path).then_some(Read),

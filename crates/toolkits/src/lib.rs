@@ -4,8 +4,11 @@
 mod access;
 mod graph;
 mod graph_acts;
+mod once;
 mod probe;
 
 pub use access::hand_out;
 pub use graph::{GraphRequest, call_graph};
+pub use graph_acts::act_of;
+pub use once::{Did, Ended, WAITS_FOR_ANSWER, once};
 pub use probe::{ProbeStep, probe};

@@ -14,8 +14,13 @@ async fn a_mail_that_was_sent_is_no_error_where_it_could_not_be_recorded() {
     let id = world.connect_with_leave("ada").await;
     let call = async || {
         let key = atthene_core::keys::KeyId("AAAAAAAAAA".into());
-        let request =
-            GraphRequest { method: http::Method::POST, path: "/v1.0/me/sendMail".into(), key, may_repeat: false };
+        let request = GraphRequest {
+            method: http::Method::POST,
+            path: "/v1.0/me/sendMail".into(),
+            key,
+            may_repeat: false,
+            has_yes: false,
+        };
         let program = std::future::ready("a test".to_owned());
         call_graph(&world.core, &id, request, program, async |_| Ok::<_, Error>(Response::new(())))
             .await

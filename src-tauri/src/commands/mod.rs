@@ -1,5 +1,6 @@
 //! The commands: each is async, calls one function of the core and maps its error.
 
+mod approvals;
 mod connections;
 mod integrations;
 mod keys;
@@ -79,6 +80,9 @@ commands![
     connections::probe_connection,
     connections::disconnect,
     connections::set_permissions,
+    approvals::waiting_approvals,
+    approvals::approve,
+    approvals::deny,
     connections::explain_error_code,
     preferences::get_settings,
     preferences::save_settings,

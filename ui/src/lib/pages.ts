@@ -22,6 +22,7 @@ export const pageOf: Record<Fix['kind'], PageName> = {
   show_integrations: 'integrations',
   sign_in_again: 'tools',
   show_tools: 'tools',
+  show_approvals: 'tools',
   show_preferences: 'preferences',
   resume: 'preferences',
   self_check: 'preferences',

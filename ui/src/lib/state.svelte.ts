@@ -1,5 +1,6 @@
 import {
   type AppInfo,
+  type ApprovalView,
   type Attention,
   type Backend,
   type Change,
@@ -57,6 +58,8 @@ export class AppState {
   /** Grows with every news of a sign-in. */
   signInNews = $state(0)
   lastDay = $state<LastDay>({ from: 0, keys: [], refusals: [] })
+  /** What agents want to do and a person has to answer, the oldest first. */
+  approvals = $state<ApprovalView[]>([])
   gateway = $state<GatewayState>({ state: 'starting' })
   settings = $state<SettingsInForce | null>(null)
   /** Why the latest reading failed; what was read before is still shown. */
@@ -186,6 +189,7 @@ export class AppState {
       this.#readSettings(),
       this.readIntegrations(),
       this.readConnections(),
+      this.readApprovals(),
     ])
   }
 
@@ -204,6 +208,11 @@ export class AppState {
 
   async readConnections() {
     this.connections = await this.backend.listConnections()
+    this.now = Date.now()
+  }
+
+  async readApprovals() {
+    this.approvals = await this.backend.waitingApprovals()
     this.now = Date.now()
   }
 
@@ -250,6 +259,7 @@ export class AppState {
     settings: this.#gathered(() => this.#readSettings()),
     integrations: this.#gathered(() => this.readIntegrations()),
     connections: this.#gathered(() => this.readConnections()),
+    approvals: this.#gathered(() => this.readApprovals()),
   }
   readonly #attentionAfter = this.#gathered(() => this.#readAttention())
 

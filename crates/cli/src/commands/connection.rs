@@ -90,7 +90,7 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ConnectionCommand)
     }
 }
 
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

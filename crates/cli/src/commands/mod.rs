@@ -1,6 +1,7 @@
 //! The commands, one module for each word of the product.
 
 pub(crate) mod activity;
+pub(crate) mod approval;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod health;

@@ -47,7 +47,7 @@ pub(crate) async fn run(core: Arc<Core>, mut gateway: watch::Receiver<GatewaySta
         let notify = settings.notifications && tray.has_desktop();
         if notify && is_stopped && !was_stopped {
             // The person may be far from any window: says what was cut.
-            notices::show(state.in_words(), "Applications are refused until you resume.".into()).await;
+            notices::show(state.in_words(), "Applications are refused until you resume.".into(), lead).await;
         }
         was_stopped = is_stopped;
         let attention = look(&core, notify).await;
@@ -72,7 +72,7 @@ async fn look(core: &Arc<Core>, notify: bool) -> Option<Vec<Attention>> {
     match looked.await {
         Ok((attention, due)) => {
             for due in due {
-                notices::show(due.title, due.text).await;
+                notices::show(due.title, due.text, lead).await;
             }
             Some(attention)
         }
@@ -112,7 +112,14 @@ async fn act(core: &Arc<Core>, chosen: Chosen) {
     };
     if let Err(error) = done {
         tracing::warn!(%error, "{title}");
-        notices::show(title.into(), error.to_string()).await;
+        notices::show(title.into(), error.to_string(), lead).await;
+    }
+}
+
+/// Leads a person who clicked a notification to the window.
+fn lead() {
+    if let Err(error) = open_window() {
+        tracing::warn!(%error, "the window did not open");
     }
 }
 

@@ -3,16 +3,39 @@
 use atthene_core::identity::{IDENTIFIER, PRODUCT_NAME};
 use notify_rust::Notification;
 
-/// Shows a notification. A desktop that shows none is no error.
-pub(super) async fn show(title: String, text: String) {
+/// What is done with a notification that a person chooses.
+type Chosen = fn();
+
+/// Shows a notification; a person who clicks it is led on. A desktop that shows none is no error.
+pub(super) async fn show(title: String, text: String, chosen: Chosen) {
     let shown = tokio::task::spawn_blocking(move || {
         let mut notification = Notification::new();
         notification.appname(PRODUCT_NAME).summary(&title).body(&text).icon(IDENTIFIER);
-        notification.show().map(drop)
+        lead_on(&mut notification, chosen)
     });
     match shown.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a notification could not be shown"),
         Err(error) => tracing::warn!(%error, "showing a notification broke"),
     }
+}
+
+/// Waits beside everything else until it is clicked or gone.
+#[cfg(target_os = "linux")]
+fn lead_on(notification: &mut Notification, chosen: Chosen) -> notify_rust::error::Result<()> {
+    // The action that desktops take a click on the notification itself for.
+    let shown = notification.action("default", "Open").show()?;
+    std::thread::spawn(move || {
+        shown.wait_for_action(|action| {
+            if action == "default" {
+                chosen();
+            }
+        });
+    });
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lead_on(notification: &mut Notification, _chosen: Chosen) -> notify_rust::error::Result<()> {
+    notification.show().map(drop)
 }

@@ -83,6 +83,14 @@ pub enum Kind {
     WasReset,
     /// The policy file fixed settings.
     PolicyApplied,
+    /// An agent asked to do something that a person has to allow.
+    ApprovalAsked,
+    /// A person said yes.
+    ApprovalGiven,
+    /// A person said no.
+    ApprovalDenied,
+    /// An act that is done once only was begun, and has ended.
+    ActPerformed,
     /// Rows that were older than the record's span were cut off.
     RecordCut,
 }
@@ -118,6 +126,10 @@ impl Kind {
             Self::Restored => "restored",
             Self::WasReset => "was_reset",
             Self::PolicyApplied => "policy_applied",
+            Self::ApprovalAsked => "approval_asked",
+            Self::ApprovalGiven => "approval_given",
+            Self::ApprovalDenied => "approval_denied",
+            Self::ActPerformed => "act_performed",
             Self::RecordCut => "record_cut",
         }
     }
@@ -135,6 +147,8 @@ impl Kind {
                 | Self::SecretSwept
                 | Self::SecretMissing
                 | Self::RecordCut
+                | Self::ApprovalAsked
+                | Self::ActPerformed
         )
     }
 }

@@ -26,6 +26,8 @@ pub enum Harm {
     EverythingRefused,
     /// Applications get through, and nobody answers them.
     RuntimeAway,
+    /// An agent waits for a person.
+    AgentWaits,
     /// The one key ends soon.
     KeyEnds,
     Rest,
@@ -51,6 +53,8 @@ pub enum Fix {
     ShowIntegrations,
     /// Look at the connections.
     ShowTools,
+    /// Answer what agents ask.
+    ShowApprovals,
     /// Change a setting.
     ShowPreferences,
     /// Look at who was refused.

@@ -124,6 +124,22 @@ impl Core {
         Ok(())
     }
 
+    pub(super) fn about_approvals(&self, found: &mut Vec<Attention>) -> Result<(), Error> {
+        let waiting = self.approvals.waiting()?;
+        let Some(newest) = waiting.last() else { return Ok(()) };
+        let title = match waiting.len() {
+            1 => format!("{} waits for your answer", newest.program),
+            many => format!("{many} acts of agents wait for your answer"),
+        };
+        let text =
+            format!("It wants to use {} as {}. Nothing is done before you allow it.", newest.tool, newest.account);
+        let id = format!("approval {}", newest.id.as_str());
+        // Each is told once.
+        let asked = Attention::daily(id, Weight::Urgent, title, text, Fix::ShowApprovals).harms(Harm::AgentWaits);
+        found.push(asked.stepped(0));
+        Ok(())
+    }
+
     pub(super) fn about_bursts(&self, now: UnixMs, is_live: bool, found: &mut Vec<Attention>) -> Result<(), Error> {
         let since = Some(now.plus(-BURST_SHOWN));
         let filter =

@@ -60,6 +60,7 @@ impl Core {
         found.extend(newest(&keys).and_then(|key| about_key(key, now)).map(|key| key.about(About::Key)));
         self.about_integrations(now, &mut found)?;
         self.about_connections(&mut found)?;
+        self.about_approvals(&mut found)?;
         if let Some((_, reason)) = self.signals.runtime_trouble() {
             found.push(
                 Attention::daily(

@@ -14,8 +14,8 @@ pub use identity::{
 };
 pub use revisions::Revisions;
 pub use store::{
-    ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows, IntegrationSaved,
-    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, ServiceRows, SettingRows,
-    SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    ActivityRows, ApprovalRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows,
+    IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, ServiceRows,
+    SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
 pub use vault::Vault;

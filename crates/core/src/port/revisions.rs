@@ -10,4 +10,5 @@ pub struct Revisions {
     pub activity: i64,
     pub usage: i64,
     pub service: i64,
+    pub approvals: i64,
 }

@@ -10,6 +10,7 @@ use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
     Trouble,
 };
+use crate::approvals::{Approval, ApprovalId, ApprovalState};
 use crate::bound::Recipient;
 use crate::change::Change;
 use crate::clock::UnixMs;
@@ -409,6 +410,46 @@ pub trait ConnectionRows {
     fn sign_ins_before(&self, then: UnixMs) -> Result<Vec<SignInId>, StoreError>;
 }
 
+/// What agents want to do, and what a person said to it.
+pub trait ApprovalRows {
+    /// The newest question of the same digest, where `is_same` says that it holds; else this new one, recorded, in
+    /// place of those that are still open. Forgets what was asked before `kept_since`.
+    fn ask_approval(
+        &self,
+        new: &Approval,
+        kept_since: UnixMs,
+        is_same: &dyn Fn(&Approval) -> bool,
+        entry: Option<&Entry<'_>>,
+    ) -> Result<Approval, StoreError>;
+    /// Answers a question that waits and was asked since then, recorded. Whether it did.
+    fn decide_approval(
+        &self,
+        id: &ApprovalId,
+        to: ApprovalState,
+        at: UnixMs,
+        asked_since: UnixMs,
+        entry: &Entry<'_>,
+    ) -> Result<bool, StoreError>;
+    /// Begins an act that was approved since then. Whether nobody else had.
+    fn claim_approval(&self, id: &ApprovalId, decided_since: UnixMs) -> Result<bool, StoreError>;
+    /// What came of an act that was begun, recorded. What was shown is forgotten.
+    fn end_approval(
+        &self,
+        id: &ApprovalId,
+        state: ApprovalState,
+        outcome: Option<&str>,
+        at: UnixMs,
+        entry: &Entry<'_>,
+    ) -> Result<(), StoreError>;
+    fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError>;
+    /// The latest, the newest first.
+    fn approvals(&self, most: usize) -> Result<Vec<Approval>, StoreError>;
+    /// These may receive what this connection sends, until then.
+    fn allow_recipients(&self, id: &ConnectionId, recipients: &[String], until: UnixMs) -> Result<(), StoreError>;
+    /// Whether all of them may.
+    fn are_allowed(&self, id: &ConnectionId, recipients: &[String], now: UnixMs) -> Result<bool, StoreError>;
+}
+
 /// Entries of the vault between two steps.
 pub trait SecretRows {
     /// Writes down that a secret is about to be written under this entry.
@@ -438,6 +479,7 @@ pub trait Store:
     + ServiceRows
     + IntegrationRows
     + ConnectionRows
+    + ApprovalRows
     + SecretRows
     + Backup
     + Send

@@ -14,7 +14,10 @@ use atthene_test_support::machine::{Machine, live, new_key};
 fn as_before(machine: &Machine) {
     let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
     db.execute_batch(
-        "DROP TRIGGER connections_permitted;
+        "DROP TABLE approvals;
+         DROP TABLE allowed_recipients;
+         DELETE FROM revisions WHERE topic = 'approvals';
+         DROP TRIGGER connections_permitted;
          ALTER TABLE connections DROP COLUMN may_read;
          ALTER TABLE connections DROP COLUMN may_draft;
          ALTER TABLE connections DROP COLUMN may_send;

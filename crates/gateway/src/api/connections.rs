@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
+use atthene_core::permissions::{Leave, Use};
 use atthene_core::{Code, Error, blocking};
-use atthene_toolkits::{GraphRequest, call_graph, hand_out};
+use atthene_toolkits::{GraphRequest, act_of, call_graph, hand_out};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
@@ -19,6 +20,7 @@ use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use crate::api::asked_graph::{Answered, AskedCall, ask_and_call};
 use crate::api::auth::LiveKey;
 use crate::api::next_links::Links;
 use crate::api::path;
@@ -148,18 +150,29 @@ pub(crate) async fn graph(
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
     // Links are led back in what is read as it is.
     head.headers.remove(header::ACCEPT_ENCODING);
-    // Graph may refuse the access before it looks at the body.
-    let largest = shared.config().largest_body;
-    let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
-    let mut body = body.keep().await?;
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-    let asked = GraphRequest { method, path, key, may_repeat: body.is_kept() };
-    let mut graph = String::new();
-    let send = |fresh: Fresh| {
-        fresh.graph.as_str().clone_into(&mut graph);
-        send(&shared, fresh, head.clone(), body.next(), &call)
+    let asked = Use::Graph(act_of(&method, &path));
+    let (core, of) = (shared.core.clone(), id.clone());
+    let leave = blocking(move || core.connections.permit(&of, asked)).await?;
+    let (answer, graph) = if leave == Leave::Asked {
+        let asked = AskedCall { id: id.clone(), key, head, body };
+        match Box::pin(ask_and_call(&shared, &call, asked)).await? {
+            Answered::ByGraph(answer, graph) => (answer, graph),
+            Answered::Before(answer) => return Ok(answer),
+        }
+    } else {
+        // Graph may refuse the access before it looks at the body.
+        let largest = shared.config().largest_body;
+        let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
+        let mut body = body.keep().await?;
+        let asked = GraphRequest { method, path, key, may_repeat: body.is_kept(), has_yes: false };
+        let mut graph = String::new();
+        let send = |fresh: Fresh| {
+            fresh.graph.as_str().clone_into(&mut graph);
+            send(&shared, fresh, head.clone(), body.next(), &call)
+        };
+        (call_graph(&shared.core, &id, asked, call.program(), send).await?, graph)
     };
-    let answer = call_graph(&shared.core, &id, asked, call.program(), send).await?;
     let here = format!("{gateway}/api/amas/connections/{}/graph", id.as_str());
     Links::new(&graph, &here).lead_back(answer).await
 }
@@ -176,7 +189,7 @@ fn own_url(head: &Parts, trust_front_proxy: bool) -> String {
     format!("{}://{}", scheme.as_deref().unwrap_or("http"), host.as_deref().unwrap_or("localhost"))
 }
 
-async fn send(
+pub(super) async fn send(
     shared: &Shared,
     fresh: Fresh,
     mut head: Parts,
@@ -211,7 +224,7 @@ impl From<Error> for Problem {
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
             Code::ConnectionFailing => Self::ConnectionFailing(error.to_string()),
-            Code::NotPermitted => Self::NotPermitted(text()),
+            Code::NeedsApproval | Code::NotPermitted => Self::NotPermitted(text()),
             Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => Self::ConnectionFailing(text()),
             Code::ConnectionWaiting | Code::AuthorityRefused => {
                 Self::ConnectionWaiting(error.to_string(), wait(&error))

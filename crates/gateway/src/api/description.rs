@@ -38,6 +38,9 @@ const CONNECTION: &[ProblemCode] = &[
     ProblemCode::ConnectionFailing,
     ProblemCode::ConnectionWaiting,
     ProblemCode::NotPermitted,
+    ProblemCode::ApprovalWaiting,
+    ProblemCode::ApprovalDenied,
+    ProblemCode::OutcomeUnknown,
     ProblemCode::KeychainUnavailable,
     ProblemCode::StoreUnavailable,
 ];

@@ -1,6 +1,7 @@
 //! What is asked for: routes, the key, and what each answers.
 
 mod agent;
+mod asked_graph;
 pub(crate) mod auth;
 mod connections;
 mod description;

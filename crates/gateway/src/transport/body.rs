@@ -57,7 +57,7 @@ pub(crate) struct Limited {
 
 impl Limited {
     /// A body that came through whole before, for a call that is sent a second time.
-    fn kept(bytes: Bytes, pause: Duration, call: CallContext) -> Self {
+    pub(crate) fn kept(bytes: Bytes, pause: Duration, call: CallContext) -> Self {
         let largest = bytes.len() as u64;
         Self { is_counted: true, ..Self::new(Either::Right(Body::from(bytes)), largest, pause, call) }
     }

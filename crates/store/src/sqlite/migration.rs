@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_notes_of_keys.sql"),
     include_str!("migrations/0009_service.sql"),
     include_str!("migrations/0010_permissions.sql"),
+    include_str!("migrations/0011_approvals.sql"),
 ];
 
 /// The format of a database of this version: how many migrations it has seen.

@@ -2,6 +2,7 @@
 //! processes welcome.
 
 mod activity;
+mod approvals;
 mod backup;
 mod connections;
 mod database;

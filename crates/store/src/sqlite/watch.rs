@@ -44,6 +44,7 @@ impl Watcher for Watch {
             (before.activity != now.activity, Change::Activity),
             (before.usage != now.usage, Change::Usage),
             (before.service != now.service, Change::Gateway),
+            (before.approvals != now.approvals, Change::Approvals),
         ];
         Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
     }
@@ -59,6 +60,7 @@ pub(super) fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> 
             "SELECT max(n) FILTER (WHERE topic = 'keys'), max(n) FILTER (WHERE topic = 'settings'),
                     max(n) FILTER (WHERE topic = 'integrations'), max(n) FILTER (WHERE topic = 'connections'),
                     max(n) FILTER (WHERE topic = 'usage'), max(n) FILTER (WHERE topic = 'service'),
+                    max(n) FILTER (WHERE topic = 'approvals'),
                     (SELECT coalesce(max(id), 0) FROM activity)
              FROM revisions",
         )?
@@ -70,7 +72,8 @@ pub(super) fn revisions(connection: &Connection) -> rusqlite::Result<Revisions> 
                 connections: row.get(3)?,
                 usage: row.get(4)?,
                 service: row.get(5)?,
-                activity: row.get(6)?,
+                approvals: row.get(6)?,
+                activity: row.get(7)?,
             })
         })
 }

@@ -13,6 +13,7 @@ import type { RevokeReason } from './types/RevokeReason'
 import type { Span } from './types/Span'
 import type { TroubledCall } from './types/TroubledCall'
 import type { UsageReport } from './types/UsageReport'
+import type { ApprovalView } from './types/ApprovalView'
 import type { AppInfo } from './types/AppInfo'
 import type { AuthorityFailure } from './types/AuthorityFailure'
 import type { CallerView } from './types/CallerView'
@@ -60,6 +61,7 @@ export type {
   TroubledCall,
   UsageReport,
   AppInfo,
+  ApprovalView,
   AuthorityFailure,
   CallerView,
   Catalogue,
@@ -180,6 +182,11 @@ export interface Backend {
   disconnect(id: string): Promise<void>
   /** What agents may do through a connection from now on. */
   setPermissions(id: string, permissions: Permissions): Promise<void>
+  /** What agents want to do and a person has to answer, the oldest first. */
+  waitingApprovals(): Promise<ApprovalView[]>
+  /** It may be done once; with `recipientsToo`, whoever receives it may receive more for an hour. */
+  approve(id: string, recipientsToo: boolean): Promise<void>
+  deny(id: string): Promise<void>
   explainErrorCode(code: string): Promise<AuthorityFailure>
 
   usageReport(span: Span): Promise<UsageReport>

@@ -1,5 +1,6 @@
 import type {
   ActivityRow,
+  ApprovalView,
   Attention,
   Backend,
   Change,
@@ -134,8 +135,8 @@ export function aConnection(over: Partial<ConnectionView> = {}): ConnectionView 
     permissions: {
       read: 'allow',
       draft: 'allow',
-      send: 'deny',
-      delete: 'deny',
+      send: 'ask',
+      delete: 'ask',
       graph: 'read_only',
       token: false,
     },
@@ -187,6 +188,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     keys: [] as KeyView[],
     integrations: [] as IntegrationView[],
     connections: [] as ConnectionView[],
+    approvals: [] as ApprovalView[],
     attention: [] as Attention[],
     settings: { ...settings },
     held: null as NewKeyView | null,
@@ -259,6 +261,9 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     probeConnection: async () => [],
     disconnect: async () => {},
     setPermissions: async () => {},
+    waitingApprovals: async () => state.approvals,
+    approve: async () => {},
+    deny: async () => {},
     explainErrorCode: async () => ({
       what: 'It is wrong',
       fix: 'Do this.',

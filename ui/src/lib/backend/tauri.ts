@@ -62,6 +62,9 @@ export const tauriBackend: Backend = {
   probeConnection: (id) => invoke('probe_connection', { id }),
   disconnect: (id) => invoke('disconnect', { id }),
   setPermissions: (id, permissions) => invoke('set_permissions', { id, permissions }),
+  waitingApprovals: () => invoke('waiting_approvals'),
+  approve: (id, recipientsToo) => invoke('approve', { id, recipientsToo }),
+  deny: (id) => invoke('deny', { id }),
   explainErrorCode: (code) => invoke('explain_error_code', { code }),
 
   usageReport: (span) => invoke('usage_report', { span }),

@@ -27,6 +27,10 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
     'refresh',
     'disconnected',
     'permissions_changed',
+    'approval_asked',
+    'approval_given',
+    'approval_denied',
+    'act_performed',
     'token_handed',
     'graph_call',
   ],
@@ -95,6 +99,14 @@ export function sentence(row: ActivityRow, names: Names): Sentence {
         aside: [said(row, 'status'), with_key].filter(Boolean).join(' · '),
       }
     }
+    case 'approval_asked':
+    case 'act_performed':
+      return {
+        who: program || words.someProgram,
+        does: (words.does as Record<string, string>)[row.kind] ?? row.kind,
+        whom,
+        aside: said(row, 'tool'),
+      }
     case 'token_handed':
       return { who: program || words.someProgram, does: words.gotAccess, whom, aside: with_key }
     case 'refusal_burst':

@@ -3,4 +3,4 @@
 /**
  * Something changed. Carries no data: a listener reads again what it shows.
  */
-export type Change = "keys" | "usage" | "settings" | "integrations" | "connections" | "sign_ins" | "gateway" | "activity" | "attention";
+export type Change = "keys" | "usage" | "settings" | "integrations" | "connections" | "sign_ins" | "gateway" | "activity" | "approvals" | "attention";

@@ -3,4 +3,4 @@
 /**
  * What is harmed, the worst first.
  */
-export type Harm = "everything_refused" | "runtime_away" | "key_ends" | "rest";
+export type Harm = "everything_refused" | "runtime_away" | "agent_waits" | "key_ends" | "rest";

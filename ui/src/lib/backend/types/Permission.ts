@@ -3,4 +3,4 @@
 /**
  * What an administrator has said to one kind of act.
  */
-export type Permission = "allow" | "deny";
+export type Permission = "allow" | "ask" | "deny";

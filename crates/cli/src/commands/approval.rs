@@ -1,0 +1,118 @@
+//! `atthene approval`.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use atthene_core::Core;
+use atthene_core::approvals::{ApprovalId, ApprovalState, ApprovalView};
+use clap::Subcommand;
+use serde_json::json;
+
+use super::connection::word;
+use crate::blocking::blocking;
+use crate::out::{CommandResult, Out, Printer};
+use crate::time::minute;
+
+#[derive(Subcommand)]
+pub(crate) enum ApprovalCommand {
+    /// What waits for an answer; with --all, what was answered, too.
+    List {
+        /// Those that were answered as well.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Exactly what would be done.
+    Show {
+        #[arg(value_parser = approval_id)]
+        id: ApprovalId,
+    },
+    /// Say yes: it is done once, when the agent asks again within ten minutes.
+    Approve {
+        #[arg(value_parser = approval_id)]
+        id: ApprovalId,
+        /// Allow these recipients for an hour, without another question.
+        #[arg(long)]
+        recipients: bool,
+    },
+    /// Say no.
+    Deny {
+        #[arg(value_parser = approval_id)]
+        id: ApprovalId,
+    },
+}
+
+impl ApprovalCommand {
+    /// Whether others have to hear of what it does.
+    pub(crate) fn changes_rows(&self) -> bool {
+        matches!(self, Self::Approve { .. } | Self::Deny { .. })
+    }
+}
+
+fn approval_id(text: &str) -> Result<ApprovalId, &'static str> {
+    ApprovalId::try_from(text)
+}
+
+pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ApprovalCommand) -> CommandResult {
+    match command {
+        ApprovalCommand::List { all } => {
+            let mut found = blocking(core, |core| core.approvals.list()).await?;
+            found.retain(|one| all || one.state == ApprovalState::Waiting);
+            out.result(&found, |to| {
+                let rows: Vec<_> = found
+                    .iter()
+                    .map(|one| {
+                        vec![
+                            one.id.as_str().to_owned(),
+                            word(&one.state),
+                            minute(one.asked_at),
+                            one.program.clone(),
+                            one.account.clone(),
+                            one.tool.clone(),
+                            in_a_line(one),
+                        ]
+                    })
+                    .collect();
+                out.table(to, &["ID", "STATE", "ASKED", "PROGRAM", "ACCOUNT", "ACT", "WHAT"], &rows)
+            })
+        }
+        ApprovalCommand::Show { id } => {
+            let one = blocking(core, move |core| core.approvals.view(&id)).await?;
+            out.result(&one, |to| show(to, &one))
+        }
+        ApprovalCommand::Approve { id, recipients } => {
+            let answered = id.clone();
+            blocking(core, move |core| core.approvals.approve(&answered, recipients)).await?;
+            out.done(&json!({ "id": id, "state": "approved" }), "Yes: it is done once, when the agent asks for it.")
+        }
+        ApprovalCommand::Deny { id } => {
+            let answered = id.clone();
+            blocking(core, move |core| core.approvals.deny(&answered)).await?;
+            out.done(&json!({ "id": id, "state": "denied" }), "No: it is not done.")
+        }
+    }
+}
+
+fn in_a_line(one: &ApprovalView) -> String {
+    let Some(shown) = &one.shown else { return String::new() };
+    let to = match shown.recipients.as_slice() {
+        [] => String::new(),
+        [one] => format!("to {one}"),
+        [first, rest @ ..] => format!("to {first} and {} more", rest.len()),
+    };
+    [to, shown.subject.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+fn show(to: &mut Printer, one: &ApprovalView) -> std::io::Result<()> {
+    writeln!(to, "{} asks to use {} as {} ({}).", one.program, one.tool, one.account, word(&one.state))?;
+    let Some(shown) = &one.shown else { return writeln!(to, "It has ended; what it was is not kept.") };
+    for recipient in &shown.recipients {
+        writeln!(to, "To: {recipient}")?;
+    }
+    if !shown.subject.is_empty() {
+        writeln!(to, "Subject: {}", shown.subject)?;
+    }
+    for (name, value) in shown.more.iter().filter(|(_, value)| !value.is_empty()) {
+        writeln!(to, "{name}: {value}")?;
+    }
+    writeln!(to, "\n{}", shown.body)
+}

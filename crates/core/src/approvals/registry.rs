@@ -1,0 +1,237 @@
+//! Asking, answering, and what becomes of an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Approval, ApprovalId, ApprovalState, ApprovalView, Shown};
+use crate::activity::{ActOutcome, Kind, Recorder};
+use crate::blocking::blocking;
+use crate::change::{Change, Changes};
+use crate::clock::{Clock, UnixMs};
+use crate::connections::ConnectionId;
+use crate::error::Error;
+use crate::keys::KeyId;
+use crate::permissions::{Act, Leave};
+use crate::port::Store;
+
+/// How long a question waits for its answer.
+const WAITS: i64 = UnixMs::DAY;
+/// A yes that is not used within this time has lapsed; a no holds for as long.
+const ANSWER_HOLDS: i64 = 10 * UnixMs::MINUTE;
+/// For so long, the same act again is a repeat: its outcome is told, and nothing is done.
+const REPEATS: i64 = UnixMs::HOUR;
+/// How it ended is not known any better later.
+const UNKNOWN_HOLDS: i64 = UnixMs::DAY;
+/// What is older is forgotten.
+const KEPT: i64 = 30 * UnixMs::DAY;
+/// For so long, a recipient may be allowed.
+const RECIPIENTS_HOLD: i64 = UnixMs::HOUR;
+/// Questions that are shown.
+const MOST_SHOWN: usize = 200;
+
+/// An act that an agent wants.
+pub struct AskedAct {
+    pub connection: ConnectionId,
+    pub account: String,
+    pub act: Act,
+    /// The tool, or a call of Graph's.
+    pub tool: String,
+    pub program: String,
+    pub key: KeyId,
+    pub shown: Shown,
+    /// Of [`super::digest`].
+    pub digest: [u8; 32],
+}
+
+/// Where an act stands that an agent wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be done, once, by whoever was told this; then [`Approvals::end`] is owed.
+    Claimed(ApprovalId),
+    Waiting(ApprovalId),
+    Denied,
+    /// It was begun before, and how it ended is not known.
+    Begun,
+    /// It was done before, with this outcome.
+    Done(Value),
+}
+
+/// The approvals of this profile. What is not async blocks on the rows.
+pub struct Approvals {
+    store: Arc<dyn Store>,
+    recorder: Recorder,
+    clock: Clock,
+    changes: Changes,
+}
+
+impl Approvals {
+    pub(crate) fn new(store: Arc<dyn Store>, recorder: Recorder, clock: Clock, changes: Changes) -> Self {
+        Self { store, recorder, clock, changes }
+    }
+
+    /// Asks whether this may be done now. With [`Leave::Given`] nobody is asked, and it is still done once only.
+    pub fn ask(&self, asked: &AskedAct, leave: Leave) -> Result<Standing, Error> {
+        let now = self.clock.now();
+        let recipients = &asked.shown.recipients;
+        let allowed = leave == Leave::Given
+            || (!recipients.is_empty() && self.store.are_allowed(&asked.connection, recipients, now)?);
+        let new = Approval {
+            id: ApprovalId::generate(),
+            connection: asked.connection.clone(),
+            account: asked.account.clone(),
+            act: asked.act,
+            tool: asked.tool.clone(),
+            program: asked.program.clone(),
+            key: asked.key.clone(),
+            digest: asked.digest,
+            shown: Some(asked.shown.clone()).filter(|_| !allowed),
+            state: if allowed { ApprovalState::Running } else { ApprovalState::Waiting },
+            asked_at: now,
+            decided_at: None,
+            ended_at: None,
+            outcome: None,
+        };
+        let detail = json!({
+            "account": asked.account, "tool": asked.tool, "act": asked.act, "program": asked.program,
+            "recipients": recipients.len(),
+        });
+        let entry = self.recorder.entry(Kind::ApprovalAsked, new.id.as_str(), ActOutcome::Done, detail);
+        let found = self.store.ask_approval(
+            &new,
+            now.plus(-KEPT),
+            &|row| holds(row, now) && !(allowed && row.state == ApprovalState::Waiting),
+            (!allowed).then_some(&entry),
+        )?;
+        self.changes.publish(Change::Approvals);
+        Ok(match found.state {
+            ApprovalState::Running if found.id == new.id => Standing::Claimed(found.id),
+            ApprovalState::Approved => {
+                // Somebody else may have used it a moment ago.
+                if self.store.claim_approval(&found.id, now.plus(-ANSWER_HOLDS))? {
+                    self.changes.publish(Change::Approvals);
+                    Standing::Claimed(found.id)
+                } else {
+                    Standing::Begun
+                }
+            }
+            ApprovalState::Done => {
+                Standing::Done(found.outcome.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
+            }
+            ApprovalState::Denied => Standing::Denied,
+            ApprovalState::Waiting => Standing::Waiting(found.id),
+            ApprovalState::Running | ApprovalState::Failed | ApprovalState::Lapsed => Standing::Begun,
+        })
+    }
+
+    /// Waits until somebody has answered, or for so long.
+    pub async fn answered(self: &Arc<Self>, id: &ApprovalId, longest: Duration) -> Result<(), Error> {
+        // From before the first look: nothing is missed between the two.
+        let mut changes = self.changes.subscribe();
+        let waits = async {
+            loop {
+                let (this, id) = (self.clone(), id.clone());
+                let row = blocking(move || Ok(this.store.approval(&id)?)).await?;
+                if row.is_none_or(|row| row.state != ApprovalState::Waiting) {
+                    return Ok(());
+                }
+                loop {
+                    match changes.recv().await {
+                        Ok(Change::Approvals) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => break,
+                        Ok(_) => {}
+                        Err(tokio::sync::broadcast::error::RecvError::Closed) => return Ok(()),
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(longest, waits).await.unwrap_or(Ok(()))
+    }
+
+    /// A person says yes; with `recipients_too`, whoever receives this may receive more for an hour.
+    pub fn approve(&self, id: &ApprovalId, recipients_too: bool) -> Result<(), Error> {
+        let row = self.decide(id, ApprovalState::Approved, Kind::ApprovalGiven, recipients_too)?;
+        if let Some(shown) = row.shown.filter(|_| recipients_too) {
+            let until = self.clock.now().plus(RECIPIENTS_HOLD);
+            self.store.allow_recipients(&row.connection, &shown.recipients, until)?;
+        }
+        self.changes.publish(Change::Approvals);
+        Ok(())
+    }
+
+    /// A person says no.
+    pub fn deny(&self, id: &ApprovalId) -> Result<(), Error> {
+        self.decide(id, ApprovalState::Denied, Kind::ApprovalDenied, false)?;
+        self.changes.publish(Change::Approvals);
+        Ok(())
+    }
+
+    fn decide(&self, id: &ApprovalId, to: ApprovalState, kind: Kind, recipients: bool) -> Result<Approval, Error> {
+        let now = self.clock.now();
+        let row = self.store.approval(id)?.ok_or(Error::ApprovalNotFound)?;
+        let detail = json!({
+            "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "recipients_too": recipients,
+        });
+        let entry = self.recorder.entry(kind, id.as_str(), ActOutcome::Done, detail);
+        if self.store.decide_approval(id, to, now, now.plus(-WAITS), &entry)? {
+            Ok(row)
+        } else {
+            Err(Error::ApprovalEnded)
+        }
+    }
+
+    /// What came of an act that was claimed. `None`: it failed, and had no effect.
+    pub fn end(&self, id: &ApprovalId, outcome: Option<&Value>) -> Result<(), Error> {
+        let Some(row) = self.store.approval(id)? else { return Err(Error::ApprovalNotFound) };
+        let (state, act) = match outcome {
+            Some(_) => (ApprovalState::Done, ActOutcome::Done),
+            None => (ApprovalState::Failed, ActOutcome::Failed),
+        };
+        let detail = json!({ "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "asked": row.decided_at.is_some() });
+        let entry = self.recorder.entry(Kind::ActPerformed, id.as_str(), act, detail);
+        let kept = outcome.map(Value::to_string);
+        self.store.end_approval(id, state, kept.as_deref(), self.clock.now(), &entry)?;
+        self.changes.publish(Change::Approvals);
+        Ok(())
+    }
+
+    /// The latest questions, the newest first.
+    pub fn list(&self) -> Result<Vec<ApprovalView>, Error> {
+        let now = self.clock.now();
+        Ok(self.store.approvals(MOST_SHOWN)?.into_iter().map(|row| view(row, now)).collect())
+    }
+
+    /// The question of this id.
+    pub fn view(&self, id: &ApprovalId) -> Result<ApprovalView, Error> {
+        let row = self.store.approval(id)?.ok_or(Error::ApprovalNotFound)?;
+        Ok(view(row, self.clock.now()))
+    }
+
+    /// Those that wait for a person, the oldest first.
+    pub fn waiting(&self) -> Result<Vec<ApprovalView>, Error> {
+        let mut waiting = self.list()?;
+        waiting.retain(|one| one.state == ApprovalState::Waiting);
+        waiting.reverse();
+        Ok(waiting)
+    }
+}
+
+/// Whether this row answers the same question now.
+fn holds(row: &Approval, now: UnixMs) -> bool {
+    let within = |at: Option<UnixMs>, span: i64| at.is_some_and(|at| now.0 - at.0 < span);
+    match row.state {
+        ApprovalState::Waiting => within(Some(row.asked_at), WAITS),
+        ApprovalState::Approved | ApprovalState::Denied => within(row.decided_at, ANSWER_HOLDS),
+        ApprovalState::Running => within(row.decided_at.or(Some(row.asked_at)), UNKNOWN_HOLDS),
+        // What may be done again is asked about again.
+        ApprovalState::Done => matches!(row.act, Act::Send | Act::Delete) && within(row.ended_at, REPEATS),
+        ApprovalState::Failed | ApprovalState::Lapsed => false,
+    }
+}
+
+fn view(row: Approval, now: UnixMs) -> ApprovalView {
+    let open = matches!(row.state, ApprovalState::Waiting | ApprovalState::Approved);
+    let state = if open && !holds(&row, now) { ApprovalState::Lapsed } else { row.state };
+    let Approval { id, connection, account, act, tool, program, shown, asked_at, decided_at, ended_at, .. } = row;
+    ApprovalView { id, connection, account, act, tool, program, shown, state, asked_at, decided_at, ended_at }
+}

@@ -1,0 +1,90 @@
+//! Acts that a person may have to allow, or that are done once only: the one way to do them, whichever face asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atthene_core::approvals::{ApprovalId, AskedAct, Standing};
+use atthene_core::permissions::Leave;
+use atthene_core::{Core, Error, blocking};
+use serde_json::Value;
+
+/// How long a call waits for a person's answer.
+pub const WAITS_FOR_ANSWER: Duration = Duration::from_mins(1);
+
+/// How work has ended.
+pub enum Ended<T, E> {
+    /// It was done. The value is what whoever asks the same again is told.
+    Done(T, Value),
+    /// It failed, and had no effect.
+    NoEffect(E),
+    /// It may have had one: it is not done again.
+    Unknown(E),
+}
+
+/// What came of asking for an act.
+pub enum Did<T> {
+    Now(T),
+    /// It was done before, with this outcome.
+    Before(Value),
+    /// A person has not answered yet.
+    Waiting(ApprovalId),
+    Denied,
+    /// It was begun before, and how it ended is not known.
+    Begun,
+}
+
+/// Does `work` where it may be done now: with a person's yes, if `leave` wants one, that is for exactly this act and
+/// was used by nobody; and never twice. Waits for an answer for up to `patience`. Once claimed, the outcome is written
+/// down; where this is dropped in the midst of the work, it stays unknown.
+///
+/// # Errors
+/// What `work` fails with, and why nobody could be asked.
+pub async fn once<T, E, Work>(
+    core: &Arc<Core>,
+    asked: AskedAct,
+    leave: Leave,
+    patience: Duration,
+    work: impl FnOnce() -> Work,
+) -> Result<Did<T>, E>
+where
+    E: From<Error>,
+    Work: Future<Output = Ended<T, E>>,
+{
+    let asked = Arc::new(asked);
+    let ask = || {
+        let (core, asked) = (core.clone(), asked.clone());
+        blocking(move || core.approvals.ask(&asked, leave))
+    };
+    let mut standing = ask().await?;
+    if let Standing::Waiting(id) = &standing {
+        core.approvals.answered(id, patience).await?;
+        standing = ask().await?;
+    }
+    let id = match standing {
+        Standing::Claimed(id) => id,
+        Standing::Waiting(id) => return Ok(Did::Waiting(id)),
+        Standing::Denied => return Ok(Did::Denied),
+        Standing::Begun => return Ok(Did::Begun),
+        Standing::Done(outcome) => return Ok(Did::Before(outcome)),
+    };
+    match work().await {
+        Ended::Done(done, outcome) => {
+            write_down(core, id, Some(outcome)).await;
+            Ok(Did::Now(done))
+        }
+        Ended::NoEffect(error) => {
+            write_down(core, id, None).await;
+            Err(error)
+        }
+        Ended::Unknown(error) => Err(error),
+    }
+}
+
+/// It was done, whatever becomes of its record. Where that fails, how it ended counts as unknown, and it is not done
+/// again.
+async fn write_down(core: &Arc<Core>, id: ApprovalId, outcome: Option<Value>) {
+    let core = core.clone();
+    if let Err(error) = blocking(move || core.approvals.end(&id, outcome.as_ref())).await {
+        tracing::error!(%error, "what came of an act could not be written down");
+    }
+}
