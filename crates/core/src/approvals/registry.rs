@@ -20,6 +20,8 @@ use crate::port::Store;
 const WAITS: i64 = UnixMs::DAY;
 /// A yes that is not used within this time has lapsed; a no holds for as long.
 const ANSWER_HOLDS: i64 = 10 * UnixMs::MINUTE;
+/// By so much, the clock may have been corrected between the yes and its use.
+const CLOCKS_DIFFER: i64 = UnixMs::MINUTE;
 /// For so long, the same act again is a repeat: its outcome is told, and nothing is done.
 const REPEATS: i64 = UnixMs::HOUR;
 /// How it ended is not known any better later.
@@ -109,7 +111,7 @@ impl Approvals {
             ApprovalState::Running if found.id == new.id => Standing::Claimed(found.id),
             ApprovalState::Approved => {
                 // Somebody else may have used it a moment ago.
-                if self.store.claim_approval(&found.id, now.plus(-ANSWER_HOLDS))? {
+                if self.store.claim_approval(&found.id, (now.plus(1 - ANSWER_HOLDS), now.plus(CLOCKS_DIFFER)))? {
                     self.changes.publish(Change::Approvals);
                     Standing::Claimed(found.id)
                 } else {
@@ -221,7 +223,11 @@ fn holds(row: &Approval, now: UnixMs) -> bool {
     let within = |at: Option<UnixMs>, span: i64| at.is_some_and(|at| now.0 - at.0 < span);
     match row.state {
         ApprovalState::Waiting => within(Some(row.asked_at), WAITS),
-        ApprovalState::Approved | ApprovalState::Denied => within(row.decided_at, ANSWER_HOLDS),
+        // A clock that was set back does not make a yes last longer.
+        ApprovalState::Approved => {
+            within(row.decided_at, ANSWER_HOLDS) && row.decided_at.is_some_and(|at| at.0 <= now.0 + CLOCKS_DIFFER)
+        }
+        ApprovalState::Denied => within(row.decided_at, ANSWER_HOLDS),
         ApprovalState::Running => within(row.decided_at.or(Some(row.asked_at)), UNKNOWN_HOLDS),
         // What may be done again is asked about again.
         ApprovalState::Done => matches!(row.act, Act::Send | Act::Delete) && within(row.ended_at, REPEATS),

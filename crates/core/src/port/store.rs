@@ -430,8 +430,8 @@ pub trait ApprovalRows {
         asked_since: UnixMs,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError>;
-    /// Begins an act that was approved since then. Whether nobody else had.
-    fn claim_approval(&self, id: &ApprovalId, decided_since: UnixMs) -> Result<bool, StoreError>;
+    /// Begins an act that was approved between these moments. Whether nobody else had.
+    fn claim_approval(&self, id: &ApprovalId, between: (UnixMs, UnixMs)) -> Result<bool, StoreError>;
     /// What came of an act that was begun, recorded. What was shown is forgotten.
     fn end_approval(
         &self,

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod approvals;
 mod backups;
 mod bound;
 mod durability;

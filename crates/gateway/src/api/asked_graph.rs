@@ -7,7 +7,7 @@ use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
 use atthene_core::{Error, blocking};
-use atthene_toolkits::{Did, Ended, GraphRequest, WAITS_FOR_ANSWER, act_of, call_graph, once};
+use atthene_toolkits::{Did, Ended, GraphRequest, act_of, call_graph, once};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -84,7 +84,7 @@ pub(super) async fn ask_and_call(
             Err(problem) => Ended::NoEffect(Refused::Problem(problem)),
         }
     };
-    match once(&shared.core, act, Leave::Asked, WAITS_FOR_ANSWER, work).await {
+    match once(&shared.core, act, Leave::Asked, shared.limits.approval_time, work).await {
         Ok(Did::Now((answer, graph))) => Ok(Answered::ByGraph(answer, graph)),
         Ok(Did::Before(outcome)) => Ok(Answered::Before(repeated(&outcome))),
         Ok(Did::Waiting(id)) => Err(Problem::ApprovalWaiting(id.as_str().to_owned())),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atthene_core::limits;
+use atthene_toolkits::WAITS_FOR_ANSWER;
 
 /// Limits that keep a slow, broken or hostile caller from taking the gateway away from others.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Limits {
     pub runtime_head_time: Duration,
     /// To reach the agent runtime, through a proxy and TLS where there are any.
     pub runtime_connect_time: Duration,
+    /// For how long a call waits for a person to allow what it asks for.
+    pub approval_time: Duration,
     /// Connections at a time.
     pub connections: usize,
     /// How long open calls may go on once the gateway is told to stop.
@@ -49,6 +52,7 @@ impl Default for Limits {
             body_pause: Duration::from_secs(30),
             runtime_head_time: Duration::from_mins(10),
             runtime_connect_time: Duration::from_secs(5),
+            approval_time: WAITS_FOR_ANSWER,
             connections: limits::CONNECTIONS,
             drain: Duration::from_secs(3),
         }

@@ -5,6 +5,7 @@ use atthene_core::integrations::{AuthorityDraft, Draft, IntegrationId};
 use atthene_core::keys::KeyText;
 use atthene_core::permissions::Permissions;
 use atthene_core::{SecretChange, UnixMs};
+use atthene_gateway::Limits;
 use serde_json::json;
 
 use crate::common::Running;
@@ -26,8 +27,12 @@ fn parameter(link: &str, name: &str) -> String {
 impl World {
     /// The authority lives on a runtime of its own; the tests themselves block.
     pub fn start() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub fn with(limits: Limits) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one");
-        let running = Running::start();
+        let running = Running::with(limits);
         let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
         let base = authority.issuer.split("/9").next().unwrap_or_default().to_owned();
         let draft = Draft {

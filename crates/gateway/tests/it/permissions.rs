@@ -1,6 +1,11 @@
 //! What agents may do through a connection holds for Graph and the token alike.
 
+use std::time::Duration;
+
+use atthene_core::activity::{ActivityFilter, Kind};
+use atthene_core::approvals::ApprovalView;
 use atthene_core::permissions::{GraphReach, Permission, Permissions};
+use atthene_gateway::Limits;
 
 use crate::connections::World;
 
@@ -72,4 +77,94 @@ fn each_permission_opens_its_kind_of_act_and_no_other() {
     world.permit(&id, Permissions { graph: GraphReach::Off, ..Permissions::everything() });
     let answer = world.call(&format!("GET /api/amas/connections/{}/graph/v1.0/me", id.as_str()), b"");
     assert_eq!(code(&answer).as_deref(), Some("not_permitted"));
+}
+
+/// A mailbox that a person is asked about before something leaves it.
+struct Asked {
+    world: World,
+    id: String,
+}
+
+impl Asked {
+    fn with(approval_time: Duration) -> Self {
+        let world = World::with(Limits { approval_time, ..Limits::default() });
+        let id = world.connect_only("access-1");
+        world.permit(&id, Permissions { graph: GraphReach::Granted, ..Permissions::default() });
+        Self { id: id.as_str().to_owned(), world }
+    }
+
+    fn send(&self, body: &str) -> crate::common::Answer {
+        self.world.call(&format!("POST /api/amas/connections/{}/graph/v1.0/me/sendMail", self.id), body.as_bytes())
+    }
+
+    fn waiting(&self) -> Vec<ApprovalView> {
+        self.world.running.core.approvals.waiting().expect("lists")
+    }
+
+    /// Calls that went to Graph.
+    fn sent(&self) -> usize {
+        let filter = ActivityFilter { kinds: vec![Kind::GraphCall], ..ActivityFilter::default() };
+        self.world.running.core.activity.page(&filter, None).expect("reads").rows.len()
+    }
+}
+
+const MAIL: &str = r#"{"message":{"subject":"Offer","body":{"contentType":"Text","content":"Hello"},
+    "toRecipients":[{"emailAddress":{"address":"grace@contoso.com"}}]}}"#;
+
+#[test]
+fn a_mail_through_graph_waits_for_a_person_and_is_sent_once() {
+    let asked = Asked::with(Duration::from_secs(20));
+    let answer = std::thread::scope(|scope| {
+        let call = scope.spawn(|| asked.send(MAIL));
+        let one = crate::common::eventually("the question", || asked.waiting().pop());
+        let shown = one.shown.expect("shown");
+        assert_eq!((shown.recipients, shown.subject.as_str()), (vec!["grace@contoso.com".to_owned()], "Offer"));
+        assert_eq!((shown.body.as_str(), one.account.as_str()), (MAIL, "ada@contoso.com"));
+        assert_eq!(asked.sent(), 0, "nothing left before the answer");
+        asked.world.running.core.approvals.approve(&one.id, false).expect("says yes");
+        call.join().expect("no panic")
+    });
+    assert_eq!((answer.status, asked.sent()), (200, 1), "{}", answer.body);
+    assert!(answer.json()["line"].as_str().expect("what Graph got").starts_with("POST /v1.0/me/sendMail"));
+    let again = asked.send(MAIL);
+    assert!(again.status == 200 && again.head.contains("x-atthene-repeated: true"), "{}", again.head);
+    assert_eq!(asked.sent(), 1, "a repeat is told what came of the first");
+}
+
+#[test]
+fn what_nobody_allows_is_not_sent_and_whatever_differs_is_asked_about() {
+    let asked = Asked::with(Duration::from_millis(50));
+    let waits = asked.send(MAIL);
+    assert_eq!((waits.status, waits.code().as_str()), (409, "approval_waiting"));
+    assert!(waits.head.contains("retry-after: 5"), "{}", waits.head);
+    assert_eq!((asked.send(MAIL).code().as_str(), asked.waiting().len()), ("approval_waiting", 1));
+    let other = MAIL.replace("grace", "eve");
+    assert_eq!(asked.send(&other).code(), "approval_waiting");
+    let [first, second] = &asked.waiting()[..] else { panic!("two questions") };
+    let approvals = &asked.world.running.core.approvals;
+    approvals.deny(&second.id).expect("says no");
+    assert_eq!(asked.send(&other).code(), "approval_denied");
+    approvals.approve(&first.id, false).expect("says yes");
+    // Taken away before it is used.
+    let id = atthene_core::connections::ConnectionId::try_from(asked.id.as_str()).expect("an id");
+    asked
+        .world
+        .permit(&id, Permissions { send: Permission::Deny, graph: GraphReach::Granted, ..Permissions::default() });
+    assert_eq!(asked.send(MAIL).code(), "not_permitted");
+    assert_eq!(asked.sent(), 0);
+}
+
+#[test]
+fn what_can_not_be_shown_can_not_be_allowed() {
+    let asked = Asked::with(Duration::from_millis(50));
+    let line = format!("POST /api/amas/connections/{}/graph/v1.0/me/sendMail", asked.id);
+    assert_eq!(asked.world.call(&line, b"\xff\xfe").code(), "bad_request");
+    assert_eq!(asked.send(&"x".repeat(300 * 1024)).code(), "body_too_large");
+    assert!(asked.waiting().is_empty());
+    // Another form of the same bytes is another mail.
+    assert_eq!(asked.send(MAIL).code(), "approval_waiting");
+    let head =
+        format!("{line} HTTP/1.1\r\nauthorization: Bearer {}\r\ncontent-type: text/plain", asked.world.key.expose());
+    assert_eq!(asked.world.running.send(&head, MAIL.as_bytes()).code(), "approval_waiting");
+    assert_eq!((asked.waiting().len(), asked.sent()), (2, 0));
 }

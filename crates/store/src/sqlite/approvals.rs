@@ -115,11 +115,11 @@ impl ApprovalRows for Sqlite {
         })
     }
 
-    fn claim_approval(&self, id: &ApprovalId, decided_since: UnixMs) -> Result<bool, StoreError> {
+    fn claim_approval(&self, id: &ApprovalId, between: (UnixMs, UnixMs)) -> Result<bool, StoreError> {
         self.write(|tx| {
             let claimed = tx.execute(
-                "UPDATE approvals SET state = 'running' WHERE id = ?1 AND state = 'approved' AND decided_at > ?2",
-                params![id.as_str(), decided_since.0],
+                "UPDATE approvals SET state = 'running' WHERE id = ?1 AND state = 'approved' AND decided_at BETWEEN ?2 AND ?3",
+                params![id.as_str(), between.0.0, between.1.0],
             )?;
             Ok(claimed > 0)
         })

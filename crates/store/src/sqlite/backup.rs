@@ -57,7 +57,9 @@ impl Sqlite {
     fn forget_secret_in(file: &Path) -> rusqlite::Result<()> {
         let copy = Connection::open(file)?;
         copy.pragma_update(None, "secure_delete", true)?;
-        copy.execute("UPDATE profile_secret SET secret = randomblob(length(secret))", []).map(drop)
+        copy.execute("UPDATE profile_secret SET secret = randomblob(length(secret))", [])?;
+        // Texts that wait for a yes are not theirs, and nobody could say it there.
+        copy.execute_batch("DELETE FROM approvals; DELETE FROM allowed_recipients")
     }
 }
 
@@ -137,6 +139,8 @@ impl Backup for Sqlite {
                 "callers",
                 "troubled_calls",
                 "notices",
+                "approvals",
+                "allowed_recipients",
                 "api_keys",
             ] {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;

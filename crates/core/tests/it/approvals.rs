@@ -1,0 +1,219 @@
+//! Nothing is done that was not allowed, and nothing twice: whatever agents, people and the machine do, in whatever
+//! order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use atthene_core::approvals::{ApprovalId, ApprovalState, AskedAct, Shown, Standing, digest};
+use atthene_core::connections::ConnectionId;
+use atthene_core::keys::KeyId;
+use atthene_core::permissions::{Act, Leave};
+use atthene_core::{Code, Core, UnixMs};
+use atthene_test_support::machine::Machine;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn act(text: &str, to: &str) -> AskedAct {
+    let connection = ConnectionId::from_row("outlook-abcdefgh".into());
+    AskedAct {
+        digest: digest(&connection, "mail_send", &json!({ "to": [to], "body": text })),
+        connection,
+        account: "ada@contoso.com".into(),
+        act: Act::Send,
+        tool: "mail_send".into(),
+        program: "a test".into(),
+        key: KeyId("AAAAAAAAAA".into()),
+        shown: Shown { recipients: vec![to.to_owned()], body: text.to_owned(), ..Shown::default() },
+    }
+}
+
+fn ask(core: &Core, text: &str) -> Standing {
+    core.approvals.ask(&act(text, "grace@contoso.com"), Leave::Asked).expect("asks")
+}
+
+fn waiting(standing: &Standing) -> ApprovalId {
+    let Standing::Waiting(id) = standing else { panic!("{standing:?}") };
+    id.clone()
+}
+
+#[test]
+fn a_yes_is_for_what_was_shown_and_used_once() {
+    let machine = Machine::new();
+    let (window, gateway) = (machine.open(), machine.open());
+    let id = waiting(&ask(&gateway, "Hello"));
+    assert_eq!(waiting(&ask(&gateway, "Hello")), id, "the same question");
+    let other = waiting(&ask(&gateway, "Hello!"));
+    assert_ne!(other, id);
+    let seen = window.approvals.waiting().expect("lists");
+    assert_eq!(seen.iter().map(|one| &one.id).collect::<Vec<_>>(), [&id, &other]);
+    assert_eq!(seen[0].shown.as_ref().expect("shown").body, "Hello");
+    assert_eq!(window.attention().expect("looks").len(), 1, "both are one thing");
+
+    window.approvals.approve(&id, false).expect("says yes");
+    assert_eq!(window.approvals.deny(&id).expect_err("answered").code(), Code::ApprovalEnded);
+    assert!(matches!(ask(&gateway, "Hello!"), Standing::Waiting(_)), "that was not what was shown");
+    assert_eq!(ask(&gateway, "Hello"), Standing::Claimed(id.clone()));
+    assert_eq!(ask(&gateway, "Hello"), Standing::Begun, "two at once");
+    gateway.approvals.end(&id, Some(&json!({ "id": "m1" }))).expect("ends");
+    assert_eq!(ask(&gateway, "Hello"), Standing::Done(json!({ "id": "m1" })));
+    assert_eq!(window.approvals.view(&id).expect("there").shown, None, "texts are not kept");
+
+    window.approvals.deny(&other).expect("says no");
+    assert_eq!(ask(&gateway, "Hello!"), Standing::Denied);
+    machine.step(11 * UnixMs::MINUTE);
+    assert!(matches!(ask(&gateway, "Hello!"), Standing::Waiting(_)), "later, it is a question again");
+}
+
+#[test]
+fn answers_lapse_and_clocks_that_were_set_back_do_not_prolong_them() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let id = waiting(&ask(&core, "Hello"));
+    core.approvals.approve(&id, false).expect("says yes");
+    machine.step(10 * UnixMs::MINUTE);
+    assert_eq!(core.approvals.view(&id).expect("there").state, ApprovalState::Lapsed);
+    let again = waiting(&ask(&core, "Hello"));
+    assert_ne!(again, id);
+    core.approvals.approve(&again, false).expect("says yes");
+    machine.step(-UnixMs::HOUR);
+    assert_ne!(waiting(&ask(&core, "Hello")), again);
+
+    let old = waiting(&ask(&core, "Old"));
+    machine.step(25 * UnixMs::HOUR);
+    assert_eq!(core.approvals.approve(&old, false).expect_err("too late").code(), Code::ApprovalEnded);
+}
+
+#[test]
+fn recipients_that_were_allowed_are_allowed_for_an_hour_and_no_others() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let id = waiting(&ask(&core, "One"));
+    core.approvals.approve(&id, true).expect("says yes");
+    assert!(matches!(ask(&core, "Two"), Standing::Claimed(_)));
+    let to_other = core.approvals.ask(&act("Three", "eve@evil.example"), Leave::Asked).expect("asks");
+    assert!(matches!(to_other, Standing::Waiting(_)));
+    machine.step(61 * UnixMs::MINUTE);
+    assert!(matches!(ask(&core, "Four"), Standing::Waiting(_)));
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_of_the_answer_from_another_process() {
+    let machine = Machine::new();
+    let (window, gateway) = (machine.open(), machine.open());
+    let id = waiting(&ask(&gateway, "Hello"));
+    let waits = {
+        let (gateway, id) = (gateway.clone(), id.clone());
+        tokio::spawn(async move { gateway.approvals.answered(&id, std::time::Duration::from_secs(10)).await })
+    };
+    window.approvals.approve(&id, false).expect("says yes");
+    let started = std::time::Instant::now();
+    waits.await.expect("no panic").expect("waits");
+    assert!(started.elapsed() < std::time::Duration::from_secs(9), "it was told, and did not run out of time");
+    assert_eq!(ask(&gateway, "Hello"), Standing::Claimed(id));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask {
+        what: u8,
+        leave: Leave,
+    },
+    Answer {
+        what: u8,
+        yes: bool,
+    },
+    End {
+        what: u8,
+        done: bool,
+    },
+    /// The process dies in whatever it does, and another one begins.
+    Crash,
+    Pass {
+        minutes: i64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let what = 0..3_u8;
+    prop_oneof![
+        6 => (what.clone(), prop_oneof![4 => Just(Leave::Asked), 1 => Just(Leave::Given)])
+            .prop_map(|(what, leave)| Step::Ask { what, leave }),
+        4 => (what.clone(), prop::bool::weighted(0.7)).prop_map(|(what, yes)| Step::Answer { what, yes }),
+        3 => (what, any::<bool>()).prop_map(|(what, done)| Step::End { what, done }),
+        1 => Just(Step::Crash),
+        2 => prop_oneof![Just(1_i64), Just(9), Just(30), Just(61), Just(24 * 60), Just(-30)]
+            .prop_map(|minutes| Step::Pass { minutes }),
+    ]
+}
+
+/// What a test remembers of one act.
+#[derive(Default)]
+struct Known {
+    /// A person's yes that was not used yet.
+    yes: usize,
+    /// The last time that it was begun, and by what.
+    begun: Option<(ApprovalId, i64)>,
+    /// The last time that it was done.
+    done: Option<i64>,
+    is_open: bool,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn no_order_of_events_does_what_was_not_allowed_or_does_it_twice(steps in prop::collection::vec(step(), 1..40)) {
+        let machine = Machine::new();
+        let mut core: Arc<Core> = machine.open();
+        let mut now = 0_i64;
+        let mut known: HashMap<u8, Known> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Ask { what, leave } => {
+                    let it = known.entry(what).or_default();
+                    let told = core.approvals.ask(&act(&what.to_string(), "g@contoso.com"), leave).expect("asks");
+                    if let Standing::Claimed(id) = told {
+                        prop_assert!(leave == Leave::Given || it.yes > 0, "nobody allowed it");
+                        it.yes = 0;
+                        if let Some((_, at)) = &it.begun {
+                            // It may have been done then.
+                            prop_assert!(!it.is_open || now - at >= 24 * 60, "it was begun before");
+                        }
+                        if let Some(at) = it.done {
+                            prop_assert!(now - at >= 60, "it was done before");
+                        }
+                        it.begun = Some((id, now));
+                        it.is_open = true;
+                    }
+                }
+                Step::Answer { what, yes } => {
+                    let text = what.to_string();
+                    let open = core.approvals.waiting().expect("lists");
+                    let found = open.into_iter().find(|one| one.shown.as_ref().is_some_and(|shown| shown.body == text));
+                    if let Some(one) = found {
+                        if yes {
+                            core.approvals.approve(&one.id, false).expect("says yes");
+                            known.entry(what).or_default().yes = 1;
+                        } else {
+                            core.approvals.deny(&one.id).expect("says no");
+                        }
+                    }
+                }
+                Step::End { what, done } => {
+                    let it = known.entry(what).or_default();
+                    if let Some((id, _)) = it.begun.clone().filter(|_| it.is_open) {
+                        core.approvals.end(&id, done.then(|| json!({})).as_ref()).expect("ends");
+                        it.is_open = false;
+                        if done {
+                            it.done = Some(now);
+                        }
+                    }
+                }
+                Step::Crash => core = machine.open(),
+                Step::Pass { minutes } => {
+                    now += minutes;
+                    machine.step(minutes * UnixMs::MINUTE);
+                }
+            }
+        }
+    }
+}
