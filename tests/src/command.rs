@@ -121,6 +121,11 @@ impl Machine {
         Ok((child, address.trim().to_owned()))
     }
 
+    /// Lets agents do all that was granted.
+    pub async fn permit_everything(&self, connection: &str) -> Result<()> {
+        self.done(&["connection", "permit", connection, "--everything"]).await.map(drop)
+    }
+
     /// Signs this person in with `atthene connection add --print-url`, and pages in a shell.
     pub async fn connect(&self, integration: &str, person: &str) -> Result<Value> {
         self.sign_in(&["--json"], integration, person).await?.json()

@@ -215,8 +215,12 @@ impl Window {
 
     /// Presses keys, as on the keyboard.
     pub async fn keys(&self, keys: &str) -> Result<()> {
-        answered("the element in focus", self.client.active_element()).await?.send_keys(keys).await?;
-        Ok(())
+        // While a dialog opens or closes, what has the focus takes no keys for a moment, and nothing was typed.
+        until("the element in focus to take keys", || async {
+            self.client.active_element().await?.send_keys(keys).await?;
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Creates a key through the dialog and returns its text. The dialog stays open.

@@ -148,6 +148,10 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
     steady("connection_add_json", &serde_json::to_string_pretty(&connection)?);
     steady("connection_list", &machine.done(&["connection", "list"]).await?.shown(""));
     steady("connection_list_json", &machine.done(&["--json", "connection", "list"]).await?.shown(""));
+    let refused = machine.run(&["connection", "token", name]).await?;
+    ensure!(refused.code == 1 && refused.err.contains("connection permit"), "{refused:?}");
+    steady("connection_permit", &machine.done(&["connection", "permit", name, "--token", "allow"]).await?.shown(""));
+    steady("connection_permit_json", &machine.done(&["--json", "connection", "permit", name]).await?.shown(""));
     let printed = machine.done(&["connection", "token", name]).await?;
     steady("connection_token", &printed.shown(printed.out.trim()));
     let printed = machine.done(&["--json", "connection", "token", name]).await?;
@@ -181,6 +185,7 @@ async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
     let connected = machine.sign_in(&[], &id, "ada").await?;
     steady("connection_add", &connected.shown(""));
     let name = connected.out.trim();
+    machine.permit_everything(name).await?;
     // Each is a refresh, and each refresh brings another refresh token.
     for _ in 0..3 {
         machine.done(&["connection", "token", name]).await?;

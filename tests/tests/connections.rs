@@ -125,7 +125,17 @@ async fn a_person_connects_through_loopback_and_agents_get_fresh_access() -> Res
     // An agent: list, token, Graph.
     let listed = call("GET", "/api/amas/connections", &key).await?;
     ensure!(listed.body[0]["account"] == "ada@contoso.example", "{listed:?}");
-    let token = call("POST", &format!("/api/amas/connections/{id}/token"), &key).await?;
+    // A new connection lets agents read; the token itself is another matter.
+    let token = format!("/api/amas/connections/{id}/token");
+    ensure!(call("POST", &token, &key).await?.code() == "not_permitted");
+    window.find("[data-permissions]").await?;
+    window.picture("permissions").await?;
+    window.press("Allow everything that was granted").await?;
+    let token = until("the token to be permitted", || async {
+        let token = call("POST", &token, &key).await?;
+        Ok((token.status == 200).then_some(token))
+    })
+    .await?;
     let first = token.body["access_token"].as_str().context("no access token")?.to_owned();
     let me = call("GET", &format!("/api/amas/connections/{id}/graph/v1.0/me"), &key).await?;
     ensure!(me.status == 200 && me.body["displayName"] == "Ada Lovelace", "{me:?}");
@@ -291,6 +301,7 @@ async fn a_certified_openid_provider_signs_people_in_and_renews_their_access() -
     window.confirm_account("ada@contoso.example").await?;
     window.click("#connect-done").await?;
     let id = window.find("[data-connection]").await?.attr("data-connection").await?.context("no id")?;
+    desk.machine.permit_everything(&id).await?;
 
     // Its access ends within a second; each time it is renewed, the refresh token is another one.
     let mut seen = vec![refresh_token(&desk.keychain, &id).await?];

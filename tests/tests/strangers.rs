@@ -157,6 +157,7 @@ async fn s1_and_a_removed_connections_access_end_in_the_running_gateway_at_once(
     for how in ["edit", "remove"] {
         let id =
             machine.connect(&integration, "ada@contoso.example").await?["id"].as_str().context("an id")?.to_owned();
+        machine.permit_everything(&id).await?;
         let token = format!("/api/amas/connections/{id}/token");
         ensure!(call("POST", &token, &key).await?.status == 200);
         let code = if how == "edit" {

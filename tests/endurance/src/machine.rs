@@ -84,6 +84,7 @@ impl Machine {
         http::post_form(back.port().context("no port")?, back.path(), &form)?;
         let id = lines.next().context("no connection")??;
         ensure!(child.wait()?.success(), "the sign-in ended with an error");
+        self.run(&["connection", "permit", &id, "--everything"])?;
         Ok(id)
     }
 
