@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 /// What hands out access, or writes down that it was used.
-const DOORS: [&str; 4] = [".fresh(", ".hand_over(", ".graph_called(", ".drop_access("];
+const DOORS: [&str; 5] = [".fresh(", ".hand_over(", ".graph_called(", ".tool_called(", ".drop_access("];
 
 /// Where it is written, and the one room that may use it.
 const MAY: [&str; 2] = ["crates/core", "crates/toolkits"];

@@ -18,6 +18,7 @@ pub(crate) const SECRET_LEN: usize = 32;
 const CHECK_OF_KEYS: [u8; 8] = *b"key text";
 const PROOF_OF_GATEWAYS: [u8; 8] = *b"gateway?";
 const KEY_OF_SIGNATURES: [u8; 8] = *b"signings";
+const SEAL_OF_CURSORS: [u8; 8] = *b"cursors.";
 
 /// What a gateway answers to a challenge.
 pub type Proof = [u8; 32];
@@ -62,6 +63,16 @@ impl ProfileSecret {
     /// Whether `proof` answers the challenge, in constant time.
     pub fn accepts(&self, port: u16, challenge: &[u8], proof: &[u8]) -> bool {
         self.proof(port, challenge).ct_eq(proof).into()
+    }
+
+    /// Seals what an agent keeps for us until it gives it back.
+    pub fn seal(&self, text: &[u8]) -> Proof {
+        self.mac(SEAL_OF_CURSORS, &[text])
+    }
+
+    /// Whether this is the seal of `text`, in constant time.
+    pub fn has_sealed(&self, text: &[u8], seal: &[u8]) -> bool {
+        self.seal(text).ct_eq(seal).into()
     }
 
     /// The key that this profile signs with, always the same one.

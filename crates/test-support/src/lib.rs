@@ -11,6 +11,7 @@
 )]
 
 pub mod authority;
+pub mod graph;
 pub mod machine;
 pub mod vaults;
 pub mod world;

@@ -31,16 +31,18 @@ pub fn open(machine: &Machine, vault: &SharedVault) -> Arc<Core> {
 
 impl World {
     pub async fn new(secret: SecretChange) -> Self {
+        Self::at_graph(secret, "http://127.0.0.1:1").await
+    }
+
+    /// The same with this Graph.
+    pub async fn at_graph(secret: SecretChange, graph: &str) -> Self {
         let (machine, vault) = (Machine::new(), SharedVault::default());
         let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
         let core = open(&machine, &vault);
         let draft = Draft {
             name: "Contoso".to_owned(),
             client_id: CLIENT_ID.to_owned(),
-            authority: AuthorityDraft::Custom {
-                issuer: authority.issuer.clone(),
-                graph: "http://127.0.0.1:1".to_owned(),
-            },
+            authority: AuthorityDraft::Custom { issuer: authority.issuer.clone(), graph: graph.to_owned() },
             scopes: ["User.Read", "Mail.Read", "Chat.Read"].map(str::to_owned).to_vec(),
             ..core.integrations.fresh_draft()
         };
@@ -87,8 +89,19 @@ impl World {
     }
 
     pub async fn connect(&self, oid: &str) -> ConnectionId {
-        let begun = self.begin(self.request()).await;
-        self.signs_in(&begun.link, oid);
+        self.connect_for(Toolkit::Outlook, oid, "https://graph.microsoft.com/Mail.Read User.Read").await
+    }
+
+    /// The same for this toolkit, with these scopes granted.
+    pub async fn connect_for(&self, toolkit: Toolkit, oid: &str, scopes: &str) -> ConnectionId {
+        let begun = self.begin(SignInRequest { toolkit, ..self.request() }).await;
+        let (status, headers, body) = self.sign_in_reply(&begun.link, oid);
+        let granted = "https://graph.microsoft.com/Mail.Read User.Read openid profile";
+        let reply = (status, headers, body.replace(granted, &format!("{scopes} openid profile")));
+        self.authority.says(move |form| {
+            assert!(form.contains_key("code_verifier"), "no PKCE: {:?}", form.keys());
+            reply.clone()
+        });
         match self.answer(&format!("code=c&state={}", parameter(&begun.link, "state"))).await {
             Progress::Done { connection, .. } => connection,
             other => panic!("{other:?}"),

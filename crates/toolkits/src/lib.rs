@@ -6,6 +6,7 @@ mod graph;
 mod graph_acts;
 mod once;
 mod probe;
+pub mod tools;
 
 pub use access::hand_out;
 pub use graph::{GraphRequest, call_graph};

@@ -114,6 +114,7 @@ fn what(row: &TimelineRow) -> String {
     let why = text(row, "problem");
     let done = match row.kind.as_str() {
         "graph_call" => format!("{} {}", text(row, "method"), text(row, "path")),
+        "tool_called" => format!("Tool {}", text(row, "tool")),
         "token_handed" => "Got an access token".to_owned(),
         "sign_in" => format!("Signed in for {toolkit}"),
         "refresh" => "Access renewed".to_owned(),

@@ -69,6 +69,8 @@ pub enum Kind {
     TokenHanded,
     /// An application called Graph.
     GraphCall,
+    /// An agent called a tool.
+    ToolCalled,
     SettingsChanged,
     /// Many calls of one program were refused.
     RefusalBurst,
@@ -118,6 +120,7 @@ impl Kind {
             Self::PermissionsChanged => "permissions_changed",
             Self::TokenHanded => "token_handed",
             Self::GraphCall => "graph_call",
+            Self::ToolCalled => "tool_called",
             Self::SettingsChanged => "settings_changed",
             Self::RefusalBurst => "refusal_burst",
             Self::Stopped => "stopped",
@@ -143,6 +146,7 @@ impl Kind {
                 | Self::Refresh
                 | Self::TokenHanded
                 | Self::GraphCall
+                | Self::ToolCalled
                 | Self::RefusalBurst
                 | Self::SecretSwept
                 | Self::SecretMissing

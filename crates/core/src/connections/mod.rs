@@ -13,6 +13,7 @@ mod request;
 mod return_page;
 mod sign_in;
 mod signed_in;
+mod tool_call;
 
 pub use access::Fresh;
 pub use answer::{Answer, AnswerProblem};
@@ -21,6 +22,7 @@ pub use registry::{Connections, GraphCall};
 pub use request::{PersistedSignIn, ReturnPath, SignInId, SignInRequest};
 pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
 pub use sign_in::{DeviceView, Progress, SignInView};
+pub use tool_call::ToolCall;
 
 use rand::RngExt;
 use serde::de::Error as _;

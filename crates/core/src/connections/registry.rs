@@ -227,7 +227,7 @@ impl Connections {
     }
 
     /// Whose connection it is, and how an admin calls the key: a row of the record is read long after both are gone.
-    fn names(&self, id: &ConnectionId, key: Option<&KeyId>) -> Result<(String, Option<String>), Error> {
+    pub(super) fn names(&self, id: &ConnectionId, key: Option<&KeyId>) -> Result<(String, Option<String>), Error> {
         let account = self.store.connection(id)?.map(|row| row.account.label).unwrap_or_default();
         let key = key.map(|key| self.store.key(key)).transpose()?.flatten();
         Ok((account, key.map(|key| key.name)))

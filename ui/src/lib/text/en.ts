@@ -853,6 +853,7 @@ export const text = {
       DELETE: 'deleted',
     },
     graph: (verb: string, path: string) => `${verb} ${path} as`,
+    usedTool: (tool: string) => `used ${tool} as`,
     gotAccess: 'got access as',
     burst: 'was refused many times',
     does: {
@@ -910,6 +911,7 @@ export const text = {
       permissions_changed: 'Permissions changed',
       token_handed: 'Access handed to an application',
       graph_call: 'Graph called by an application',
+      tool_called: 'Tool called by an agent',
       settings_changed: 'Settings changed',
       refusal_burst: 'Many calls refused',
       stopped: 'Everything stopped',

@@ -33,6 +33,7 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
     'act_performed',
     'token_handed',
     'graph_call',
+    'tool_called',
   ],
   settings: [
     'settings_changed',
@@ -106,6 +107,13 @@ export function sentence(row: ActivityRow, names: Names): Sentence {
         does: (words.does as Record<string, string>)[row.kind] ?? row.kind,
         whom,
         aside: said(row, 'tool'),
+      }
+    case 'tool_called':
+      return {
+        who: program || words.someProgram,
+        does: words.usedTool(said(row, 'tool')),
+        whom,
+        aside: [said(row, 'problem'), with_key].filter(Boolean).join(' · '),
       }
     case 'token_handed':
       return { who: program || words.someProgram, does: words.gotAccess, whom, aside: with_key }

@@ -1,0 +1,175 @@
+//! The tools of agents: what is offered, and one way in for all of them ([`call`]). Each tool's listing stands beside
+//! its work. What others wrote is cleaned, cut and fenced before an agent reads it.
+
+mod arguments;
+mod calendar;
+mod choose;
+mod client;
+mod contacts;
+mod cursor;
+mod drafts;
+mod error;
+mod fence;
+mod folders;
+mod html;
+mod mail;
+mod paging;
+mod people;
+mod schema;
+mod teams;
+mod text;
+
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use atthene_core::activity::ActOutcome;
+use atthene_core::connections::{ConnectionId, ToolCall, Toolkit};
+use atthene_core::keys::KeyId;
+use atthene_core::permissions::Act;
+use atthene_core::{Core, blocking};
+use serde_json::{Map, Value, json};
+
+use client::Graph;
+pub use error::{Refusal, ToolError};
+use fence::Fence;
+
+/// One tool as it is listed.
+pub struct Tool {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub description: &'static str,
+    /// The JSON schema of its arguments.
+    pub input: Value,
+    /// The JSON schema of its structured answer.
+    pub output: Value,
+    pub act: Act,
+    pub toolkit: Toolkit,
+    /// Whether calling it twice does no more than calling it once.
+    pub idempotent: bool,
+    /// What the account has to have granted. Not listed: a refusal names it.
+    pub scope: &'static str,
+}
+
+impl Tool {
+    /// The tool as MCP lists it.
+    pub fn listing(&self) -> Value {
+        json!({
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "inputSchema": self.input,
+            "outputSchema": self.output,
+            "annotations": {
+                "readOnlyHint": self.act == Act::Read,
+                "destructiveHint": matches!(self.act, Act::Send | Act::Delete),
+                "idempotentHint": self.idempotent,
+                "openWorldHint": true,
+            },
+        })
+    }
+}
+
+/// All tools, always in the same order.
+pub fn tools() -> &'static [Tool] {
+    static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+        let rooms = [mail::tools(), drafts::tools(), calendar::tools(), contacts::tools(), teams::tools()];
+        rooms.into_iter().flatten().collect()
+    });
+    &TOOLS
+}
+
+/// Who calls.
+pub struct ToolCaller {
+    /// The key that the program came with.
+    pub key: KeyId,
+    pub program: String,
+}
+
+/// What a tool answers: for programs, and as text for models.
+#[derive(Debug)]
+pub struct ToolAnswer {
+    pub structured: Value,
+    pub text: String,
+}
+
+/// One call of one tool, under way.
+struct Run<'a> {
+    graph: Graph<'a>,
+    fence: Fence,
+    /// Whose connection it is, as it is shown.
+    account: String,
+}
+
+/// Calls a tool. What came of it is put on record before it is told, and told even where that fails: an error would
+/// have an agent do it again.
+pub async fn call(
+    core: &Arc<Core>,
+    caller: &ToolCaller,
+    name: &str,
+    arguments: &Map<String, Value>,
+) -> Result<ToolAnswer, ToolError> {
+    let started = Instant::now();
+    let tool = tools().iter().find(|tool| tool.name == name);
+    let tool = tool.ok_or_else(|| ToolError::Unknown(text::line(name, 60)))?;
+    let chosen = choose::connection(core, tool.toolkit, arguments.get("connection")).await?;
+    let run = Run { graph: Graph::new(core, chosen.id.clone(), tool), fence: Fence::new(), account: chosen.account };
+    let mut given = arguments.clone();
+    given.remove("connection");
+    let answer = Box::pin(dispatch(&run, tool, &given)).await.map(|found| run.fence.answer(found));
+    // Only names that the tool knows: the others are an agent's own words.
+    let known = |name: &&String| tool.input["properties"].get(name.as_str()).is_some();
+    let names: Vec<String> = arguments.keys().filter(known).cloned().collect();
+    let problem = answer.as_ref().err().map(ToolError::word);
+    record(core, caller, &chosen.id, tool, Recorded { problem, calls: run.graph.calls(), names, started }).await;
+    answer
+}
+
+async fn dispatch(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Result<Value, ToolError> {
+    match tool.name {
+        "mail_search" => mail::search(run, arguments::read(given)?).await,
+        "mail_read" => mail::read(run, arguments::read(given)?).await,
+        "mail_draft" => drafts::draft(run, arguments::read(given)?).await,
+        "mail_move" => drafts::move_to(run, arguments::read(given)?).await,
+        "calendar_list" => calendar::list(run, arguments::read(given)?).await,
+        "calendar_find_time" => calendar::find_time(run, arguments::read(given)?).await,
+        "contacts_search" => contacts::search(run, arguments::read(given)?).await,
+        "chats_list" => teams::chats(run, arguments::read(given)?).await,
+        "chat_read" => teams::chat(run, arguments::read(given)?).await,
+        "channels_list" => teams::channels(run, arguments::read(given)?).await,
+        "channel_read" => teams::channel(run, arguments::read(given)?).await,
+        name => Err(ToolError::Unknown(name.to_owned())),
+    }
+}
+
+/// What is written down of a call besides who made it.
+struct Recorded {
+    problem: Option<String>,
+    calls: u32,
+    names: Vec<String>,
+    started: Instant,
+}
+
+async fn record(core: &Arc<Core>, caller: &ToolCaller, id: &ConnectionId, tool: &'static Tool, what: Recorded) {
+    let (core, id, key, program) = (core.clone(), id.clone(), caller.key.clone(), caller.program.clone());
+    let time = what.started.elapsed();
+    let written = blocking(move || {
+        let names: Vec<&str> = what.names.iter().map(String::as_str).collect();
+        core.connections.tool_called(
+            &id,
+            &ToolCall {
+                tool: tool.name,
+                act: tool.act,
+                outcome: if what.problem.is_none() { ActOutcome::Done } else { ActOutcome::Failed },
+                problem: what.problem.as_deref(),
+                calls: what.calls,
+                time,
+                program: &program,
+                key: &key,
+                arguments: &names,
+            },
+        )
+    });
+    if let Err(error) = written.await {
+        tracing::error!(%error, tool = tool.name, "a tool was called that is not on record");
+    }
+}
