@@ -118,4 +118,14 @@ mod tests {
         assert!(!own.accepts(8765, b"challenge", &proof[..31]) && !own.accepts(8765, b"challenge", b""));
         assert!(!format!("{own:?}").contains('1'));
     }
+
+    #[test]
+    fn a_seal_holds_for_its_secret_and_text_only() {
+        let (own, other) = (ProfileSecret::from_row([1; SECRET_LEN]), ProfileSecret::from_row([2; SECRET_LEN]));
+        let seal = own.seal(b"text");
+        assert!(own.has_sealed(b"text", &seal));
+        assert!(!own.has_sealed(b"texu", &seal) && !other.has_sealed(b"text", &seal));
+        assert!(!own.has_sealed(b"text", &seal[..31]) && !own.has_sealed(b"text", b""));
+        assert_ne!(seal, own.proof(0, b"text"), "its uses are kept apart");
+    }
 }
