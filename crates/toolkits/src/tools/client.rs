@@ -2,7 +2,7 @@
 //! request, not only before the first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::permissions::{Act, Use};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Refusal, Tool, ToolError, text};
-use crate::access::access;
+use crate::access::{Wanted, access};
 use crate::graph_acts::act_of;
 
 /// In bytes. The largest answers are pages of mails and one mail with its body.
@@ -27,7 +27,13 @@ pub(super) struct Graph<'a> {
     core: &'a Arc<Core>,
     id: ConnectionId,
     tool: &'static Tool,
+    /// Whether a person has said yes to this call, where one has to.
+    has_yes: bool,
+    /// What its access is asked for.
+    act: Act,
     calls: AtomicU32,
+    /// Whether something was sent that can't be taken back, and not refused.
+    has_acted: AtomicBool,
 }
 
 /// One page of a list.
@@ -52,8 +58,18 @@ struct SaidError {
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(core: &'a Arc<Core>, id: ConnectionId, tool: &'static Tool) -> Self {
-        Self { core, id, tool, calls: AtomicU32::new(0) }
+    pub(super) fn new(core: &'a Arc<Core>, id: ConnectionId, tool: &'static Tool, has_yes: bool) -> Self {
+        Self { core, id, tool, has_yes, act: tool.act, calls: AtomicU32::new(0), has_acted: AtomicBool::new(false) }
+    }
+
+    /// The same for looking only.
+    pub(super) fn looking(core: &'a Arc<Core>, id: ConnectionId, tool: &'static Tool) -> Self {
+        Self { act: Act::Read, ..Self::new(core, id, tool, false) }
+    }
+
+    /// Whether others may have heard of it.
+    pub(super) fn may_have_acted(&self) -> bool {
+        self.has_acted.load(Ordering::Relaxed)
     }
 
     /// How often Graph was asked.
@@ -101,8 +117,13 @@ impl<'a> Graph<'a> {
         Ok(self.call(&Method::POST, path, headers, Some(body)).await?.0)
     }
 
+    /// Does what can't be taken back. Graph may answer nothing at all.
+    pub(super) async fn act(&self, path: &str, body: Option<&Value>, headers: Headers<'_>) -> Result<Value, ToolError> {
+        Ok(self.call(&Method::POST, path, headers, body).await?.0)
+    }
+
     async fn access(&self) -> Result<Fresh, ToolError> {
-        Ok(access(self.core, &self.id, Some(Use::Tool(self.tool.act))).await?)
+        Ok(access(self.core, &self.id, Some(Wanted { of: Use::Tool(self.act), has_yes: self.has_yes })).await?)
     }
 
     /// What Graph answers, and where it lies. Once more with fresh access where the first was refused: nothing was
@@ -151,7 +172,9 @@ impl<'a> Graph<'a> {
         let path = url.get(fresh.graph.as_str().len()..).and_then(|path| path.split(['?', '#']).next());
         // A tool does what it is listed with, and looks; whatever a link or an id is made of.
         let does = path.and_then(|path| act_of(method, path));
-        if !does.is_some_and(|does| does == Act::Read || does == self.tool.act) {
+        // Whoever sends drafts first.
+        let drafts = |does| does == Act::Draft && self.act == Act::Send;
+        if !does.is_some_and(|does| does == Act::Read || does == self.act || drafts(does)) {
             return Err(ToolError::Overreach);
         }
         let mut request = Request::builder()
@@ -170,12 +193,23 @@ impl<'a> Graph<'a> {
         let request =
             request.map_err(|_| ToolError::Arguments("The arguments are too long for one call.".to_owned()))?;
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(self.core.http().send_up_to(request, LARGEST).await?)
+        let is_final = matches!(does, Some(Act::Send | Act::Delete));
+        if is_final {
+            self.has_acted.store(true, Ordering::Relaxed);
+        }
+        let answer = self.core.http().send_up_to(request, LARGEST).await?;
+        if is_final && answer.status().is_client_error() {
+            self.has_acted.store(false, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 
     fn read(&self, answer: &Response<Vec<u8>>) -> Result<Value, ToolError> {
         let status = answer.status();
         if status.is_success() {
+            if answer.body().is_empty() {
+                return Ok(Value::Null);
+            }
             return serde_json::from_slice(answer.body()).map_err(|_| ToolError::Unreadable);
         }
         let said = serde_json::from_slice::<Said>(answer.body()).unwrap_or_default().error;

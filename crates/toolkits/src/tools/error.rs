@@ -39,6 +39,18 @@ pub enum ToolError {
         "The connection was not granted {0}, which this tool needs. A person has to add {0} to the integration and sign in again; {0} needs an administrator's consent."
     )]
     NotGranted(&'static str),
+    /// A person has not answered yet: the question of this id.
+    #[error(
+        "A person has to allow this, and has not answered yet (question {0}). Call again with exactly the same arguments to go on waiting; it is done once only."
+    )]
+    Waiting(String),
+    #[error("A person said no to exactly this. Do something else, or nothing.")]
+    Denied,
+    /// It was begun before, and how it ended is not known.
+    #[error(
+        "Exactly this was begun before, and how it ended is not known, so it is not done again. Look into the account, in Sent Items for a mail, and tell a person."
+    )]
+    Begun,
     /// The provider refused.
     #[error("{0}")]
     Graph(Refusal),
@@ -72,6 +84,9 @@ impl ToolError {
             Self::Arguments(_) => "its arguments".to_owned(),
             Self::NotConnected(_) | Self::Several { .. } => "no connection was chosen".to_owned(),
             Self::Core(error) => error.to_string(),
+            Self::Waiting(_) => "waits for a person".to_owned(),
+            Self::Denied => "a person said no".to_owned(),
+            Self::Begun => "begun before, outcome not known".to_owned(),
             Self::NotGranted(scope) => format!("{scope} was not granted"),
             Self::Graph(refusal) => format!("{} {}", refusal.status, refusal.code).trim_end().to_owned(),
             Self::Network(error) => error.to_string(),

@@ -2,6 +2,7 @@
 //! its work. What others wrote is cleaned, cut and fenced before an agent reads it.
 
 mod arguments;
+mod asking;
 mod calendar;
 mod choose;
 mod client;
@@ -12,20 +13,23 @@ mod error;
 mod fence;
 mod folders;
 mod html;
+mod invites;
 mod mail;
 mod paging;
 mod people;
+mod posts;
 mod schema;
+mod sends;
 mod teams;
 mod text;
 
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atthene_core::activity::ActOutcome;
-use atthene_core::connections::{ConnectionId, ToolCall, Toolkit};
+use atthene_core::connections::{ConnectionId, ConnectionView, ToolCall, Toolkit};
 use atthene_core::keys::KeyId;
-use atthene_core::permissions::Act;
+use atthene_core::permissions::{Act, Leave, Use};
 use atthene_core::{Core, blocking};
 use serde_json::{Map, Value, json};
 
@@ -72,7 +76,16 @@ impl Tool {
 /// All tools, always in the same order.
 pub fn tools() -> &'static [Tool] {
     static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-        let rooms = [mail::tools(), drafts::tools(), calendar::tools(), contacts::tools(), teams::tools()];
+        let rooms = [
+            mail::tools(),
+            drafts::tools(),
+            sends::tools(),
+            calendar::tools(),
+            invites::tools(),
+            contacts::tools(),
+            teams::tools(),
+            posts::tools(),
+        ];
         rooms.into_iter().flatten().collect()
     });
     &TOOLS
@@ -83,6 +96,8 @@ pub struct ToolCaller {
     /// The key that the program came with.
     pub key: KeyId,
     pub program: String,
+    /// How long it waits for a person.
+    pub patience: Duration,
 }
 
 /// What a tool answers: for programs, and as text for models.
@@ -98,6 +113,8 @@ struct Run<'a> {
     fence: Fence,
     /// Whose connection it is, as it is shown.
     account: String,
+    /// Names an act that is done once only.
+    name: String,
 }
 
 /// Calls a tool. What came of it is put on record before it is told, and told even where that fails: an error would
@@ -112,16 +129,41 @@ pub async fn call(
     let tool = tools().iter().find(|tool| tool.name == name);
     let tool = tool.ok_or_else(|| ToolError::Unknown(text::line(name, 60)))?;
     let chosen = choose::connection(core, tool.toolkit, arguments.get("connection")).await?;
-    let run = Run { graph: Graph::new(core, chosen.id.clone(), tool), fence: Fence::new(), account: chosen.account };
     let mut given = arguments.clone();
     given.remove("connection");
-    let answer = Box::pin(dispatch(&run, tool, &given)).await.map(|found| run.fence.answer(found));
+    let id = chosen.id.clone();
+    let (answer, calls) = Box::pin(run(core, caller, tool, chosen, &given)).await;
     // Only names that the tool knows: the others are an agent's own words.
     let known = |name: &&String| tool.input["properties"].get(name.as_str()).is_some();
     let names: Vec<String> = arguments.keys().filter(known).cloned().collect();
     let problem = answer.as_ref().err().map(ToolError::word);
-    record(core, caller, &chosen.id, tool, Recorded { problem, calls: run.graph.calls(), names, started }).await;
+    record(core, caller, &id, tool, Recorded { problem, calls, names, started }).await;
     answer
+}
+
+/// The answer, and how often Graph was asked for it.
+async fn run(
+    core: &Arc<Core>,
+    caller: &ToolCaller,
+    tool: &'static Tool,
+    chosen: ConnectionView,
+    given: &Map<String, Value>,
+) -> (Result<ToolAnswer, ToolError>, u32) {
+    let (asked, id) = (core.clone(), chosen.id.clone());
+    let leave = match blocking(move || asked.connections.permit(&id, Use::Tool(tool.act))).await {
+        Ok(leave) => leave,
+        Err(error) => return (Err(error.into()), 0),
+    };
+    if leave == Leave::Asked || matches!(tool.act, Act::Send | Act::Delete) {
+        return match asking::ask_and_run(core, caller, tool, &chosen, given, leave).await {
+            Ok((found, calls)) => (Ok(Fence::new().answer(found)), calls),
+            Err(error) => (Err(error), 0),
+        };
+    }
+    let graph = Graph::new(core, chosen.id, tool, false);
+    let run = Run { graph, fence: Fence::new(), account: chosen.account, name: String::new() };
+    let answer = dispatch(&run, tool, given).await.map(|found| run.fence.answer(found));
+    (answer, run.graph.calls())
 }
 
 async fn dispatch(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Result<Value, ToolError> {
@@ -137,6 +179,12 @@ async fn dispatch(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Res
         "chat_read" => teams::chat(run, arguments::read(given)?).await,
         "channels_list" => teams::channels(run, arguments::read(given)?).await,
         "channel_read" => teams::channel(run, arguments::read(given)?).await,
+        "mail_send" => sends::send(run, arguments::read(given)?).await,
+        "mail_reply" => sends::reply(run, arguments::read(given)?).await,
+        "event_create" => invites::create(run, arguments::read(given)?).await,
+        "event_respond" => invites::respond(run, arguments::read(given)?).await,
+        "chat_send" => posts::to_chat(run, arguments::read(given)?).await,
+        "channel_send" => posts::to_channel(run, arguments::read(given)?).await,
         name => Err(ToolError::Unknown(name.to_owned())),
     }
 }

@@ -180,7 +180,7 @@ async fn arguments_that_can_not_be_read_are_named() {
     }
     desk.graph.says(|_| found(&empty()));
     desk.done("mail_search", &json!({ "query": null, "limit": null, "connection": null, "folder": null })).await;
-    assert!(matches!(desk.call("mail_send", &json!({})).await, Err(ToolError::Unknown(_))));
+    assert!(matches!(desk.call("mail_burn", &json!({})).await, Err(ToolError::Unknown(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

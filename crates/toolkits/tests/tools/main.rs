@@ -5,6 +5,9 @@ mod answers;
 mod happy;
 mod hostile;
 mod pages;
+mod sending;
+
+use std::time::Duration;
 
 use atthene_core::SecretChange;
 use atthene_core::activity::{ActivityFilter, ActivityRow, Kind};
@@ -35,7 +38,8 @@ impl Desk {
     }
 
     async fn call(&self, tool: &str, arguments: &Value) -> Result<ToolAnswer, ToolError> {
-        let caller = ToolCaller { key: KeyId("AAAAAAAAAA".into()), program: "a test".to_owned() };
+        let caller =
+            ToolCaller { key: KeyId("AAAAAAAAAA".into()), program: "a test".to_owned(), patience: Duration::ZERO };
         let arguments: &Map<String, Value> = arguments.as_object().expect("arguments");
         call(&self.world.core, &caller, tool, arguments).await
     }

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock};
 
+use atthene_core::keys::KeyId;
+use atthene_toolkits::tools::{Tool as ListedTool, ToolCaller, call, tools};
 use futures_util::FutureExt;
 use http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    JsonObject, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -27,8 +30,9 @@ const LIST_LASTS_MS: u64 = 300_000;
 
 /// The tools as they are listed, always in this order.
 static LISTED: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    let own = own_tools::definitions().into_iter();
-    own.filter_map(|definition| serde_json::from_value(definition).ok()).collect()
+    let toolkits = tools().iter().map(ListedTool::listing);
+    let all = own_tools::definitions().into_iter().chain(toolkits);
+    all.filter_map(|definition| serde_json::from_value(definition).ok()).collect()
 });
 
 /// Made anew for each call.
@@ -40,6 +44,7 @@ pub(super) struct Tools {
 /// Who calls.
 struct Caller<'a> {
     head: &'a Parts,
+    key: KeyId,
     call: CallContext,
 }
 
@@ -55,9 +60,28 @@ impl Tools {
             own_tools::AGENT_EXECUTE => {
                 own_tools::agent_execute(&self.shared, &caller.call, &caller.head.headers, arguments).await
             }
+            name if tools().iter().any(|tool| tool.name == name) => {
+                return Ok(self.toolkit_tool(name, &arguments, caller).await);
+            }
             unknown => return Err(ErrorData::invalid_params(format!("There is no tool {unknown:?}."), None)),
         };
         Ok(answered.unwrap_or_else(|problem| told(&problem, caller)))
+    }
+}
+
+impl Tools {
+    async fn toolkit_tool(&self, name: &str, arguments: &JsonObject, caller: &Caller<'_>) -> CallToolResult {
+        let patience = self.shared.limits.approval_time;
+        let who = ToolCaller { key: caller.key.clone(), program: caller.call.program().await, patience };
+        match call(&self.shared.core, &who, name, arguments).await {
+            Ok(answer) => {
+                let mut result = CallToolResult::structured(answer.structured);
+                // The same, with a fence around all that others wrote.
+                result.content = vec![ContentBlock::text(answer.text)];
+                result
+            }
+            Err(error) => CallToolResult::error(vec![ContentBlock::text(error.to_string())]),
+        }
     }
 }
 
@@ -71,8 +95,8 @@ fn caller(context: &RequestContext<RoleServer>) -> Result<Caller<'_>, ErrorData>
     let broken = || ErrorData::internal_error("The call came without its head.", None);
     let head = context.extensions.get::<Parts>().ok_or_else(broken)?;
     // Proof that the key was checked, whichever way a call came here.
-    head.extensions.get::<LiveKey>().ok_or_else(broken)?;
-    Ok(Caller { head, call: head.extensions.get::<CallContext>().cloned().ok_or_else(broken)? })
+    let LiveKey(key) = head.extensions.get::<LiveKey>().ok_or_else(broken)?;
+    Ok(Caller { head, key: key.clone(), call: head.extensions.get::<CallContext>().cloned().ok_or_else(broken)? })
 }
 
 /// Whether the client speaks the stateless revision.

@@ -1,0 +1,89 @@
+//! Calls of tools that a person may have to allow, or that are done once only.
+
+use std::sync::Arc;
+
+use atthene_core::Core;
+use atthene_core::approvals::{AskedAct, Shown, digest};
+use atthene_core::connections::ConnectionView;
+use atthene_core::hex;
+use atthene_core::permissions::{Act, Leave};
+use serde_json::{Map, Value, json};
+
+use super::client::Graph;
+use super::fence::Fence;
+use super::{Run, Tool, ToolCaller, ToolError, arguments, dispatch, invites, posts, sends};
+use crate::once::{Did, Ended, once};
+
+/// Characters of one argument that a person is shown.
+const SHOWN: usize = 1_000;
+
+/// Does what `dispatch` would, with a person's yes where `leave` wants one, and once only where it can't be taken back.
+pub(super) async fn ask_and_run(
+    core: &Arc<Core>,
+    caller: &ToolCaller,
+    tool: &'static Tool,
+    chosen: &ConnectionView,
+    given: &Map<String, Value>,
+    leave: Leave,
+) -> Result<(Value, u32), ToolError> {
+    // What is to be shown is only looked at.
+    let reading = Run {
+        graph: Graph::looking(core, chosen.id.clone(), tool),
+        fence: Fence::new(),
+        account: chosen.account.clone(),
+        name: String::new(),
+    };
+    let shown = shown(&reading, tool, given).await?;
+    let digest = digest(&chosen.id, tool.name, &json!({ "arguments": given, "shown": shown }));
+    let asked = AskedAct {
+        connection: chosen.id.clone(),
+        account: chosen.account.clone(),
+        act: tool.act,
+        tool: tool.name.to_owned(),
+        program: caller.program.clone(),
+        key: caller.key.clone(),
+        shown,
+        digest,
+    };
+    let run = Run {
+        graph: Graph::new(core, chosen.id.clone(), tool, leave == Leave::Asked),
+        name: hex(&digest[..16]),
+        ..reading
+    };
+    let work = async || match dispatch(&run, tool, given).await {
+        // What was read is not kept for others.
+        Ok(found) if matches!(tool.act, Act::Read | Act::Draft) => Ended::Done(found, Value::Null),
+        Ok(found) => Ended::Done(found.clone(), found),
+        Err(error) if run.graph.may_have_acted() => Ended::Unknown(error),
+        Err(error) => Ended::NoEffect(error),
+    };
+    match once(core, asked, leave, caller.patience, work).await? {
+        Did::Now(found) => Ok((found, run.graph.calls())),
+        Did::Before(mut found) => {
+            if let Some(found) = found.as_object_mut() {
+                found.insert("repeated".to_owned(), true.into());
+            }
+            Ok((found, 0))
+        }
+        Did::Waiting(id) => Err(ToolError::Waiting(id.as_str().to_owned())),
+        Did::Denied => Err(ToolError::Denied),
+        Did::Begun => Err(ToolError::Begun),
+    }
+}
+
+async fn shown(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Result<Shown, ToolError> {
+    match tool.name {
+        "mail_send" => sends::shown_mail(&arguments::read(given)?),
+        "mail_reply" => sends::shown_reply(run, &arguments::read(given)?).await,
+        "event_create" => invites::shown_event(&arguments::read(given)?),
+        "event_respond" => invites::shown_answer(run, &arguments::read(given)?).await,
+        "chat_send" => posts::shown_chat(run, &arguments::read(given)?).await,
+        "channel_send" => posts::shown_channel(run, &arguments::read(given)?).await,
+        // As it was asked for.
+        _ => {
+            let line = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let more = given.iter().map(|(name, value)| (name.clone(), line(value).chars().take(SHOWN).collect()));
+            Ok(Shown { more: more.collect(), ..Shown::default() })
+        }
+    }
+}

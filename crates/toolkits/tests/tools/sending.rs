@@ -1,0 +1,189 @@
+//! What can't be taken back: allowed by a person, done once, whatever goes wrong on the way.
+
+use atthene_core::approvals::ApprovalView;
+use atthene_core::permissions::{Permission, Permissions};
+use atthene_test_support::graph::{Answer, Asked, found, refused};
+use atthene_toolkits::tools::ToolError;
+use serde_json::{Value, json};
+
+use crate::Desk;
+
+fn empty(status: u16) -> Answer {
+    (status, String::new(), String::new())
+}
+
+/// A mailbox: drafts get an id, what is sent is taken.
+fn mailbox(asked: &Asked) -> Answer {
+    match asked.method.as_str() {
+        "POST" if asked.path.ends_with("/send") => empty(202),
+        "POST" => (201, String::new(), json!({ "id": "d1", "subject": asked.body["subject"] }).to_string()),
+        _ => found(&json!({
+            "subject": "Offer", "from": { "emailAddress": { "address": "grace@contoso.com" } },
+            "replyTo": [{ "emailAddress": { "address": "elsewhere@contoso.com" } }],
+        })),
+    }
+}
+
+impl Desk {
+    fn permit(&self, permissions: Permissions) {
+        self.world.core.connections.set_permissions(&self.outlook, permissions).expect("permits");
+    }
+
+    fn waiting(&self) -> Vec<ApprovalView> {
+        self.world.core.approvals.waiting().expect("lists")
+    }
+
+    fn sent(&self) -> usize {
+        self.graph.asked().iter().filter(|asked| asked.path.ends_with("/send")).count()
+    }
+}
+
+fn mail() -> Value {
+    json!({ "to": ["grace@contoso.com"], "subject": "Offer", "body": "Hello" })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_waits_for_a_person_and_is_sent_once() {
+    let desk = Desk::new().await;
+    desk.graph.says(mailbox);
+    let refused = desk.call("mail_send", &mail()).await.expect_err("waits");
+    assert!(matches!(refused, ToolError::Waiting(_)), "{refused}");
+    assert!(desk.graph.asked().is_empty(), "not even a draft");
+    let one = desk.waiting().pop().expect("a question");
+    let shown = one.shown.expect("shown");
+    assert_eq!(
+        (shown.recipients, shown.subject.as_str(), shown.body.as_str()),
+        (vec!["grace@contoso.com".to_owned()], "Offer", "Hello")
+    );
+    desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+    // Anything else is another mail.
+    for other in [
+        json!({ "to": ["eve@evil.example"], "subject": "Offer", "body": "Hello" }),
+        json!({ "to": ["grace@contoso.com"], "bcc": ["eve@evil.example"], "subject": "Offer", "body": "Hello" }),
+        json!({ "to": ["grace@contoso.com"], "subject": "Offer", "body": "Hello " }),
+    ] {
+        assert!(matches!(desk.call("mail_send", &other).await, Err(ToolError::Waiting(_))), "{other}");
+    }
+    let sent = desk.done("mail_send", &mail()).await;
+    assert_eq!((sent["sent"].as_bool(), desk.sent()), (Some(true), 1));
+    let again = desk.done("mail_send", &mail()).await;
+    assert_eq!((again["repeated"].as_bool(), desk.sent()), (Some(true), 1), "a repeat is told what came of the first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_sending_is_allowed_it_is_sent_once_all_the_same() {
+    let desk = Desk::new().await;
+    desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
+    desk.graph.says(mailbox);
+    for _ in 0..3 {
+        desk.done("mail_send", &mail()).await;
+    }
+    assert_eq!(desk.sent(), 1);
+    // Two at once.
+    let other = json!({ "to": ["grace@contoso.com"], "subject": "Two", "body": "at once" });
+    let (one, two) = tokio::join!(desk.call("mail_send", &other), desk.call("mail_send", &other));
+    assert_eq!(desk.sent(), 2, "{one:?} {two:?}");
+    desk.permit(Permissions { send: Permission::Deny, ..Permissions::default() });
+    assert!(desk.fails("mail_send", &mail()).await.contains("Agents may not send"));
+    assert_eq!(desk.sent(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_been_sent_is_not_sent_again() {
+    let desk = Desk::new().await;
+    desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
+    // The answer of the last step is lost, or says nothing certain.
+    desk.graph.says(|asked| if asked.path.ends_with("/send") { refused(504, "Timeout") } else { mailbox(asked) });
+    desk.fails("mail_send", &mail()).await;
+    desk.graph.says(mailbox);
+    assert!(matches!(desk.call("mail_send", &mail()).await, Err(ToolError::Begun)));
+    assert_eq!(desk.sent(), 0);
+    // What Graph refused had no effect, and what failed before the last step neither.
+    let other = json!({ "to": ["grace@contoso.com"], "subject": "Other", "body": "Hello" });
+    desk.graph
+        .says(|asked| if asked.path.ends_with("/send") { refused(403, "ErrorAccessDenied") } else { mailbox(asked) });
+    desk.fails("mail_send", &other).await;
+    desk.graph.says(|_| refused(503, "Busy"));
+    desk.fails("mail_send", &other).await;
+    desk.graph.says(mailbox);
+    desk.done("mail_send", &other).await;
+    assert_eq!(desk.sent(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_where_an_answer_leads_and_what_is_answered() {
+    let desk = Desk::new().await;
+    desk.graph.says(mailbox);
+    let reply = json!({ "id": "m1", "body": "Yes" });
+    assert!(matches!(desk.call("mail_reply", &reply).await, Err(ToolError::Waiting(_))));
+    let one = desk.waiting().pop().expect("a question");
+    let shown = one.shown.expect("shown");
+    assert_eq!((shown.recipients, shown.subject.as_str()), (vec!["elsewhere@contoso.com".to_owned()], "Re: Offer"));
+    desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+    // Where it leads has changed since.
+    desk.graph.says(|asked| {
+        if asked.method == "GET" {
+            return found(
+                &json!({ "subject": "Offer", "from": { "emailAddress": { "address": "eve@evil.example" } } }),
+            );
+        }
+        mailbox(asked)
+    });
+    assert!(matches!(desk.call("mail_reply", &reply).await, Err(ToolError::Waiting(_))));
+    assert_eq!(desk.sent(), 0);
+    desk.graph.says(mailbox);
+    desk.done("mail_reply", &reply).await;
+    assert_eq!(desk.sent(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_posts_go_the_same_way() {
+    let desk = Desk::new().await;
+    desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
+    desk.graph.says(|asked| {
+        if asked.method == "POST" {
+            return (201, String::new(), json!({ "id": "e1", "subject": asked.body["subject"] }).to_string());
+        }
+        found(&json!({ "subject": "Team", "topic": "Team", "displayName": "General", "members": [{ "displayName": "Grace" }],
+            "organizer": { "emailAddress": { "address": "grace@contoso.com" } }, "start": { "dateTime": "2026-12-01T10:00:00" } }))
+    });
+    let event = json!({
+        "subject": "Talk", "from": "2026-12-01T10:00:00Z", "to": "2026-12-01T11:00:00Z", "attendees": ["grace@contoso.com"],
+    });
+    desk.done("event_create", &event).await;
+    let made = desk.graph.asked().pop().expect("a call");
+    assert!(made.body["transactionId"].as_str().is_some_and(|name| name.len() == 32), "{}", made.body);
+    desk.done("event_create", &event).await;
+    desk.done("event_respond", &json!({ "id": "e1", "answer": "accept" })).await;
+    let posts = desk.graph.asked().iter().filter(|asked| asked.method == "POST").count();
+    assert_eq!(posts, 2);
+    assert!(
+        desk.fails(
+            "event_create",
+            &json!({ "subject": "s", "from": "2026-12-01T10:00:00Z", "to": "2026-12-01T09:00:00Z" })
+        )
+        .await
+        .contains("end after")
+    );
+    // The account of Teams was permitted nothing more: a person is asked.
+    let post = json!({ "chat": "19:a@thread.v2", "text": "Hello" });
+    assert!(matches!(desk.call("chat_send", &post).await, Err(ToolError::Waiting(_))));
+    assert_eq!(desk.waiting()[0].shown.as_ref().expect("shown").recipients, ["Grace"]);
+    let post = json!({ "team": "t1", "channel": "19:c@thread.tacv2", "text": "Hello" });
+    assert!(matches!(desk.call("channel_send", &post).await, Err(ToolError::Waiting(_))));
+    assert_eq!(desk.waiting().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_may_be_asked_about_too_and_is_not_kept() {
+    let desk = Desk::new().await;
+    desk.permit(Permissions { read: Permission::Ask, ..Permissions::default() });
+    desk.graph.says(|_| found(&json!({ "value": [] })));
+    for _ in 0..2 {
+        assert!(matches!(desk.call("mail_search", &json!({ "query": "offer" })).await, Err(ToolError::Waiting(_))));
+        let one = desk.waiting().pop().expect("a question");
+        assert_eq!(one.shown.expect("shown").more, [("query".to_owned(), "offer".to_owned())]);
+        desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+        desk.done("mail_search", &json!({ "query": "offer" })).await;
+    }
+}
