@@ -11,6 +11,7 @@ use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
+use crate::api::attachments::Attachments;
 use crate::problem::{Callee, Problem, UpstreamFailure};
 use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
@@ -58,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) cut: watch::Sender<()>,
     /// Calls to agents and connections that are open now.
     open_calls: Arc<()>,
+    /// Files that tools have named.
+    pub(crate) attachments: Attachments,
 }
 
 impl Shared {
@@ -80,6 +83,7 @@ impl Shared {
             unaccepted: LogThrottle::default(),
             cut: watch::Sender::new(()),
             open_calls: Arc::default(),
+            attachments: Attachments::default(),
         })
     }
 

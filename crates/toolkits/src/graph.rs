@@ -24,6 +24,8 @@ pub struct GraphRequest {
     pub may_repeat: bool,
     /// Whether a person has said yes to it, where one has to.
     pub has_yes: bool,
+    /// Whether a tool has named this very call, which is then permitted as the tool is.
+    pub by_tool: bool,
 }
 
 /// Calls Graph. `send` is called with fresh access; once more with new access where Graph refused the first
@@ -44,7 +46,10 @@ where
     Sent: Future<Output = Result<Response<B>, E>>,
 {
     let started = Instant::now();
-    let of = Use::Graph(act_of(&request.method, &request.path));
+    let of = match act_of(&request.method, &request.path) {
+        Some(act) if request.by_tool => Use::Tool(act),
+        act => Use::Graph(act),
+    };
     let asked = Some(Wanted { of, has_yes: request.has_yes });
     let fresh = access(core, id, asked).await?;
     let (token, provider) = (fresh.token.clone(), fresh.provider);

@@ -20,6 +20,7 @@ async fn a_mail_that_was_sent_is_no_error_where_it_could_not_be_recorded() {
             key,
             may_repeat: false,
             has_yes: false,
+            by_tool: false,
         };
         let program = std::future::ready("a test".to_owned());
         call_graph(&world.core, &id, request, program, async |_| Ok::<_, Error>(Response::new(())))

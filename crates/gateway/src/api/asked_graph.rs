@@ -63,6 +63,7 @@ pub(super) async fn ask_and_call(
             key: key.clone(),
             may_repeat: true,
             has_yes: true,
+            by_tool: false,
         };
         let pause = shared.limits.body_pause;
         let next = |fresh: Fresh| {

@@ -165,7 +165,7 @@ pub(crate) async fn graph(
         let largest = shared.config().largest_body;
         let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
         let mut body = body.keep().await?;
-        let asked = GraphRequest { method, path, key, may_repeat: body.is_kept(), has_yes: false };
+        let asked = GraphRequest { method, path, key, may_repeat: body.is_kept(), has_yes: false, by_tool: false };
         let mut graph = String::new();
         let send = |fresh: Fresh| {
             fresh.graph.as_str().clone_into(&mut graph);
@@ -178,7 +178,7 @@ pub(crate) async fn graph(
 }
 
 /// The gateway as this caller calls it. A proxy in front that is trusted says how it is called there.
-fn own_url(head: &Parts, trust_front_proxy: bool) -> String {
+pub(super) fn own_url(head: &Parts, trust_front_proxy: bool) -> String {
     let told = |name: &str| {
         let value = head.headers.get(name).filter(|_| trust_front_proxy)?.to_str().ok()?;
         Some(value.split(',').next().unwrap_or(value).trim().to_owned())
@@ -212,7 +212,7 @@ fn graph_path(uri: &Uri, id: &ConnectionId) -> Option<Uri> {
     format!("{target}{query}").parse().ok()
 }
 
-fn known(id: &str) -> Result<ConnectionId, Problem> {
+pub(super) fn known(id: &str) -> Result<ConnectionId, Problem> {
     ConnectionId::try_from(id).map_err(|_| Problem::ConnectionNotFound)
 }
 

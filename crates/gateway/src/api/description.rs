@@ -71,6 +71,7 @@ fn groups(path: &str) -> &'static [&'static [ProblemCode]] {
         "/api/amas/connections" => &[KEY, &[ProblemCode::StoreUnavailable]],
         "/api/amas/connections/{id}/token" => &[KEY, CONNECTION],
         "/api/amas/connections/{id}/graph/{path}" => &[KEY, CONNECTION, BODY, GRAPH],
+        "/api/amas/connections/{id}/attachments/{name}" => &[KEY, CONNECTION, BODY, GRAPH, &[ProblemCode::NotFound]],
         "/auth/verify" => &[KEY],
         _ => &[],
     }

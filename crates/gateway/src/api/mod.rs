@@ -2,6 +2,7 @@
 
 mod agent;
 mod asked_graph;
+pub(crate) mod attachments;
 pub(crate) mod auth;
 mod connections;
 mod description;

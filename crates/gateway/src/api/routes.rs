@@ -22,7 +22,7 @@ use crate::api::agent::{self, ExecuteRequest, StatusAnswer};
 use crate::api::auth::{self, LiveKey};
 use crate::api::connections;
 use crate::api::description::Answers;
-use crate::api::{mcp, path};
+use crate::api::{attachments, mcp, path};
 use crate::problem::{Problem, ProblemBody};
 use crate::shared::Shared;
 use crate::transport::body::{Inbound, Limited};
@@ -55,6 +55,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(connections::list))
         .routes(routes!(connections::token))
+        .routes(routes!(attachments::attachment))
         .routes(routes!(verify_get))
         .routes(routes!(healthz))
         .routes(routes!(openapi))

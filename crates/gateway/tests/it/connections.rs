@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::common::Running;
 use atthene_test_support::authority::{CLIENT_ID, ScriptedAuthority, TENANT, id_token, ok, refused};
+use atthene_test_support::graph::ScriptedGraph;
 
 pub struct World {
     pub running: Running,
@@ -24,6 +25,10 @@ fn parameter(link: &str, name: &str) -> String {
     link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
+fn own_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one")
+}
+
 impl World {
     /// The authority lives on a runtime of its own; the tests themselves block.
     pub fn start() -> Self {
@@ -31,10 +36,20 @@ impl World {
     }
 
     pub fn with(limits: Limits) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("one");
+        Self::on(own_runtime(), limits, None)
+    }
+
+    /// With a Graph that answers as a test says.
+    pub fn with_graph() -> (Self, ScriptedGraph) {
+        let runtime = own_runtime();
+        let graph = runtime.block_on(ScriptedGraph::start());
+        (Self::on(runtime, Limits::default(), Some(&graph.base)), graph)
+    }
+
+    fn on(runtime: tokio::runtime::Runtime, limits: Limits, graph: Option<&str>) -> Self {
         let running = Running::with(limits);
         let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
-        let base = authority.issuer.split("/9").next().unwrap_or_default().to_owned();
+        let base = graph.or(authority.issuer.split("/9").next()).unwrap_or_default().to_owned();
         let draft = Draft {
             name: "Contoso".to_owned(),
             client_id: CLIENT_ID.to_owned(),

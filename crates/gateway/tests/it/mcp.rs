@@ -3,6 +3,8 @@
 use atthene_core::keys::KeyText;
 use serde_json::{Value, json};
 
+use atthene_test_support::graph::{Asked, found, refused};
+
 use crate::common::{Answer, Running};
 use crate::connections::World;
 
@@ -154,4 +156,64 @@ fn odd_calls_are_answered_and_end_nothing() {
     crate::common::eventually("the stop", || {
         (call(&running, &key, "tools/list", json!({})).code() == "stopped").then_some(())
     });
+}
+
+/// What the tool answered, as programs read it.
+fn structured(answer: &Answer) -> Value {
+    let result = &answer.json()["result"];
+    assert_eq!(result["isError"], false, "{}", answer.body);
+    result["structuredContent"].clone()
+}
+
+/// One mail with a file.
+fn mailbox(asked: &Asked) -> atthene_test_support::graph::Answer {
+    match asked.path.as_str() {
+        path if path.ends_with("/$value") => (200, "content-type: text/html\r\n".into(), "the bytes".into()),
+        path if path.contains("/attachments/a1?") => {
+            found(&json!({ "id": "a1", "name": "offer.html", "contentType": "text/html", "size": 9 }))
+        }
+        path if path.starts_with("me/messages?") => found(&json!({ "value": [{ "id": "m1", "subject": "Offer" }] })),
+        _ => refused(404, "ErrorItemNotFound"),
+    }
+}
+
+#[test]
+fn a_tool_reads_and_a_file_comes_by_a_link_that_works_once() {
+    let (world, graph) = World::with_graph();
+    let id = world.connect_only("access-1");
+    graph.says(mailbox);
+    let tool = |name: &str, arguments: Value| {
+        call(&world.running, &world.key, "tools/call", json!({ "name": name, "arguments": arguments }))
+    };
+    let mails = structured(&tool("mail_search", json!({ "connection": id.as_str() })));
+    assert_eq!(mails["mails"][0]["subject"], "Offer");
+    let file = structured(&tool("attachment_get", json!({ "mail": "m1", "id": "a1", "connection": id.as_str() })));
+    let link = file["link"].as_str().expect("a link");
+    let path = link.strip_prefix("http://localhost").expect("an address of this gateway");
+    assert!(!link.contains("m1") && file["name"] == "offer.html", "{file}");
+    let without = world.running.send(&format!("GET {path} HTTP/1.1"), b"");
+    assert_eq!(without.code(), "missing_key");
+    let read = world.call(&format!("GET {path}"), b"");
+    assert_eq!((read.status, read.body.as_str()), (200, "the bytes"));
+    assert!(read.head.contains("content-disposition: attachment") && read.head.contains("nosniff"), "{}", read.head);
+    assert_eq!(world.call(&format!("GET {path}"), b"").code(), "not_found", "once");
+    // Another connection's path opens nothing, and neither does a name of nobody's.
+    for odd in ["/api/amas/connections/outlook-aaaaaaaa/attachments/0", "/api/amas/connections/x/attachments/.."] {
+        assert_eq!(world.call(&format!("GET {odd}"), b"").status, 404, "{odd}");
+    }
+    let refused = tool("mail_search", json!({ "connection": id.as_str(), "limt": 3 })).json();
+    assert!(refused["result"]["isError"] == true, "{refused}");
+}
+
+/// By OpenAI's `o200k_base`, whose counts are near those of other current models.
+#[test]
+fn the_list_of_tools_costs_an_agent_less_than_4000_tokens() {
+    let running = Running::start();
+    let key = running.key(None);
+    let listed = call(&running, &key, "tools/list", json!({})).json();
+    let names = names(&listed);
+    assert_eq!(names.len(), 20, "{names:?}");
+    let tokens = tiktoken_rs::o200k_base().expect("its words").encode_ordinary(&listed["result"].to_string()).len();
+    println!("{tokens} tokens");
+    assert!(tokens <= 4_000, "{tokens}");
 }

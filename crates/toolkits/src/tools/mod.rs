@@ -3,6 +3,7 @@
 
 mod arguments;
 mod asking;
+mod attachments;
 mod calendar;
 mod choose;
 mod client;
@@ -78,6 +79,7 @@ pub fn tools() -> &'static [Tool] {
     static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         let rooms = [
             mail::tools(),
+            attachments::tools(),
             drafts::tools(),
             sends::tools(),
             calendar::tools(),
@@ -103,6 +105,8 @@ pub struct ToolCaller {
 /// What a tool answers: for programs, and as text for models.
 #[derive(Debug)]
 pub struct ToolAnswer {
+    /// Through which connection.
+    pub connection: ConnectionId,
     pub structured: Value,
     pub text: String,
 }
@@ -156,13 +160,13 @@ async fn run(
     };
     if leave == Leave::Asked || matches!(tool.act, Act::Send | Act::Delete) {
         return match asking::ask_and_run(core, caller, tool, &chosen, given, leave).await {
-            Ok((found, calls)) => (Ok(Fence::new().answer(found)), calls),
+            Ok((found, calls)) => (Ok(Fence::new().answer(chosen.id, found)), calls),
             Err(error) => (Err(error), 0),
         };
     }
-    let graph = Graph::new(core, chosen.id, tool, false);
+    let graph = Graph::new(core, chosen.id.clone(), tool, false);
     let run = Run { graph, fence: Fence::new(), account: chosen.account, name: String::new() };
-    let answer = dispatch(&run, tool, given).await.map(|found| run.fence.answer(found));
+    let answer = dispatch(&run, tool, given).await.map(|found| run.fence.answer(chosen.id, found));
     (answer, run.graph.calls())
 }
 
@@ -170,6 +174,7 @@ async fn dispatch(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Res
     match tool.name {
         "mail_search" => mail::search(run, arguments::read(given)?).await,
         "mail_read" => mail::read(run, arguments::read(given)?).await,
+        "attachment_get" => attachments::get(run, arguments::read(given)?).await,
         "mail_draft" => drafts::draft(run, arguments::read(given)?).await,
         "mail_move" => drafts::move_to(run, arguments::read(given)?).await,
         "calendar_list" => calendar::list(run, arguments::read(given)?).await,

@@ -1,0 +1,109 @@
+//! Attachments that a tool has named: each is served once, under the key, to whoever was given its link. Bytes of a
+//! file in an answer would fill a model's context.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use atthene_core::connections::{ConnectionId, Fresh};
+use atthene_core::hex;
+use atthene_toolkits::{GraphRequest, call_graph};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http_body_util::Either;
+
+use super::connections::{known, send};
+use crate::api::auth::LiveKey;
+use crate::problem::Problem;
+use crate::shared::Shared;
+use crate::transport::body::Limited;
+use crate::transport::call::CallContext;
+
+/// How long a link leads somewhere.
+const LASTS: Duration = Duration::from_mins(10);
+/// Links at a time; the oldest go first.
+const MOST: usize = 1000;
+
+/// What a link leads to.
+struct Ticket {
+    connection: ConnectionId,
+    /// In Graph, below the version.
+    path: String,
+    since: Instant,
+}
+
+/// The links that lead somewhere now. In memory: one that is left over leads nowhere after a start.
+#[derive(Default)]
+pub(crate) struct Attachments(Mutex<HashMap<String, Ticket>>);
+
+impl Attachments {
+    /// The path of a link to this attachment.
+    pub(crate) fn link(&self, connection: &ConnectionId, path: String) -> String {
+        let mut bytes = [0_u8; 16];
+        rand::fill(&mut bytes[..]);
+        let name = hex(&bytes);
+        let link = format!("/api/amas/connections/{}/attachments/{name}", connection.as_str());
+        let mut all = self.lock();
+        all.retain(|_, ticket| ticket.since.elapsed() < LASTS);
+        if all.len() >= MOST
+            && let Some(oldest) = all.iter().min_by_key(|(_, ticket)| ticket.since).map(|(name, _)| name.clone())
+        {
+            all.remove(&oldest);
+        }
+        all.insert(name, Ticket { connection: connection.clone(), path, since: Instant::now() });
+        link
+    }
+
+    /// Takes what a link leads to: the second who asks finds nothing.
+    fn take(&self, connection: &ConnectionId, name: &str) -> Option<String> {
+        let mut all = self.lock();
+        let is_there = all.get(name).is_some_and(|it| it.connection == *connection && it.since.elapsed() < LASTS);
+        all.remove(name).filter(|_| is_there).map(|ticket| ticket.path)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Ticket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Get an attachment that a tool has named.
+///
+/// Once: the link leads nowhere after that, and after ten minutes.
+#[utoipa::path(
+    get,
+    path = "/api/amas/connections/{id}/attachments/{name}",
+    params(("id" = String, Path, description = "The connection"), ("name" = String, Path, description = "As the tool gave it")),
+    security(("api_key" = [])),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream", body = Vec<u8>),
+    ),
+)]
+pub(crate) async fn attachment(
+    State(shared): State<Arc<Shared>>,
+    LiveKey(key): LiveKey,
+    Extension(call): Extension<CallContext>,
+    at: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    call.leave_times_out();
+    let Path((id, name)) = at.map_err(|_| Problem::NotFound)?;
+    let id = known(&id)?;
+    let path = shared.attachments.take(&id, &name).ok_or(Problem::NotFound)?;
+    let (mut head, body) = request.into_parts();
+    head.uri = path.parse::<Uri>().map_err(|_| Problem::Internal)?;
+    head.headers = HeaderMap::new();
+    let largest = shared.config().largest_body;
+    let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
+    let mut body = body.keep().await?;
+    let asked = GraphRequest { method: Method::GET, path, key, may_repeat: true, has_yes: false, by_tool: true };
+    let next = |fresh: Fresh| send(&shared, fresh, head.clone(), body.next(), &call);
+    let mut answer = call_graph(&shared.core, &id, asked, call.program(), next).await?;
+    // A file of a stranger: it is saved, and never shown as a page.
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer.map(axum::body::Body::new).into_response())
+}
