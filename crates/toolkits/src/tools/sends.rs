@@ -92,7 +92,8 @@ pub(super) struct Reply {
     id: String,
     body: String,
     #[serde(default)]
-    reply_all: bool,
+    #[serde(rename = "reply_all")]
+    all: bool,
 }
 
 /// To whom it would go: the mail may ask for its answers elsewhere.
@@ -104,7 +105,7 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
     } else {
         Value::from(vec![mail["from"].clone()])
     };
-    let others = if asked.reply_all { vec![&mail["toRecipients"], &mail["ccRecipients"]] } else { Vec::new() };
+    let others = if asked.all { vec![&mail["toRecipients"], &mail["ccRecipients"]] } else { Vec::new() };
     let all = std::iter::once(&to).chain(others).filter_map(Value::as_array).flatten();
     Ok(Shown {
         recipients: all.map(|one| text::line(string(&one["emailAddress"], "address"), 320)).collect(),
@@ -115,7 +116,7 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
 }
 
 pub(super) async fn reply(run: &Run<'_>, asked: Reply) -> Result<Value, ToolError> {
-    send_draft(run, Draft::reply(asked.id, asked.body, asked.reply_all)).await
+    send_draft(run, Draft::reply(asked.id, asked.body, asked.all)).await
 }
 
 async fn send_draft(run: &Run<'_>, asked: Draft) -> Result<Value, ToolError> {
