@@ -33,6 +33,20 @@ impl NotificationDaemon {
         .await
     }
 
+    /// Waits until a notification whose title holds `part` is shown, and clicks it.
+    pub async fn choose(&self, part: &str) -> Result<()> {
+        until(&format!("a notification of {part:?}"), || async {
+            // The newest comes first; what is closed goes into the history, from where it comes back.
+            let history: Value = serde_json::from_str(&output("dunstctl", &["history"]).await?)?;
+            let all = history["data"][0].as_array().cloned().unwrap_or_default();
+            ensure!(all.iter().all(|one| !one["summary"]["data"].as_str().is_some_and(|title| title.contains(part))));
+            let shown: usize = output("dunstctl", &["count", "displayed"]).await?.trim().parse()?;
+            Ok((shown > 0).then_some(()))
+        })
+        .await?;
+        output("dunstctl", &["action"]).await.map(drop)
+    }
+
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
         Ok(self.0.kill().await?)

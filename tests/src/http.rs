@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 /// What curl got.
@@ -41,6 +41,24 @@ pub async fn execute_as(user_agent: &str, key: &str) -> Result<Answer> {
     request(&arguments, &format!("http://127.0.0.1:8765{EXECUTE}"), key).await
 }
 
+/// Calls a tool as an agent does that speaks MCP, in its stateless revision.
+pub async fn call_tool(name: &str, arguments: &Value, key: &str) -> Result<Answer> {
+    const VERSION: &str = "2026-07-28";
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": VERSION, "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": name, "arguments": arguments, "_meta": meta },
+    });
+    let (version, named) = (format!("MCP-Protocol-Version: {VERSION}"), format!("Mcp-Name: {name}"));
+    let headers = ["Content-Type: application/json", &version, "Mcp-Method: tools/call", &named];
+    let mut arguments: Vec<&str> = headers.iter().flat_map(|header| ["--header", header]).collect();
+    let body = body.to_string();
+    arguments.extend(["--data", &body]);
+    request(&arguments, "http://127.0.0.1:8765/mcp", key).await
+}
+
 /// Calls a route at the default address.
 pub async fn call(method: &str, path: &str, key: &str) -> Result<Answer> {
     request(&["--request", method], &format!("http://127.0.0.1:8765{path}"), key).await
@@ -51,7 +69,7 @@ const EXECUTE: &str = "/api/amas/conversations/execute";
 /// The key goes through standard input, not through the process list.
 async fn request(arguments: &[&str], url: &str, key: &str) -> Result<Answer> {
     let mut curl = tokio::process::Command::new("curl")
-        .args(["--silent", "--max-time", "10", "--header", "@-", "--write-out", "\n%{http_code}"])
+        .args(["--silent", "--max-time", "30", "--header", "@-", "--write-out", "\n%{http_code}"])
         .args(arguments)
         .arg(url)
         .stdin(Stdio::piped())

@@ -19,7 +19,7 @@ use anyhow::{Context, Result, ensure};
 pub use browser::Browser;
 pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
-pub use http::{Answer, call, execute, execute_as, execute_with};
+pub use http::{Answer, call, call_tool, execute, execute_as, execute_with};
 pub use machine::Machine;
 pub use many::many;
 pub use parts::{Emulate, Keychain, OpenIdProvider};
