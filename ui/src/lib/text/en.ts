@@ -601,6 +601,39 @@ export const text = {
       tokenMeans:
         'Whoever holds it can do all that was granted, for up to an hour, past every permission here.',
     },
+    agents: {
+      open: 'Connect an agent…',
+      title: 'Connect an agent',
+      purpose:
+        'Agents that speak MCP use Outlook, Teams and your company’s agents through this gateway: with the API key, within what is permitted.',
+      notes: {
+        claudeCode: 'Run this in your project, and start Claude Code where ATTHENE_API_KEY is set.',
+        vscode: 'Goes into .vscode/mcp.json. VS Code asks for the key once.',
+        vscodeAsks: 'API key of ATTHENE',
+        cursor: 'Goes into .cursor/mcp.json. Start Cursor where ATTHENE_API_KEY is set.',
+        codex: 'Goes into ~/.codex/config.toml. Start Codex where ATTHENE_API_KEY is set.',
+        claudeDesktop:
+          'Goes into claude_desktop_config.json, with your key in place of YOUR_API_KEY. If the command atthene is not found, write its full path. Calls come from atthene.',
+        python: 'Needs the package openai-agents. Run it where ATTHENE_API_KEY is set.',
+      },
+      whoCalled: 'Who called since you opened this',
+      waiting: 'Waiting for its first call…',
+      noneCanCall: 'No call can come yet.',
+      used: (tool: string, at: string) => `used ${tool} at ${at}.`,
+      tried: (tool: string, at: string) =>
+        `reached ${tool} at ${at}, but it was not done. Activity shows why.`,
+      called: (at: string) => `called at ${at} with the key.`,
+      refused: (at: string, why: string) => `was refused at ${at}. ${why}`,
+      goesOn: (at: string) => `called at ${at}, as it did before you opened this.`,
+      toolsToo: 'Once it uses Outlook or Teams, the tool is named here.',
+      noKey: 'No key is live, so every agent is refused.',
+      stopped: 'Everything is stopped, so every agent is refused.',
+      off: 'The gateway is turned off, so agents can’t reach it.',
+      notRunning: 'The gateway is not running, so agents can’t reach it.',
+      failed: (reason: string) => `The gateway can’t listen, so agents can’t reach it: ${reason}`,
+      portTaken: (port: number) => `Another program has port ${port}, so agents can’t reach the gateway.`,
+      done: 'Done',
+    },
     connecting: {
       title: (toolkit: string) => `Connect to ${toolkit}`,
       againTitle: (account: string) => `Sign in again as ${account}`,
