@@ -93,8 +93,10 @@ async fn an_agent_asks_to_send_and_a_person_answers_in_the_window() -> Result<()
     window.shows("main", "allowed an act as").await?;
     let record = desk.machine.done(&["--json", "activity"]).await?.out;
     ensure!(record.contains("act_performed") && !record.contains("The offer of today"), "{record}");
-    ensure!(desk.machine.any_file_holds("The offer of today")?.is_none(), "the text of a mail is left in a file");
     window.close().await?;
+    if let Some(file) = desk.machine.any_file_holds("The offer of today")? {
+        anyhow::bail!("the text of a mail is left in {}", file.display());
+    }
     desk.microsoft.stop().await
 }
 

@@ -102,7 +102,7 @@ impl Approvals {
         let entry = self.recorder.entry(Kind::ApprovalAsked, new.id.as_str(), ActOutcome::Done, detail);
         let found = self.store.ask_approval(
             &new,
-            now.plus(-KEPT),
+            (now.plus(-WAITS), now.plus(-KEPT)),
             &|row| holds(row, now) && !(allowed && row.state == ApprovalState::Waiting),
             (!allowed).then_some(&entry),
         )?;

@@ -413,11 +413,12 @@ pub trait ConnectionRows {
 /// What agents want to do, and what a person said to it.
 pub trait ApprovalRows {
     /// The newest question of the same digest, where `is_same` says that it holds; else this new one, recorded, in
-    /// place of those that are still open. Forgets what was asked before `kept_since`.
+    /// place of those that are still open. What waits since before the first of these moments has lapsed, and what was
+    /// asked before the second is forgotten.
     fn ask_approval(
         &self,
         new: &Approval,
-        kept_since: UnixMs,
+        since: (UnixMs, UnixMs),
         is_same: &dyn Fn(&Approval) -> bool,
         entry: Option<&Entry<'_>>,
     ) -> Result<Approval, StoreError>;

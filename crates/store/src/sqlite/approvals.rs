@@ -72,7 +72,7 @@ impl ApprovalRows for Sqlite {
     fn ask_approval(
         &self,
         new: &Approval,
-        kept_since: UnixMs,
+        (open_since, kept_since): (UnixMs, UnixMs),
         is_same: &dyn Fn(&Approval) -> bool,
         entry: Option<&Entry<'_>>,
     ) -> Result<Approval, StoreError> {
@@ -87,6 +87,10 @@ impl ApprovalRows for Sqlite {
                 [new.digest.as_slice()],
             )?;
             tx.execute("DELETE FROM approvals WHERE asked_at < ?1", [kept_since.0])?;
+            tx.execute(
+                "UPDATE approvals SET state = 'lapsed', shown = NULL WHERE state = 'waiting' AND asked_at < ?1",
+                [open_since.0],
+            )?;
             insert(tx, new)?;
             if let Some(entry) = entry {
                 activity::append(tx, entry)?;
@@ -105,7 +109,8 @@ impl ApprovalRows for Sqlite {
     ) -> Result<bool, StoreError> {
         self.write_ending(|tx| {
             let decided = tx.execute(
-                "UPDATE approvals SET state = ?2, decided_at = ?3 WHERE id = ?1 AND state = 'waiting' AND asked_at > ?4",
+                "UPDATE approvals SET state = ?2, decided_at = ?3, shown = CASE WHEN ?2 = 'denied' THEN NULL ELSE shown END
+                 WHERE id = ?1 AND state = 'waiting' AND asked_at > ?4",
                 params![id.as_str(), to.as_str(), at.0, asked_since.0],
             )?;
             if decided > 0 {

@@ -73,6 +73,8 @@ impl Sqlite {
             // Revoking must survive a power cut: FULL syncs the WAL at every commit.
             connection.pragma_update(None, "synchronous", "full")?;
             connection.pragma_update(None, "foreign_keys", true)?;
+            // What is deleted may be the text of a mail that nobody allowed.
+            connection.pragma_update(None, "secure_delete", true)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(connection)
         };
