@@ -1,5 +1,14 @@
 //! The command line, as clap reads it.
 
+mod approval;
+mod ids;
+mod mcp;
+mod permit;
+
+pub(crate) use approval::ApprovalCommand;
+pub(crate) use mcp::McpArguments;
+pub(crate) use permit::PermitArguments;
+
 use std::path::PathBuf;
 
 use atthene_core::UnixMs;
@@ -9,9 +18,7 @@ use atthene_core::keys::KeyId;
 use atthene_core::provider::Cloud;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::approval::ApprovalCommand;
-use crate::commands::mcp::McpArguments;
-use crate::commands::permit::PermitArguments;
+use ids::{connection_id, integration_id, key_id, quoted, toolkit};
 
 /// What [`crate::out::Failure`] ends with.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 refused by a policy or by the keychain, 128 and the \
@@ -369,26 +376,6 @@ pub(crate) enum ConfigCommand {
     },
     /// All values.
     List,
-}
-
-fn quoted<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
-}
-
-fn key_id(text: &str) -> Result<KeyId, String> {
-    quoted(text)
-}
-
-fn integration_id(text: &str) -> Result<IntegrationId, String> {
-    quoted(text)
-}
-
-pub(crate) fn connection_id(text: &str) -> Result<ConnectionId, String> {
-    ConnectionId::try_from(text).map_err(str::to_owned)
-}
-
-fn toolkit(text: &str) -> Result<Toolkit, String> {
-    quoted(text).map_err(|_| "outlook or teams".into())
 }
 
 fn cloud(text: &str) -> Result<Cloud, String> {

@@ -127,7 +127,7 @@ impl Default for Permissions {
 
 /// How an agent wants to use a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub enum Intent {
     /// By a tool.
     Tool(Act),
     /// By a call of its own to Graph; `None`: what that does is not known.
@@ -213,17 +213,17 @@ impl Permissions {
     /// The rule. Whoever holds the token can do everything, so a token is handed out only where that is allowed by
     /// itself. A call of Graph's has to pass for both, its reach and its kind of act; what it does where that is not
     /// known is for a person to judge.
-    pub fn check(&self, asked: Use) -> Result<Leave, Missing> {
+    pub fn check(&self, asked: Intent) -> Result<Leave, Missing> {
         let act = |act| match self.of(act) {
             Permission::Allow => Ok(Leave::Given),
             Permission::Ask => Ok(Leave::Asked),
             Permission::Deny => Err(Missing::Act(act)),
         };
         match asked {
-            Use::Tool(kind) => act(kind),
-            Use::Token if self.token => Ok(Leave::Given),
-            Use::Token => Err(Missing::Token),
-            Use::Graph(kind) => match (self.graph, kind) {
+            Intent::Tool(kind) => act(kind),
+            Intent::Token if self.token => Ok(Leave::Given),
+            Intent::Token => Err(Missing::Token),
+            Intent::Graph(kind) => match (self.graph, kind) {
                 (GraphReach::ReadOnly, Some(Act::Read)) => act(Act::Read),
                 (GraphReach::Granted, Some(kind)) => act(kind),
                 (GraphReach::Granted, None) => {
@@ -263,17 +263,17 @@ mod tests {
         #[test]
         fn graph_is_no_way_round_what_a_tool_may_not_do(given in permissions()) {
             for act in Act::ALL {
-                let by_tool = given.check(Use::Tool(act));
+                let by_tool = given.check(Intent::Tool(act));
                 prop_assert_eq!(by_tool.is_err(), given.of(act) == Permission::Deny);
                 prop_assert_eq!(by_tool == Ok(Leave::Given), given.of(act) == Permission::Allow);
-                if let Ok(leave) = given.check(Use::Graph(Some(act))) {
+                if let Ok(leave) = given.check(Intent::Graph(Some(act))) {
                     prop_assert_eq!(by_tool, Ok(leave));
                 }
-                if let Ok(leave) = given.check(Use::Graph(None)) {
+                if let Ok(leave) = given.check(Intent::Graph(None)) {
                     prop_assert!(by_tool.is_ok_and(|by_tool| by_tool <= leave), "the unknown counts as the worst of all");
                 }
             }
-            prop_assert_eq!(given.check(Use::Token).is_ok(), given.token);
+            prop_assert_eq!(given.check(Intent::Token).is_ok(), given.token);
         }
     }
 
@@ -281,15 +281,21 @@ mod tests {
     fn a_new_connection_lets_agents_read_and_draft_only() {
         let new = Permissions::default();
         let passes = |asked| new.check(asked) == Ok(Leave::Given);
-        assert!(passes(Use::Tool(Act::Read)) && passes(Use::Tool(Act::Draft)) && passes(Use::Graph(Some(Act::Read))));
-        for asked in [Use::Tool(Act::Send), Use::Tool(Act::Delete)] {
+        assert!(
+            passes(Intent::Tool(Act::Read))
+                && passes(Intent::Tool(Act::Draft))
+                && passes(Intent::Graph(Some(Act::Read)))
+        );
+        for asked in [Intent::Tool(Act::Send), Intent::Tool(Act::Delete)] {
             assert_eq!(new.check(asked), Ok(Leave::Asked), "{asked:?}");
         }
-        for refused in [Use::Graph(Some(Act::Draft)), Use::Graph(Some(Act::Send)), Use::Graph(None), Use::Token] {
+        for refused in
+            [Intent::Graph(Some(Act::Draft)), Intent::Graph(Some(Act::Send)), Intent::Graph(None), Intent::Token]
+        {
             assert!(!passes(refused), "{refused:?}");
         }
         assert!(
-            [Use::Graph(None), Use::Token]
+            [Intent::Graph(None), Intent::Token]
                 .iter()
                 .all(|asked| Permissions::everything().check(*asked) == Ok(Leave::Given))
         );

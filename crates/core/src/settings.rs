@@ -101,7 +101,7 @@ pub enum LogLevel {
 
 impl LogLevel {
     /// What a log of this level holds, as `tracing_subscriber` reads it. Others' crates speak of themselves
-    /// only when something is wrong.
+    /// only when something is wrong; the one for MCP calls each caller who hangs up an error.
     pub fn directives(self) -> String {
         let level = match self {
             Self::Error => "error",
@@ -110,7 +110,7 @@ impl LogLevel {
             Self::Debug => "debug",
         };
         // The name of every crate here begins so.
-        format!("warn,atthene={level}")
+        format!("warn,rmcp=off,atthene={level}")
     }
 }
 

@@ -3,6 +3,7 @@
 //! costs more in tail latency than it brings in calls.
 
 mod api;
+mod attachment_links;
 mod caller;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
-use crate::api::{guard, routes};
+use crate::api::{agents, guard};
 use crate::problem::{PendingProblem, Problem};
 use crate::shared::Shared;
 use crate::transport::call::{CallContext, Measured, Outbound};
@@ -177,8 +177,8 @@ async fn answer(
 ) -> Result<Response<Outbound>, Problem> {
     guard::check(&head.uri, &head.headers)?;
     // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
-    if routes::is_for_agents(head.uri.path()) {
-        return routes::agents(&services.shared, call, head, Either::Left(body)).await;
+    if agents::is_for_agents(head.uri.path()) {
+        return agents::agents(&services.shared, call, head, Either::Left(body)).await;
     }
     let mut request = forward::request(head, head.uri.clone(), Body::new(body));
     request.extensions_mut().insert(call.clone());

@@ -11,7 +11,7 @@ use http::{HeaderValue, Response};
 use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
-use crate::api::attachments::Attachments;
+use crate::attachment_links::AttachmentLinks;
 use crate::problem::{Callee, Problem, UpstreamFailure};
 use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     /// Calls to agents and connections that are open now.
     open_calls: Arc<()>,
     /// Files that tools have named.
-    pub(crate) attachments: Attachments,
+    pub(crate) attachments: AttachmentLinks,
 }
 
 impl Shared {
@@ -83,7 +83,7 @@ impl Shared {
             unaccepted: LogThrottle::default(),
             cut: watch::Sender::new(()),
             open_calls: Arc::default(),
-            attachments: Attachments::default(),
+            attachments: AttachmentLinks::default(),
         })
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
-use atthene_core::permissions::{Leave, Use};
+use atthene_core::permissions::{Intent, Leave};
 use atthene_core::{Core, Error, blocking};
 
 /// How an agent wants to use a connection, and whether a person has said yes to that.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
-    pub(crate) of: Use,
+    pub(crate) of: Intent,
     pub(crate) has_yes: bool,
 }
 
@@ -43,7 +43,7 @@ pub async fn hand_out(
     key: Option<KeyId>,
     program: impl Future<Output = String>,
 ) -> Result<Fresh, Error> {
-    let fresh = access(core, id, Some(Wanted { of: Use::Token, has_yes: false })).await?;
+    let fresh = access(core, id, Some(Wanted { of: Intent::Token, has_yes: false })).await?;
     let program = program.await;
     let (core, id) = (core.clone(), id.clone());
     blocking(move || core.connections.hand_over(&id, &fresh, &program, key.as_ref()).map(|()| fresh)).await

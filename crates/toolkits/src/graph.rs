@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use atthene_core::connections::{ConnectionId, Fresh, GraphCall};
 use atthene_core::keys::KeyId;
-use atthene_core::permissions::Use;
+use atthene_core::permissions::Intent;
 use atthene_core::{Core, Error, blocking};
 use atthene_identity::claims_challenge;
 use http::{Method, Response, StatusCode, header};
@@ -47,8 +47,8 @@ where
 {
     let started = Instant::now();
     let of = match act_of(&request.method, &request.path) {
-        Some(act) if request.by_tool => Use::Tool(act),
-        act => Use::Graph(act),
+        Some(act) if request.by_tool => Intent::Tool(act),
+        act => Intent::Graph(act),
     };
     let asked = Some(Wanted { of, has_yes: request.has_yes });
     let fresh = access(core, id, asked).await?;

@@ -11,5 +11,5 @@ pub mod tools;
 pub use access::hand_out;
 pub use graph::{GraphRequest, call_graph};
 pub use graph_acts::act_of;
-pub use once::{Did, Ended, WAITS_FOR_ANSWER, once};
+pub use once::{Did, WAITS_FOR_ANSWER, WorkEnd, once};
 pub use probe::{ProbeStep, probe};

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::approvals::{ApprovalId, AskedAct, Standing};
+use atthene_core::approvals::{ActState, ApprovalId, AskedAct};
 use atthene_core::permissions::Leave;
 use atthene_core::{Core, Error, blocking};
 use serde_json::Value;
 
-/// How long a call waits for a person's answer.
-pub const WAITS_FOR_ANSWER: Duration = Duration::from_mins(1);
+/// How long a call waits for a person's answer: many clients give up after a minute.
+pub const WAITS_FOR_ANSWER: Duration = Duration::from_secs(45);
 
 /// How work has ended.
-pub enum Ended<T, E> {
+pub enum WorkEnd<T, E> {
     /// It was done. The value is what whoever asks the same again is told.
     Done(T, Value),
     /// It failed, and had no effect.
@@ -48,7 +48,7 @@ pub async fn once<T, E, Work>(
 ) -> Result<Did<T>, E>
 where
     E: From<Error>,
-    Work: Future<Output = Ended<T, E>>,
+    Work: Future<Output = WorkEnd<T, E>>,
 {
     let asked = Arc::new(asked);
     let ask = || {
@@ -56,27 +56,51 @@ where
         blocking(move || core.approvals.ask(&asked, leave))
     };
     let mut standing = ask().await?;
-    if let Standing::Waiting(id) = &standing {
-        core.approvals.answered(id, patience).await?;
-        standing = ask().await?;
+    // For a person first, and then for somebody else who asked for the very same.
+    for _ in 0..2 {
+        if let ActState::Waiting(id) | ActState::UnderWay(id) = &standing {
+            core.approvals.answered(id, patience).await?;
+            standing = ask().await?;
+        }
     }
     let id = match standing {
-        Standing::Claimed(id) => id,
-        Standing::Waiting(id) => return Ok(Did::Waiting(id)),
-        Standing::Denied => return Ok(Did::Denied),
-        Standing::Begun => return Ok(Did::Begun),
-        Standing::Done(outcome) => return Ok(Did::Before(outcome)),
+        ActState::Claimed(id) => id,
+        ActState::Waiting(id) => return Ok(Did::Waiting(id)),
+        ActState::Denied => return Ok(Did::Denied),
+        ActState::UnderWay(_) | ActState::Begun => return Ok(Did::Begun),
+        ActState::Done(outcome) => return Ok(Did::Before(outcome)),
     };
-    match work().await {
-        Ended::Done(done, outcome) => {
+    // Where this is dropped in the midst of the work, nobody waits for its end.
+    let mut claim = Claim { core, id: Some(id.clone()) };
+    let ended = work().await;
+    if !matches!(ended, WorkEnd::Unknown(_)) {
+        claim.id = None;
+    }
+    match ended {
+        WorkEnd::Done(done, outcome) => {
             write_down(core, id, Some(outcome)).await;
             Ok(Did::Now(done))
         }
-        Ended::NoEffect(error) => {
+        WorkEnd::NoEffect(error) => {
             write_down(core, id, None).await;
             Err(error)
         }
-        Ended::Unknown(error) => Err(error),
+        WorkEnd::Unknown(error) => Err(error),
+    }
+}
+
+/// An act that this call does.
+struct Claim<'a> {
+    core: &'a Core,
+    /// `None`: its end is known.
+    id: Option<ApprovalId>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = &self.id {
+            self.core.approvals.abandon(id);
+        }
     }
 }
 

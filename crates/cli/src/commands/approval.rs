@@ -4,53 +4,14 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use atthene_core::Core;
-use atthene_core::approvals::{ApprovalId, ApprovalState, ApprovalView};
-use clap::Subcommand;
+use atthene_core::approvals::{ApprovalState, ApprovalView};
 use serde_json::json;
 
 use super::connection::word;
+use crate::args::ApprovalCommand;
 use crate::blocking::blocking;
 use crate::out::{CommandResult, Out, Printer};
 use crate::time::minute;
-
-#[derive(Subcommand)]
-pub(crate) enum ApprovalCommand {
-    /// What waits for an answer; with --all, what was answered, too.
-    List {
-        /// Those that were answered as well.
-        #[arg(long)]
-        all: bool,
-    },
-    /// Exactly what would be done.
-    Show {
-        #[arg(value_parser = approval_id)]
-        id: ApprovalId,
-    },
-    /// Say yes: it is done once, when the agent asks again within ten minutes.
-    Approve {
-        #[arg(value_parser = approval_id)]
-        id: ApprovalId,
-        /// Allow these recipients for an hour, without another question.
-        #[arg(long)]
-        recipients: bool,
-    },
-    /// Say no.
-    Deny {
-        #[arg(value_parser = approval_id)]
-        id: ApprovalId,
-    },
-}
-
-impl ApprovalCommand {
-    /// Whether others have to hear of what it does.
-    pub(crate) fn changes_rows(&self) -> bool {
-        matches!(self, Self::Approve { .. } | Self::Deny { .. })
-    }
-}
-
-fn approval_id(text: &str) -> Result<ApprovalId, &'static str> {
-    ApprovalId::try_from(text)
-}
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ApprovalCommand) -> CommandResult {
     match command {

@@ -3,18 +3,17 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atthene_core::port::Http as _;
 use atthene_identity::Network;
-use clap::Args;
 use http::{Request, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::args::McpArguments;
 use crate::out::{CommandResult, Failure};
 
 const KEY_VARIABLE: &str = "ATTHENE_API_KEY";
@@ -25,18 +24,6 @@ const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// JSON-RPC's codes.
 const NOT_JSON: i32 = -32700;
 const FAILED: i32 = -32603;
-
-/// Speak MCP on standard input and output, for agents that start their tools. The key comes from
-/// `ATTHENE_API_KEY` or a file.
-#[derive(Args)]
-pub(crate) struct McpArguments {
-    /// Where the gateway answers.
-    #[arg(long, default_value = "http://127.0.0.1:8765/mcp")]
-    url: String,
-    /// The file that holds the key, in place of `ATTHENE_API_KEY`.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-}
 
 pub(crate) async fn run(arguments: &McpArguments) -> CommandResult {
     let key = key(arguments)?;

@@ -4,10 +4,10 @@ use atthene_core::identity::{IDENTIFIER, PRODUCT_NAME};
 use notify_rust::Notification;
 
 /// What is done with a notification that a person chooses.
-type Chosen = fn();
+type OnClick = fn();
 
 /// Shows a notification; a person who clicks it is led on. A desktop that shows none is no error.
-pub(super) async fn show(title: String, text: String, chosen: Chosen) {
+pub(super) async fn show(title: String, text: String, chosen: OnClick) {
     let shown = tokio::task::spawn_blocking(move || {
         let mut notification = Notification::new();
         notification.appname(PRODUCT_NAME).summary(&title).body(&text).icon(IDENTIFIER);
@@ -22,7 +22,7 @@ pub(super) async fn show(title: String, text: String, chosen: Chosen) {
 
 /// Waits beside everything else until it is clicked or gone.
 #[cfg(target_os = "linux")]
-fn lead_on(notification: &mut Notification, chosen: Chosen) -> notify_rust::error::Result<()> {
+fn lead_on(notification: &mut Notification, chosen: OnClick) -> notify_rust::error::Result<()> {
     // The action that desktops take a click on the notification itself for.
     let shown = notification.action("default", "Open").show()?;
     std::thread::spawn(move || {
@@ -36,6 +36,6 @@ fn lead_on(notification: &mut Notification, chosen: Chosen) -> notify_rust::erro
 }
 
 #[cfg(not(target_os = "linux"))]
-fn lead_on(notification: &mut Notification, _chosen: Chosen) -> notify_rust::error::Result<()> {
+fn lead_on(notification: &mut Notification, _chosen: OnClick) -> notify_rust::error::Result<()> {
     notification.show().map(drop)
 }

@@ -6,7 +6,7 @@ mod digest;
 mod registry;
 
 pub use digest::digest;
-pub use registry::{Approvals, AskedAct, Standing};
+pub use registry::{ActState, Approvals, AskedAct};
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

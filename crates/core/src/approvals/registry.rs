@@ -1,6 +1,7 @@
 //! Asking, answering, and what becomes of an answer.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -49,11 +50,13 @@ pub struct AskedAct {
 
 /// Where an act stands that an agent wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ActState {
     /// It may be done, once, by whoever was told this; then [`Approvals::end`] is owed.
     Claimed(ApprovalId),
     Waiting(ApprovalId),
     Denied,
+    /// Somebody else in this process is doing it.
+    UnderWay(ApprovalId),
     /// It was begun before, and how it ended is not known.
     Begun,
     /// It was done before, with this outcome.
@@ -66,15 +69,17 @@ pub struct Approvals {
     recorder: Recorder,
     clock: Clock,
     changes: Changes,
+    /// Those that this process has begun and not ended.
+    under_way: Mutex<HashSet<ApprovalId>>,
 }
 
 impl Approvals {
     pub(crate) fn new(store: Arc<dyn Store>, recorder: Recorder, clock: Clock, changes: Changes) -> Self {
-        Self { store, recorder, clock, changes }
+        Self { store, recorder, clock, changes, under_way: Mutex::default() }
     }
 
     /// Asks whether this may be done now. With [`Leave::Given`] nobody is asked, and it is still done once only.
-    pub fn ask(&self, asked: &AskedAct, leave: Leave) -> Result<Standing, Error> {
+    pub fn ask(&self, asked: &AskedAct, leave: Leave) -> Result<ActState, Error> {
         let now = self.clock.now();
         let recipients = &asked.shown.recipients;
         let allowed = leave == Leave::Given
@@ -108,26 +113,42 @@ impl Approvals {
         )?;
         self.changes.publish(Change::Approvals);
         Ok(match found.state {
-            ApprovalState::Running if found.id == new.id => Standing::Claimed(found.id),
+            ApprovalState::Running if found.id == new.id => self.claimed(found.id),
+            ApprovalState::Running if self.under_way().contains(&found.id) => ActState::UnderWay(found.id),
             ApprovalState::Approved => {
                 // Somebody else may have used it a moment ago.
                 if self.store.claim_approval(&found.id, (now.plus(1 - ANSWER_HOLDS), now.plus(CLOCKS_DIFFER)))? {
                     self.changes.publish(Change::Approvals);
-                    Standing::Claimed(found.id)
+                    self.claimed(found.id)
                 } else {
-                    Standing::Begun
+                    ActState::UnderWay(found.id)
                 }
             }
             ApprovalState::Done => {
-                Standing::Done(found.outcome.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
+                ActState::Done(found.outcome.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default())
             }
-            ApprovalState::Denied => Standing::Denied,
-            ApprovalState::Waiting => Standing::Waiting(found.id),
-            ApprovalState::Running | ApprovalState::Failed | ApprovalState::Lapsed => Standing::Begun,
+            ApprovalState::Denied => ActState::Denied,
+            ApprovalState::Waiting => ActState::Waiting(found.id),
+            ApprovalState::Running | ApprovalState::Failed | ApprovalState::Lapsed => ActState::Begun,
         })
     }
 
-    /// Waits until somebody has answered, or for so long.
+    fn claimed(&self, id: ApprovalId) -> ActState {
+        self.under_way().insert(id.clone());
+        ActState::Claimed(id)
+    }
+
+    /// Whoever claimed it is gone: how it ended is not known.
+    pub fn abandon(&self, id: &ApprovalId) {
+        self.under_way().remove(id);
+        self.changes.publish(Change::Approvals);
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, HashSet<ApprovalId>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until somebody has answered, and whoever does it has done it, or for so long.
     pub async fn answered(self: &Arc<Self>, id: &ApprovalId, longest: Duration) -> Result<(), Error> {
         // From before the first look: nothing is missed between the two.
         let mut changes = self.changes.subscribe();
@@ -135,7 +156,12 @@ impl Approvals {
             loop {
                 let (this, id) = (self.clone(), id.clone());
                 let row = blocking(move || Ok(this.store.approval(&id)?)).await?;
-                if row.is_none_or(|row| row.state != ApprovalState::Waiting) {
+                let goes_on = |row: Approval| match row.state {
+                    ApprovalState::Waiting => true,
+                    ApprovalState::Running => self.under_way().contains(&row.id),
+                    _ => false,
+                };
+                if !row.is_some_and(goes_on) {
                     return Ok(());
                 }
                 loop {
@@ -192,7 +218,9 @@ impl Approvals {
         let detail = json!({ "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "asked": row.decided_at.is_some() });
         let entry = self.recorder.entry(Kind::ActPerformed, id.as_str(), act, detail);
         let kept = outcome.map(Value::to_string);
-        self.store.end_approval(id, state, kept.as_deref(), self.clock.now(), &entry)?;
+        let ended = self.store.end_approval(id, state, kept.as_deref(), self.clock.now(), &entry);
+        self.under_way().remove(id);
+        ended?;
         self.changes.publish(Change::Approvals);
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, ProfileParts, Redirect};
 use crate::keys::KeyId;
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
-use crate::permissions::{Leave, Permissions, Use};
+use crate::permissions::{Intent, Leave, Permissions};
 use crate::port::{Identity, Store, Tokens};
 use crate::provider::{Authority, Discovery};
 use crate::secrets::Secrets;
@@ -240,7 +240,7 @@ impl Connections {
 
     /// Whether agents may use a connection so. Reads the row: what an administrator took away in another process counts
     /// from that moment on.
-    pub fn permit(&self, id: &ConnectionId, asked: Use) -> Result<Leave, Error> {
+    pub fn permit(&self, id: &ConnectionId, asked: Intent) -> Result<Leave, Error> {
         let row = self.row(id)?;
         row.permissions.check(asked).map_err(|missing| Error::NotPermitted { account: row.account.label, missing })
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use atthene_core::approvals::{ApprovalId, ApprovalState, AskedAct, Shown, Standing, digest};
+use atthene_core::approvals::{ActState, ApprovalId, ApprovalState, AskedAct, Shown, digest};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
@@ -27,12 +27,12 @@ fn act(text: &str, to: &str) -> AskedAct {
     }
 }
 
-fn ask(core: &Core, text: &str) -> Standing {
+fn ask(core: &Core, text: &str) -> ActState {
     core.approvals.ask(&act(text, "grace@contoso.com"), Leave::Asked).expect("asks")
 }
 
-fn waiting(standing: &Standing) -> ApprovalId {
-    let Standing::Waiting(id) = standing else { panic!("{standing:?}") };
+fn waiting(standing: &ActState) -> ApprovalId {
+    let ActState::Waiting(id) = standing else { panic!("{standing:?}") };
     id.clone()
 }
 
@@ -51,17 +51,18 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
 
     window.approvals.approve(&id, false).expect("says yes");
     assert_eq!(window.approvals.deny(&id).expect_err("answered").code(), Code::ApprovalEnded);
-    assert!(matches!(ask(&gateway, "Hello!"), Standing::Waiting(_)), "that was not what was shown");
-    assert_eq!(ask(&gateway, "Hello"), Standing::Claimed(id.clone()));
-    assert_eq!(ask(&gateway, "Hello"), Standing::Begun, "two at once");
+    assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "that was not what was shown");
+    assert_eq!(ask(&gateway, "Hello"), ActState::Claimed(id.clone()));
+    assert_eq!(ask(&gateway, "Hello"), ActState::UnderWay(id.clone()), "two at once");
+    assert_eq!(ask(&window, "Hello"), ActState::Begun, "another process can't know");
     gateway.approvals.end(&id, Some(&json!({ "id": "m1" }))).expect("ends");
-    assert_eq!(ask(&gateway, "Hello"), Standing::Done(json!({ "id": "m1" })));
+    assert_eq!(ask(&gateway, "Hello"), ActState::Done(json!({ "id": "m1" })));
     assert_eq!(window.approvals.view(&id).expect("there").shown, None, "texts are not kept");
 
     window.approvals.deny(&other).expect("says no");
-    assert_eq!(ask(&gateway, "Hello!"), Standing::Denied);
+    assert_eq!(ask(&gateway, "Hello!"), ActState::Denied);
     machine.step(11 * UnixMs::MINUTE);
-    assert!(matches!(ask(&gateway, "Hello!"), Standing::Waiting(_)), "later, it is a question again");
+    assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "later, it is a question again");
 }
 
 #[test]
@@ -89,11 +90,11 @@ fn recipients_that_were_allowed_are_allowed_for_an_hour_and_no_others() {
     let core = machine.open();
     let id = waiting(&ask(&core, "One"));
     core.approvals.approve(&id, true).expect("says yes");
-    assert!(matches!(ask(&core, "Two"), Standing::Claimed(_)));
+    assert!(matches!(ask(&core, "Two"), ActState::Claimed(_)));
     let to_other = core.approvals.ask(&act("Three", "eve@evil.example"), Leave::Asked).expect("asks");
-    assert!(matches!(to_other, Standing::Waiting(_)));
+    assert!(matches!(to_other, ActState::Waiting(_)));
     machine.step(61 * UnixMs::MINUTE);
-    assert!(matches!(ask(&core, "Four"), Standing::Waiting(_)));
+    assert!(matches!(ask(&core, "Four"), ActState::Waiting(_)));
 }
 
 #[tokio::test]
@@ -109,7 +110,7 @@ async fn whoever_waits_hears_of_the_answer_from_another_process() {
     let started = std::time::Instant::now();
     waits.await.expect("no panic").expect("waits");
     assert!(started.elapsed() < std::time::Duration::from_secs(9), "it was told, and did not run out of time");
-    assert_eq!(ask(&gateway, "Hello"), Standing::Claimed(id));
+    assert_eq!(ask(&gateway, "Hello"), ActState::Claimed(id));
 }
 
 #[derive(Debug, Clone)]
@@ -171,7 +172,7 @@ proptest! {
                 Step::Ask { what, leave } => {
                     let it = known.entry(what).or_default();
                     let told = core.approvals.ask(&act(&what.to_string(), "g@contoso.com"), leave).expect("asks");
-                    if let Standing::Claimed(id) = told {
+                    if let ActState::Claimed(id) = told {
                         prop_assert!(leave == Leave::Given || it.yes > 0, "nobody allowed it");
                         it.yes = 0;
                         if let Some((_, at)) = &it.begun {

@@ -7,7 +7,7 @@ use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
 use atthene_core::{Error, blocking};
-use atthene_toolkits::{Did, Ended, GraphRequest, act_of, call_graph, once};
+use atthene_toolkits::{Did, GraphRequest, WorkEnd, act_of, call_graph, once};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::connections::send;
+use super::graph_call::send;
 use crate::problem::{Problem, UpstreamFailure};
 use crate::shared::Shared;
 use crate::transport::body::{Limited, MIB};
@@ -37,7 +37,7 @@ pub(super) struct AskedCall {
 }
 
 /// What came of it.
-pub(super) enum Answered {
+pub(super) enum AskedAnswer {
     /// Graph's answer, and the Graph that gave it.
     ByGraph(http::Response<Incoming>, String),
     Before(Response),
@@ -48,7 +48,7 @@ pub(super) async fn ask_and_call(
     shared: &Arc<Shared>,
     call: &CallContext,
     asked: AskedCall,
-) -> Result<Answered, Problem> {
+) -> Result<AskedAnswer, Problem> {
     let AskedCall { id, key, head, body } = asked;
     let largest = shared.config().largest_body.min(LARGEST_ASKED);
     let limited = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
@@ -72,26 +72,26 @@ pub(super) async fn ask_and_call(
         };
         match call_graph(&shared.core, &id, request, std::future::ready(program), next).await {
             Ok(answer) if answer.status().is_client_error() => {
-                Ended::NoEffect(Refused::ByGraph(Box::new((answer, graph))))
+                WorkEnd::NoEffect(Refused::ByGraph(Box::new((answer, graph))))
             }
             Ok(answer) if answer.status().is_server_error() => {
-                Ended::Unknown(Refused::ByGraph(Box::new((answer, graph))))
+                WorkEnd::Unknown(Refused::ByGraph(Box::new((answer, graph))))
             }
             Ok(answer) => {
                 let outcome = json!({ "status": answer.status().as_u16() });
-                Ended::Done((answer, graph), outcome)
+                WorkEnd::Done((answer, graph), outcome)
             }
-            Err(problem) if may_have_arrived(&problem) => Ended::Unknown(Refused::Problem(problem)),
-            Err(problem) => Ended::NoEffect(Refused::Problem(problem)),
+            Err(problem) if may_have_arrived(&problem) => WorkEnd::Unknown(Refused::Problem(problem)),
+            Err(problem) => WorkEnd::NoEffect(Refused::Problem(problem)),
         }
     };
     match once(&shared.core, act, Leave::Asked, shared.limits.approval_time, work).await {
-        Ok(Did::Now((answer, graph))) => Ok(Answered::ByGraph(answer, graph)),
-        Ok(Did::Before(outcome)) => Ok(Answered::Before(repeated(&outcome))),
+        Ok(Did::Now((answer, graph))) => Ok(AskedAnswer::ByGraph(answer, graph)),
+        Ok(Did::Before(outcome)) => Ok(AskedAnswer::Before(repeated(&outcome))),
         Ok(Did::Waiting(id)) => Err(Problem::ApprovalWaiting(id.as_str().to_owned())),
         Ok(Did::Denied) => Err(Problem::ApprovalDenied),
         Ok(Did::Begun) => Err(Problem::OutcomeUnknown),
-        Err(Refused::ByGraph(answered)) => Ok(Answered::ByGraph(answered.0, answered.1)),
+        Err(Refused::ByGraph(answered)) => Ok(AskedAnswer::ByGraph(answered.0, answered.1)),
         Err(Refused::Problem(problem)) => Err(problem),
     }
 }

@@ -1,12 +1,9 @@
 //! Attachments that a tool has named: each is served once, under the key, to whoever was given its link. Bytes of a
 //! file in an answer would fill a model's context.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use atthene_core::connections::{ConnectionId, Fresh};
-use atthene_core::hex;
+use atthene_core::connections::Fresh;
 use atthene_toolkits::{GraphRequest, call_graph};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
@@ -14,59 +11,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use http_body_util::Either;
 
-use super::connections::{known, send};
+use super::graph_call::{known, send};
 use crate::api::auth::LiveKey;
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
-
-/// How long a link leads somewhere.
-const LASTS: Duration = Duration::from_mins(10);
-/// Links at a time; the oldest go first.
-const MOST: usize = 1000;
-
-/// What a link leads to.
-struct Ticket {
-    connection: ConnectionId,
-    /// In Graph, below the version.
-    path: String,
-    since: Instant,
-}
-
-/// The links that lead somewhere now. In memory: one that is left over leads nowhere after a start.
-#[derive(Default)]
-pub(crate) struct Attachments(Mutex<HashMap<String, Ticket>>);
-
-impl Attachments {
-    /// The path of a link to this attachment.
-    pub(crate) fn link(&self, connection: &ConnectionId, path: String) -> String {
-        let mut bytes = [0_u8; 16];
-        rand::fill(&mut bytes[..]);
-        let name = hex(&bytes);
-        let link = format!("/api/amas/connections/{}/attachments/{name}", connection.as_str());
-        let mut all = self.lock();
-        all.retain(|_, ticket| ticket.since.elapsed() < LASTS);
-        if all.len() >= MOST
-            && let Some(oldest) = all.iter().min_by_key(|(_, ticket)| ticket.since).map(|(name, _)| name.clone())
-        {
-            all.remove(&oldest);
-        }
-        all.insert(name, Ticket { connection: connection.clone(), path, since: Instant::now() });
-        link
-    }
-
-    /// Takes what a link leads to: the second who asks finds nothing.
-    fn take(&self, connection: &ConnectionId, name: &str) -> Option<String> {
-        let mut all = self.lock();
-        let is_there = all.get(name).is_some_and(|it| it.connection == *connection && it.since.elapsed() < LASTS);
-        all.remove(name).filter(|_| is_there).map(|ticket| ticket.path)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Ticket>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Get an attachment that a tool has named.
 ///

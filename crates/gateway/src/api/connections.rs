@@ -5,30 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::connections::{ConnectionId, ConnectionState, ConnectionView, Fresh};
-use atthene_core::permissions::{Leave, Use};
+use atthene_core::permissions::{Intent, Leave};
 use atthene_core::{Code, Error, blocking};
 use atthene_toolkits::{GraphRequest, act_of, call_graph, hand_out};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::request::Parts;
-use http::uri::Authority;
 use http::{Uri, header};
 use http_body_util::Either;
-use hyper::body::Incoming;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::api::asked_graph::{Answered, AskedCall, ask_and_call};
+use crate::api::asked_graph::{AskedAnswer, AskedCall, ask_and_call};
 use crate::api::auth::LiveKey;
+use crate::api::graph_call::{known, own_url, send};
 use crate::api::next_links::Links;
 use crate::api::path;
-use crate::problem::{Callee, Problem};
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
-use crate::transport::forward::Runtime;
 
 /// A connection, as toolkits see it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -151,14 +148,14 @@ pub(crate) async fn graph(
     // Links are led back in what is read as it is.
     head.headers.remove(header::ACCEPT_ENCODING);
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-    let asked = Use::Graph(act_of(&method, &path));
+    let asked = Intent::Graph(act_of(&method, &path));
     let (core, of) = (shared.core.clone(), id.clone());
     let leave = blocking(move || core.connections.permit(&of, asked)).await?;
     let (answer, graph) = if leave == Leave::Asked {
         let asked = AskedCall { id: id.clone(), key, head, body };
         match Box::pin(ask_and_call(&shared, &call, asked)).await? {
-            Answered::ByGraph(answer, graph) => (answer, graph),
-            Answered::Before(answer) => return Ok(answer),
+            AskedAnswer::ByGraph(answer, graph) => (answer, graph),
+            AskedAnswer::Before(answer) => return Ok(answer),
         }
     } else {
         // Graph may refuse the access before it looks at the body.
@@ -177,29 +174,6 @@ pub(crate) async fn graph(
     Links::new(&graph, &here).lead_back(answer).await
 }
 
-/// The gateway as this caller calls it. A proxy in front that is trusted says how it is called there.
-pub(super) fn own_url(head: &Parts, trust_front_proxy: bool) -> String {
-    let told = |name: &str| {
-        let value = head.headers.get(name).filter(|_| trust_front_proxy)?.to_str().ok()?;
-        Some(value.split(',').next().unwrap_or(value).trim().to_owned())
-    };
-    let host = told("x-forwarded-host").filter(|host| host.parse::<Authority>().is_ok());
-    let host = host.or_else(|| Some(head.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
-    let scheme = told("x-forwarded-proto").filter(|scheme| matches!(scheme.as_str(), "http" | "https"));
-    format!("{}://{}", scheme.as_deref().unwrap_or("http"), host.as_deref().unwrap_or("localhost"))
-}
-
-pub(super) async fn send(
-    shared: &Shared,
-    fresh: Fresh,
-    mut head: Parts,
-    body: Limited,
-    call: &CallContext,
-) -> Result<http::Response<Incoming>, Problem> {
-    let graph = Runtime::new(Callee::Graph, fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
-    shared.forwarder()?.forward(&graph, &mut head, body, call).await
-}
-
 /// What stands behind `/graph`, as it was written. The host comes from the connection alone.
 fn graph_path(uri: &Uri, id: &ConnectionId) -> Option<Uri> {
     let prefix = format!("/api/amas/connections/{}/graph", id.as_str());
@@ -210,10 +184,6 @@ fn graph_path(uri: &Uri, id: &ConnectionId) -> Option<Uri> {
     }
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     format!("{target}{query}").parse().ok()
-}
-
-pub(super) fn known(id: &str) -> Result<ConnectionId, Problem> {
-    ConnectionId::try_from(id).map_err(|_| Problem::ConnectionNotFound)
 }
 
 impl From<Error> for Problem {

@@ -1,11 +1,13 @@
 //! What is asked for: routes, the key, and what each answers.
 
 mod agent;
+pub(crate) mod agents;
 mod asked_graph;
-pub(crate) mod attachments;
+mod attachments;
 pub(crate) mod auth;
 mod connections;
 mod description;
+mod graph_call;
 pub(crate) mod guard;
 mod mcp;
 pub(crate) mod metrics;

@@ -205,7 +205,7 @@ fn a_tool_reads_and_a_file_comes_by_a_link_that_works_once() {
     assert!(refused["result"]["isError"] == true, "{refused}");
 }
 
-/// By OpenAI's `o200k_base`, whose counts are near those of other current models.
+/// By `o200k_base`, whose counts are near those of other current models.
 #[test]
 fn the_list_of_tools_costs_an_agent_less_than_4000_tokens() {
     let running = Running::start();

@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{ToolError, text};
+use super::error::ToolError;
+use super::text;
 
 /// Rows in one answer where none are asked for, and at most.
 const ROWS: usize = 10;

@@ -10,9 +10,13 @@ use atthene_core::permissions::{Act, Leave};
 use serde_json::{Map, Value, json};
 
 use super::client::Graph;
+use super::dispatch::dispatch;
+use super::error::ToolError;
 use super::fence::Fence;
-use super::{Run, Tool, ToolCaller, ToolError, arguments, dispatch, invites, posts, sends};
-use crate::once::{Did, Ended, once};
+use super::run::Run;
+use super::tool::{Tool, ToolCaller};
+use super::{arguments, invites, posts, sends};
+use crate::once::{Did, WorkEnd, once};
 
 /// Characters of one argument that a person is shown.
 const SHOWN: usize = 1_000;
@@ -52,10 +56,10 @@ pub(super) async fn ask_and_run(
     };
     let work = async || match dispatch(&run, tool, given).await {
         // What was read is not kept for others.
-        Ok(found) if matches!(tool.act, Act::Read | Act::Draft) => Ended::Done(found, Value::Null),
-        Ok(found) => Ended::Done(found.clone(), found),
-        Err(error) if run.graph.may_have_acted() => Ended::Unknown(error),
-        Err(error) => Ended::NoEffect(error),
+        Ok(found) if matches!(tool.act, Act::Read | Act::Draft) => WorkEnd::Done(found, Value::Null),
+        Ok(found) => WorkEnd::Done(found.clone(), found),
+        Err(error) if run.graph.may_have_acted() => WorkEnd::Unknown(error),
+        Err(error) => WorkEnd::NoEffect(error),
     };
     match once(core, asked, leave, caller.patience, work).await? {
         Did::Now(found) => Ok((found, run.graph.calls())),

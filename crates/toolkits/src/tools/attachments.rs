@@ -5,10 +5,13 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::mail::HEADERS;
 use super::people::string;
+use super::run::Run;
 use super::text::{self, NAME};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 pub(super) fn tools() -> Vec<Tool> {
     vec![Tool {

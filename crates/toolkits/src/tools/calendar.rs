@@ -7,10 +7,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::Headers;
-use super::paging::{Asked, page};
+use super::error::ToolError;
+use super::paging::{AskedList, page};
 use super::people::{first, person, string};
+use super::run::Run;
 use super::text::{self, NAME, PREVIEW, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 /// The range is read by its offset; the answer is in UTC.
 const HEADERS: Headers<'static> =
@@ -97,7 +100,7 @@ pub(super) async fn list(run: &Run<'_>, asked: List) -> Result<Value, ToolError>
         ("$select", EVENT),
     ];
     let first = arguments::with_query("me/calendarView", &query);
-    let asked = Asked { of: "", cursor: asked.cursor.as_deref(), limit, headers: HEADERS };
+    let asked = AskedList { of: "", cursor: asked.cursor.as_deref(), limit, headers: HEADERS };
     Ok(page(run, first, asked).await?.answer("events", event))
 }
 

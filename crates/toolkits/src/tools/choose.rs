@@ -6,7 +6,8 @@ use atthene_core::connections::{ConnectionId, ConnectionView, Toolkit};
 use atthene_core::{Core, blocking};
 use serde_json::Value;
 
-use super::{ToolError, text};
+use super::error::ToolError;
+use super::text;
 
 /// More are not listed in one error.
 const LISTED: usize = 50;

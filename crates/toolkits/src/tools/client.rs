@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use atthene_core::connections::{ConnectionId, Fresh};
-use atthene_core::permissions::{Act, Use};
+use atthene_core::permissions::{Act, Intent};
 use atthene_core::{Core, blocking};
 use atthene_identity::claims_challenge;
 use http::{Method, Request, Response, StatusCode, header};
@@ -13,7 +13,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Refusal, Tool, ToolError, text};
+use super::error::{GraphRefusal, ToolError};
+use super::text;
+use super::tool::Tool;
 use crate::access::{Wanted, access};
 use crate::graph_acts::act_of;
 
@@ -123,7 +125,7 @@ impl<'a> Graph<'a> {
     }
 
     async fn access(&self) -> Result<Fresh, ToolError> {
-        Ok(access(self.core, &self.id, Some(Wanted { of: Use::Tool(self.act), has_yes: self.has_yes })).await?)
+        Ok(access(self.core, &self.id, Some(Wanted { of: Intent::Tool(self.act), has_yes: self.has_yes })).await?)
     }
 
     /// What Graph answers, and where it lies. Once more with fresh access where the first was refused: nothing was
@@ -214,7 +216,7 @@ impl<'a> Graph<'a> {
         }
         let said = serde_json::from_slice::<Said>(answer.body()).unwrap_or_default().error;
         let wait = answer.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
-        Err(ToolError::Graph(Refusal {
+        Err(ToolError::Graph(GraphRefusal {
             status: status.as_u16(),
             code: text::line(&said.code, 80),
             message: text::line(&said.message, 300),

@@ -5,9 +5,12 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::people::string;
+use super::run::Run;
 use super::text::{self, NAME};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 const CONTACT: &str = "displayName,companyName,jobTitle,emailAddresses,mobilePhone,businessPhones";
 const PERSON: &str = "displayName,scoredEmailAddresses,jobTitle,companyName";
@@ -31,12 +34,12 @@ pub(super) fn tools() -> Vec<Tool> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Search {
+pub(super) struct SearchContacts {
     query: String,
     limit: Option<u32>,
 }
 
-pub(super) async fn search(run: &Run<'_>, asked: Search) -> Result<Value, ToolError> {
+pub(super) async fn search(run: &Run<'_>, asked: SearchContacts) -> Result<Value, ToolError> {
     let limit = arguments::limit(asked.limit)?;
     let query = arguments::text("query", asked.query.trim(), 200)?;
     if query.is_empty() {

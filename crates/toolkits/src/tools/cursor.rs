@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::ToolError;
+use super::error::ToolError;
 
 /// In bytes: Graph's links have a few hundred.
 const LONGEST: usize = 16 * 1024;

@@ -5,10 +5,13 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::mail::HEADERS;
 use super::people::{people, string};
+use super::run::Run;
 use super::text::{self, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, folders, schema};
+use super::tool::Tool;
+use super::{arguments, folders, schema};
 
 /// Characters of a draft's body.
 const BODY: usize = 100_000;
@@ -58,7 +61,7 @@ pub(super) fn tools() -> Vec<Tool> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Draft {
+pub(super) struct DraftMail {
     to: Option<Vec<String>>,
     cc: Option<Vec<String>>,
     bcc: Option<Vec<String>>,
@@ -68,7 +71,7 @@ pub(super) struct Draft {
     reply_all: Option<bool>,
 }
 
-impl Draft {
+impl DraftMail {
     /// A new mail.
     pub(super) fn new(to: Vec<String>, cc: Vec<String>, bcc: Vec<String>, subject: String, body: String) -> Self {
         let (to, cc, bcc) = (Some(to), Some(cc), Some(bcc));
@@ -82,7 +85,7 @@ impl Draft {
     }
 }
 
-pub(super) async fn draft(run: &Run<'_>, asked: Draft) -> Result<Value, ToolError> {
+pub(super) async fn draft(run: &Run<'_>, asked: DraftMail) -> Result<Value, ToolError> {
     let body = arguments::text("body", &asked.body, BODY)?;
     let (to, cc, bcc) = (asked.to.unwrap_or_default(), asked.cc.unwrap_or_default(), asked.bcc.unwrap_or_default());
     let subject = arguments::text("subject", asked.subject.as_deref().unwrap_or_default(), SUBJECT_GIVEN)?;

@@ -53,7 +53,7 @@ pub enum ToolError {
     Begun,
     /// The provider refused.
     #[error("{0}")]
-    Graph(Refusal),
+    Graph(GraphRefusal),
     #[error("Microsoft Graph gave no answer: {0}. Try again later; a draft may have been made all the same.")]
     Network(NetworkError),
     /// A link to the next page that leads to another host: access is not sent there.
@@ -105,7 +105,7 @@ impl From<NetworkError> for ToolError {
 
 /// What Graph refused with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct GraphRefusal {
     pub status: u16,
     /// Graph's own word, as in `ErrorItemNotFound`.
     pub code: String,
@@ -117,7 +117,7 @@ pub struct Refusal {
     pub wait: Option<u64>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for GraphRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = self.scope;
         match StatusCode::from_u16(self.status) {

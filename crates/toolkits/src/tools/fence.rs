@@ -4,7 +4,7 @@ use atthene_core::connections::ConnectionId;
 use rand::RngExt;
 use serde_json::{Map, Value};
 
-use super::ToolAnswer;
+use super::tool::ToolAnswer;
 
 pub(super) struct Fence {
     open: String,

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::error::ToolError;
 use super::people::string;
-use super::{Run, ToolError, arguments, text};
+use super::run::Run;
+use super::{arguments, text};
 
 /// Graph's own words, in every language of the mailbox.
 const KNOWN: [&str; 6] = ["inbox", "archive", "drafts", "sentitems", "deleteditems", "junkemail"];

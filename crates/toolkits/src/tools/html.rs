@@ -16,7 +16,7 @@ const SKIPPED: [&str; 4] = ["script", "style", "title", "template"];
 /// What is read of it; where it goes on, that is said at the end.
 pub(super) fn plain_text(html: &str) -> String {
     let read = &html[..html.floor_char_boundary(LARGEST)];
-    let mut out = Plain::default();
+    let mut out = PlainText::default();
     let mut rest = read;
     while let Some(at) = rest.find('<') {
         out.text(&rest[..at]);
@@ -32,7 +32,7 @@ pub(super) fn plain_text(html: &str) -> String {
 }
 
 #[derive(Default)]
-struct Plain {
+struct PlainText {
     text: String,
     /// A space that is written where something follows on this line.
     space: bool,
@@ -40,7 +40,7 @@ struct Plain {
     kept: u32,
 }
 
-impl Plain {
+impl PlainText {
     fn text(&mut self, raw: &str) {
         let mut rest = raw;
         while let Some(at) = rest.find('&') {
@@ -104,7 +104,7 @@ impl Plain {
 }
 
 /// Reads what begins with `<`; what is left behind it.
-fn markup<'a>(from: &'a str, out: &mut Plain) -> &'a str {
+fn markup<'a>(from: &'a str, out: &mut PlainText) -> &'a str {
     let behind = |end: &str, at: usize| from[at..].find(end).map_or("", |found| &from[at + found + end.len()..]);
     if from.starts_with("<!--") {
         return behind("-->", 2);

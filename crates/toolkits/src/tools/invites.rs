@@ -6,10 +6,13 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::mail::HEADERS;
 use super::people::{person, string};
+use super::run::Run;
 use super::text::{self, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 const BODY: usize = 100_000;
 const LINE: usize = 255;
@@ -48,7 +51,7 @@ pub(super) fn tools() -> Vec<Tool> {
         ),
         tool(
             "event_respond",
-            "Answer an invitation",
+            "InvitationAnswer an invitation",
             "Accepts, declines or answers tentatively; the organizer is told.",
             schema::input(
                 &["id", "answer"],
@@ -140,20 +143,20 @@ pub(super) async fn create(run: &Run<'_>, asked: Create) -> Result<Value, ToolEr
 #[serde(deny_unknown_fields)]
 pub(super) struct Respond {
     id: String,
-    answer: Answer,
+    answer: InvitationAnswer,
     #[serde(default)]
     comment: String,
 }
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum InvitationAnswer {
     Accept,
     Decline,
     Tentative,
 }
 
-impl Answer {
+impl InvitationAnswer {
     fn path(self) -> &'static str {
         match self {
             Self::Accept => "accept",
@@ -173,7 +176,7 @@ pub(super) async fn shown_answer(run: &Run<'_>, asked: &Respond) -> Result<Shown
         subject: text::line(string(&event, "subject"), SUBJECT),
         body: asked.comment.clone(),
         more: [
-            ("Answer", asked.answer.path().to_owned()),
+            ("InvitationAnswer", asked.answer.path().to_owned()),
             ("From", text::line(string(&event["start"], "dateTime"), SUBJECT)),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -7,10 +7,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::Headers;
-use super::paging::{Asked, page};
+use super::error::ToolError;
+use super::paging::{AskedList, page};
 use super::people::{first, people, person, string};
+use super::run::Run;
 use super::text::{self, NAME, PREVIEW, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, folders, html, schema};
+use super::tool::Tool;
+use super::{arguments, folders, html, schema};
 
 /// One kind of ids everywhere, those that outlive a move; bodies as text.
 pub(super) const HEADERS: Headers<'static> =
@@ -79,7 +82,7 @@ pub(super) fn tools() -> Vec<Tool> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Search {
+pub(super) struct SearchMail {
     query: Option<String>,
     folder: Option<String>,
     from: Option<String>,
@@ -90,7 +93,7 @@ pub(super) struct Search {
     cursor: Option<String>,
 }
 
-pub(super) async fn search(run: &Run<'_>, asked: Search) -> Result<Value, ToolError> {
+pub(super) async fn search(run: &Run<'_>, asked: SearchMail) -> Result<Value, ToolError> {
     let limit = arguments::limit(asked.limit)?;
     let conditions = conditions(&asked)?;
     let place = match &asked.folder {
@@ -103,12 +106,12 @@ pub(super) async fn search(run: &Run<'_>, asked: Search) -> Result<Value, ToolEr
     let mut query: Vec<(&str, &str)> = conditions.iter().map(|(name, value)| (*name, value.as_str())).collect();
     query.extend([("$top", top.as_str()), ("$select", ROW)]);
     let first = arguments::with_query(&place, &query);
-    let asked = Asked { of: "", cursor: asked.cursor.as_deref(), limit, headers: HEADERS };
+    let asked = AskedList { of: "", cursor: asked.cursor.as_deref(), limit, headers: HEADERS };
     Ok(page(run, first, asked).await?.answer("mails", row))
 }
 
 /// With words all conditions are words of the search: Graph takes no filter and no order beside it.
-fn conditions(asked: &Search) -> Result<Vec<(&'static str, String)>, ToolError> {
+fn conditions(asked: &SearchMail) -> Result<Vec<(&'static str, String)>, ToolError> {
     let text = |name, text: &Option<String>| match text.as_deref().map(str::trim) {
         None | Some("") => Ok(None),
         Some(given) => arguments::text(name, given, 1_000).map(|given| Some(given.to_owned())),

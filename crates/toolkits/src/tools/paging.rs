@@ -5,19 +5,20 @@ use serde_json::{Value, json};
 
 use super::client::Headers;
 use super::cursor::Cursor;
-use super::{Run, ToolError};
+use super::error::ToolError;
+use super::run::Run;
 
 /// Pages that are read for one answer: empty ones are passed over.
 const MOST_PAGES: usize = 6;
 
-pub(super) struct Page {
+pub(super) struct ListPage {
     pub(super) rows: Vec<Value>,
     /// Where it goes on; `None`: this was the end.
     next: Option<String>,
 }
 
 /// Which list, and where in it.
-pub(super) struct Asked<'a> {
+pub(super) struct AskedList<'a> {
     /// What is listed besides what the tool says: the id of a chat.
     pub(super) of: &'a str,
     pub(super) cursor: Option<&'a str>,
@@ -26,7 +27,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// The rows of a list that begins at this path.
-pub(super) async fn page(run: &Run<'_>, first: String, asked: Asked<'_>) -> Result<Page, ToolError> {
+pub(super) async fn page(run: &Run<'_>, first: String, asked: AskedList<'_>) -> Result<ListPage, ToolError> {
     let graph = &run.graph;
     let tool = format!("{} {}", graph.tool().name, asked.of);
     let connection = graph.id().as_str();
@@ -48,21 +49,21 @@ pub(super) async fn page(run: &Run<'_>, first: String, asked: Asked<'_>) -> Resu
         let left = part.rows.len().saturating_sub(skip);
         rows.extend(part.rows.into_iter().skip(skip).take(room));
         if left > room {
-            return Ok(Page { rows, next: goes_on(link, skip + room)? });
+            return Ok(ListPage { rows, next: goes_on(link, skip + room)? });
         }
         match part.next {
             // One that leads to itself would never end.
             Some(next) if next != link => (link, skip) = (next, 0),
-            _ => return Ok(Page { rows, next: None }),
+            _ => return Ok(ListPage { rows, next: None }),
         }
         if rows.len() == asked.limit {
             break;
         }
     }
-    Ok(Page { rows, next: goes_on(link, 0)? })
+    Ok(ListPage { rows, next: goes_on(link, 0)? })
 }
 
-impl Page {
+impl ListPage {
     /// The list as it is answered, each row as `shown` has it.
     pub(super) fn answer(self, name: &str, shown: impl FnMut(&Value) -> Value) -> Value {
         let rows: Vec<Value> = self.rows.iter().map(shown).collect();

@@ -6,9 +6,12 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::people::string;
+use super::run::Run;
 use super::text::{self, NAME};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 /// Characters of a post: Teams takes about 28 KB.
 const POST: usize = 10_000;

@@ -6,11 +6,14 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::drafts::{Draft, draft};
+use super::drafts::{DraftMail, draft};
+use super::error::ToolError;
 use super::mail::HEADERS;
 use super::people::string;
+use super::run::Run;
 use super::text::{self, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 const SENT: [(&str, &str); 3] = [("id", "string"), ("subject", "string"), ("sent", "boolean")];
 const SELECT: &str = "subject,from,replyTo,toRecipients,ccRecipients";
@@ -83,7 +86,7 @@ pub(super) fn shown_mail(asked: &Send) -> Result<Shown, ToolError> {
 
 pub(super) async fn send(run: &Run<'_>, asked: Send) -> Result<Value, ToolError> {
     let Send { to, cc, bcc, subject, body } = asked;
-    send_draft(run, Draft::new(to, cc, bcc, subject, body)).await
+    send_draft(run, DraftMail::new(to, cc, bcc, subject, body)).await
 }
 
 #[derive(Deserialize)]
@@ -116,10 +119,10 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
 }
 
 pub(super) async fn reply(run: &Run<'_>, asked: Reply) -> Result<Value, ToolError> {
-    send_draft(run, Draft::reply(asked.id, asked.body, asked.all)).await
+    send_draft(run, DraftMail::reply(asked.id, asked.body, asked.all)).await
 }
 
-async fn send_draft(run: &Run<'_>, asked: Draft) -> Result<Value, ToolError> {
+async fn send_draft(run: &Run<'_>, asked: DraftMail) -> Result<Value, ToolError> {
     let made = draft(run, asked).await?;
     let id = arguments::id("id", string(&made, "id"))?;
     run.graph.act(&format!("me/messages/{id}/send"), None, HEADERS).await?;

@@ -5,11 +5,14 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::error::ToolError;
 use super::mail::body;
-use super::paging::{Asked, page};
+use super::paging::{AskedList, page};
 use super::people::{first, string};
+use super::run::Run;
 use super::text::{self, NAME, PREVIEW, SUBJECT};
-use super::{Run, Tool, ToolError, arguments, schema};
+use super::tool::Tool;
+use super::{arguments, schema};
 
 /// Characters of one message, and of one answer to it, in a list.
 const MESSAGE: usize = 1_500;
@@ -90,7 +93,7 @@ pub(super) async fn chats(run: &Run<'_>, asked: Chats) -> Result<Value, ToolErro
         ("$orderby", "lastMessagePreview/createdDateTime desc"),
         ("$top", top.as_str()),
     ];
-    let asked = Asked { of: "", cursor: asked.cursor.as_deref(), limit, headers: &[] };
+    let asked = AskedList { of: "", cursor: asked.cursor.as_deref(), limit, headers: &[] };
     let page = page(run, arguments::with_query("me/chats", &query), asked).await?;
     Ok(page.answer("chats", |chat| chat_row(chat, &run.account)))
 }
@@ -140,7 +143,7 @@ pub(super) async fn chat(run: &Run<'_>, asked: ReadChat) -> Result<Value, ToolEr
         &format!("chats/{id}/messages"),
         &[("$top", top.as_str()), ("$orderby", "createdDateTime desc")],
     );
-    let asked = Asked { of: &id, cursor: asked.cursor.as_deref(), limit, headers: &[] };
+    let asked = AskedList { of: &id, cursor: asked.cursor.as_deref(), limit, headers: &[] };
     Ok(page(run, first, asked).await?.answer("messages", |one| message(run, one, MESSAGE)))
 }
 
@@ -194,7 +197,7 @@ pub(super) async fn channels(run: &Run<'_>, asked: Channels) -> Result<Value, To
             (path, team.as_str(), "channels", "teams")
         }
     };
-    let asked = Asked { of, cursor: asked.cursor.as_deref(), limit: LIST, headers: &[] };
+    let asked = AskedList { of, cursor: asked.cursor.as_deref(), limit: LIST, headers: &[] };
     let mut answer = page(run, first, asked).await?.answer(name, |one| {
         let mut row = json!({ "id": string(one, "id"), "name": text::line(string(one, "displayName"), NAME) });
         for (name, field) in [("description", "description"), ("type", "membershipType")] {
@@ -232,7 +235,7 @@ pub(super) async fn channel(run: &Run<'_>, asked: ReadChannel) -> Result<Value, 
         &[("$top", top.as_str()), ("$expand", "replies")],
     );
     let of = format!("{team} {channel}");
-    let asked = Asked { of: &of, cursor: asked.cursor.as_deref(), limit, headers: &[] };
+    let asked = AskedList { of: &of, cursor: asked.cursor.as_deref(), limit, headers: &[] };
     Ok(page(run, first, asked).await?.answer("messages", |post| with_replies(run, post)))
 }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::own_tools;
 use crate::api::auth::LiveKey;
-use crate::api::connections::own_url;
+use crate::api::graph_call::own_url;
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::transport::call::CallContext;
@@ -45,7 +45,7 @@ pub(super) struct Tools {
 }
 
 /// Who calls.
-struct Caller<'a> {
+struct Calling<'a> {
     head: &'a Parts,
     key: KeyId,
     call: CallContext,
@@ -56,7 +56,7 @@ impl Tools {
         Self { shared }
     }
 
-    async fn run(&self, request: CallToolRequestParams, caller: &Caller<'_>) -> Result<CallToolResult, ErrorData> {
+    async fn run(&self, request: CallToolRequestParams, caller: &Calling<'_>) -> Result<CallToolResult, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
         let answered = match &*request.name {
             own_tools::CONNECTIONS_LIST => own_tools::connections_list(&self.shared).await,
@@ -73,7 +73,7 @@ impl Tools {
 }
 
 impl Tools {
-    async fn toolkit_tool(&self, name: &str, arguments: &JsonObject, caller: &Caller<'_>) -> CallToolResult {
+    async fn toolkit_tool(&self, name: &str, arguments: &JsonObject, caller: &Calling<'_>) -> CallToolResult {
         let patience = self.shared.limits.approval_time;
         let who = ToolCaller { key: caller.key.clone(), program: caller.call.program().await, patience };
         match call(&self.shared.core, &who, name, arguments).await {
@@ -91,7 +91,7 @@ impl Tools {
 
 impl Tools {
     /// Makes a link of what a file is in Graph, which an agent has no way to.
-    fn file(&self, answer: &mut ToolAnswer, caller: &Caller<'_>) -> Option<ContentBlock> {
+    fn file(&self, answer: &mut ToolAnswer, caller: &Calling<'_>) -> Option<ContentBlock> {
         let path = answer.structured["link"].as_str()?.to_owned();
         let gateway = own_url(caller.head, self.shared.core.settings.current().trust_front_proxy);
         let link = format!("{gateway}{}", self.shared.attachments.link(&answer.connection, path.clone()));
@@ -103,17 +103,17 @@ impl Tools {
 }
 
 /// A problem, as a tool tells it: the model reads it and goes on.
-fn told(problem: &Problem, caller: &Caller<'_>) -> CallToolResult {
+fn told(problem: &Problem, caller: &Calling<'_>) -> CallToolResult {
     let (_, detail) = problem.body(caller.call.request_id().as_str());
     CallToolResult::error(vec![ContentBlock::text(format!("{}: {detail}", problem.code().title()))])
 }
 
-fn caller(context: &RequestContext<RoleServer>) -> Result<Caller<'_>, ErrorData> {
+fn caller(context: &RequestContext<RoleServer>) -> Result<Calling<'_>, ErrorData> {
     let broken = || ErrorData::internal_error("The call came without its head.", None);
     let head = context.extensions.get::<Parts>().ok_or_else(broken)?;
     // Proof that the key was checked, whichever way a call came here.
     let LiveKey(key) = head.extensions.get::<LiveKey>().ok_or_else(broken)?;
-    Ok(Caller { head, key: key.clone(), call: head.extensions.get::<CallContext>().cloned().ok_or_else(broken)? })
+    Ok(Calling { head, key: key.clone(), call: head.extensions.get::<CallContext>().cloned().ok_or_else(broken)? })
 }
 
 /// Whether the client speaks the stateless revision.

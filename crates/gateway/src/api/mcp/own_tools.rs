@@ -11,7 +11,7 @@ use rmcp::model::{CallToolResult, JsonObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::routes;
+use crate::api::agents;
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::transport::call::CallContext;
@@ -107,7 +107,7 @@ pub(super) async fn agent_execute(
     let asked: Execute = serde_json::from_value(Value::Object(arguments))
         .map_err(|_| Problem::BadRequest("The arguments are agent_id and message, both text, and no others."))?;
     let body = serde_json::to_vec(&json!({ "agent_id": asked.agent_id, "message": asked.message }));
-    let mut request = Request::post(routes::EXECUTE)
+    let mut request = Request::post(agents::EXECUTE)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json")
         .body(Body::from(body.map_err(|_| Problem::Internal)?))
@@ -116,7 +116,7 @@ pub(super) async fn agent_execute(
         request.headers_mut().insert(header::AUTHORIZATION, key.clone());
     }
     let (mut head, body) = request.into_parts();
-    let answer = routes::agents(shared, call, &mut head, Either::Right(body)).await?;
+    let answer = agents::agents(shared, call, &mut head, Either::Right(body)).await?;
     let status = answer.status();
     let read = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
     let Ok(bytes) = read.map(http_body_util::Collected::to_bytes) else {
