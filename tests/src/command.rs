@@ -78,6 +78,14 @@ impl Machine {
         Ok(printed)
     }
 
+    /// A server without a keychain: an encrypted file, chosen on purpose.
+    pub fn server() -> Result<Self> {
+        let mut machine = Self::new()?;
+        machine.set_passphrase()?;
+        machine.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+        Ok(machine)
+    }
+
     /// Names the file with the passphrase of the encrypted vault, as on a server without a keychain.
     pub fn set_passphrase(&mut self) -> Result<()> {
         let file = self.home().join("passphrase");

@@ -1,9 +1,12 @@
 //! Drives the real window: the release build of the app under WebKitWebDriver, on a display
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
+mod agent;
 mod browser;
+mod checks;
 mod command;
 mod desktop;
+mod graph;
 mod http;
 mod machine;
 mod many;
@@ -16,9 +19,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+pub use agent::{Agent, Client};
 pub use browser::Browser;
+pub use checks::{add_key, conformance, inspect};
 pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
+pub use graph::Graph;
 pub use http::{Answer, call, call_tool, execute, execute_as, execute_with};
 pub use machine::Machine;
 pub use many::many;

@@ -41,7 +41,8 @@ impl Keychain {
     }
 }
 
-fn node(machine: &Machine) -> Result<Command> {
+/// The Node that the tests bring, in the folder of the providers.
+pub(crate) fn node(machine: &Machine) -> Result<Command> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
     let node = folder.join("node_modules/.bin/node");
     ensure!(node.exists(), "run `npm ci` in tests/providers; `cargo xtask test` does");

@@ -3,14 +3,6 @@
 use anyhow::{Context, Result, ensure};
 use atthene_e2e::{Emulate, Machine, OpenIdProvider, Window, execute, execute_with, output, until};
 
-/// A server without a keychain: an encrypted file, chosen on purpose.
-fn server() -> Result<Machine> {
-    let mut machine = Machine::new()?;
-    machine.set_passphrase()?;
-    machine.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
-    Ok(machine)
-}
-
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn the_whole_life_of_a_key_from_the_shell() -> Result<()> {
@@ -113,7 +105,7 @@ async fn told(notices: &tokio::net::UnixDatagram, what: &str) -> Result<()> {
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> Result<()> {
-    let machine = server()?;
+    let machine = Machine::server()?;
     let doctor = machine.run(&["--json", "doctor"]).await?;
     ensure!(doctor.code == 0, "nothing needs a keychain yet: {doctor:?}");
     let keychain = doctor.json()?.as_array().context("findings")?.iter().find(|it| it["id"] == "keychain").cloned();
@@ -178,7 +170,7 @@ async fn a_connection_from_the_shell_alone_on_a_machine_without_a_keychain() -> 
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_connection_at_another_provider_from_the_shell_alone() -> Result<()> {
-    let machine = server()?;
+    let machine = Machine::server()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
     let provider = OpenIdProvider::start(&machine).await?;
     let id = machine.add_integration(OpenIdProvider::ISSUER, OpenIdProvider::ISSUER, None).await?;
@@ -229,7 +221,7 @@ async fn the_window_and_the_shell_see_the_same_at_once() -> Result<()> {
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn a_secret_stands_in_no_process_listing() -> Result<()> {
-    let machine = server()?;
+    let machine = Machine::server()?;
     machine.done(&["config", "set", "vault", "file"]).await?;
     let refused = machine.run(&["config", "set", "runtime_credential", "planted"]).await?;
     ensure!(refused.code == 2, "an argument is refused: {refused:?}");

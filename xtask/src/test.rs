@@ -155,7 +155,9 @@ const SECOND_TRIES: usize = 3;
 fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
     install_npm("tests/providers")?;
+    install_npm("tests/mcp")?;
     let (proxies, schemathesis) = (install_python("proxies")?, install_python("schemathesis")?);
+    let (mcp_clients, mcp_langchain) = (install_python("mcp")?, install_python("mcp-langchain")?);
     must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
     // A desktop of its own for each run of them.
     let tests = |only: &[&str]| -> Result<_> {
@@ -172,6 +174,8 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
             .args(only)
             .env("ATTHENE_APP", app)
             .env("ATTHENE_COMMAND", atthene)
+            .env("ATTHENE_MCP_CLIENTS", &mcp_clients)
+            .env("ATTHENE_MCP_LANGCHAIN", &mcp_langchain)
             .env("ATTHENE_PROXIES", &proxies)
             .env("ATTHENE_SCHEMATHESIS", schemathesis.join("schemathesis"))
             .env("ATTHENE_SCREENSHOTS", screenshots);
