@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Agent, Client, Emulate, Graph, Machine, until};
+use atthene_e2e::{Agent, Client, Emulate, Graph, Machine, inspect, until};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
@@ -196,6 +196,16 @@ async fn who_waits_in_vain_is_told_to_ask_again_and_then_sends_once() -> Result<
         agent.begin("mail_send", &mail(&subject)).await?;
         let id = desk.question(&subject).await?;
         waiting.push((agent, subject, id));
+    }
+    // The client for TypeScript waits for an answer for a minute, where it is not told otherwise.
+    let typescript = async |era: &str| {
+        let wanted = mail(&format!("typescript {era}")).to_string();
+        let send = ["--method", "tools/call", "--tool-name", "mail_send", "--tool-args-json", &wanted];
+        inspect(&desk.machine, &desk.address, &desk.key, &[&["--protocol-era", era], &send[..]].concat()).await
+    };
+    let (legacy, modern) = tokio::try_join!(typescript("legacy"), typescript("modern"))?;
+    for vain in [legacy, modern] {
+        ensure!(vain.code == 5 && vain.out.contains("has not answered yet"), "{vain:?}");
     }
     for (mut agent, subject, id) in waiting {
         // In either era it is a result that is an error, which a model reads; no client takes it for the end of all.
