@@ -35,7 +35,8 @@ pub async fn call(
     let (answer, calls) = Box::pin(run(core, caller, tool, chosen, &given)).await;
     // Only names that the tool knows: the others are an agent's own words.
     let known = |name: &&String| tool.input["properties"].get(name.as_str()).is_some();
-    let names: Vec<String> = arguments.keys().filter(known).cloned().collect();
+    let mut names: Vec<String> = arguments.keys().filter(known).cloned().collect();
+    names.sort();
     let problem = answer.as_ref().err().map(ToolError::word);
     record(core, caller, &id, tool, Recorded { problem, calls, names, started }).await;
     answer

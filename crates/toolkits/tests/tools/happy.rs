@@ -24,6 +24,7 @@ fn all_tools_are_listed_tersely() {
         [
             "mail_search",
             "mail_read",
+            "attachment_get",
             "mail_draft",
             "mail_move",
             "mail_send",

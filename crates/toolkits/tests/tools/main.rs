@@ -38,8 +38,12 @@ impl Desk {
     }
 
     async fn call(&self, tool: &str, arguments: &Value) -> Result<ToolAnswer, ToolError> {
-        let caller =
-            ToolCaller { key: KeyId("AAAAAAAAAA".into()), program: "a test".to_owned(), patience: Duration::ZERO };
+        self.call_for(Duration::ZERO, tool, arguments).await
+    }
+
+    /// The same, waiting for so long.
+    async fn call_for(&self, patience: Duration, tool: &str, arguments: &Value) -> Result<ToolAnswer, ToolError> {
+        let caller = ToolCaller { key: KeyId("AAAAAAAAAA".into()), program: "a test".to_owned(), patience };
         let arguments: &Map<String, Value> = arguments.as_object().expect("arguments");
         call(&self.world.core, &caller, tool, arguments).await
     }
