@@ -412,7 +412,7 @@ pub trait ConnectionRows {
 
 /// What agents want to do, and what a person said to it.
 pub trait ApprovalRows {
-    /// The newest question of the same digest, where `is_same` says that it holds; else this new one, recorded, in
+    /// The question of the same digest for which `is_same` says that it holds, what was begun or done before all others; else this new one, recorded, in
     /// place of those that are still open. What waits since before the first of these moments has lapsed, and what was
     /// asked before the second is forgotten.
     fn ask_approval(

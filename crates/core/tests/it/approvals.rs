@@ -66,6 +66,26 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
 }
 
 #[test]
+fn the_text_of_an_answered_question_is_in_no_file_any_more() {
+    let machine = Machine::new();
+    let (window, gateway) = (machine.open(), machine.open());
+    let holds = |text: &str| {
+        let files = std::fs::read_dir(machine.dir.path()).expect("a folder").flatten();
+        files
+            .filter_map(|file| std::fs::read(file.path()).ok())
+            .any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+    };
+    let (denied, done) = (waiting(&ask(&gateway, "the words of one")), waiting(&ask(&gateway, "the words of two")));
+    assert!(holds("the words of one") && holds("the words of two"), "they wait");
+    window.approvals.deny(&denied).expect("says no");
+    assert!(!holds("the words of one"));
+    window.approvals.approve(&done, false).expect("says yes");
+    assert_eq!(ask(&gateway, "the words of two"), ActState::Claimed(done.clone()));
+    gateway.approvals.end(&done, Some(&json!({}))).expect("ends");
+    assert!(!holds("the words of two"));
+}
+
+#[test]
 fn answers_lapse_and_clocks_that_were_set_back_do_not_prolong_them() {
     let machine = Machine::new();
     let core = machine.open();

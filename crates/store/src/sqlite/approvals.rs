@@ -22,9 +22,13 @@ fn by_id(db: &Db, id: &ApprovalId) -> rusqlite::Result<Option<Approval>> {
     db.prepare_cached(&sql)?.query_row([id.as_str()], approval).optional()
 }
 
-fn newest_of(db: &Db, digest: &[u8; 32]) -> rusqlite::Result<Option<Approval>> {
-    let sql = format!("SELECT {COLUMNS} FROM approvals WHERE digest = ?1 ORDER BY asked_at DESC, rowid DESC LIMIT 1");
-    db.prepare_cached(&sql)?.query_row([digest.as_slice()], approval).optional()
+/// Every question of this digest: what was begun or done first, however late that ended, then the newest.
+fn all_of(db: &Db, digest: &[u8; 32]) -> rusqlite::Result<Vec<Approval>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM approvals WHERE digest = ?1
+         ORDER BY state IN ('running', 'done') DESC, asked_at DESC, rowid DESC"
+    );
+    db.prepare_cached(&sql)?.query_map([digest.as_slice()], approval)?.collect()
 }
 
 fn insert(db: &Db, row: &Approval) -> rusqlite::Result<()> {
@@ -77,7 +81,7 @@ impl ApprovalRows for Sqlite {
         entry: Option<&Entry<'_>>,
     ) -> Result<Approval, StoreError> {
         self.write(|tx| {
-            if let Some(found) = newest_of(tx, &new.digest)?.filter(is_same) {
+            if let Some(found) = all_of(tx, &new.digest)?.into_iter().find(is_same) {
                 return Ok(found);
             }
             // An earlier question is answered by nobody any more: its text goes with it.
@@ -107,7 +111,7 @@ impl ApprovalRows for Sqlite {
         asked_since: UnixMs,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
-        self.write_ending(|tx| {
+        let decided = self.write_ending(|tx| {
             let decided = tx.execute(
                 "UPDATE approvals SET state = ?2, decided_at = ?3, shown = CASE WHEN ?2 = 'denied' THEN NULL ELSE shown END
                  WHERE id = ?1 AND state = 'waiting' AND asked_at > ?4",
@@ -117,7 +121,11 @@ impl ApprovalRows for Sqlite {
                 activity::append(tx, entry)?;
             }
             Ok(decided > 0)
-        })
+        })?;
+        if decided && to == ApprovalState::Denied {
+            self.forget_log();
+        }
+        Ok(decided)
     }
 
     fn claim_approval(&self, id: &ApprovalId, between: (UnixMs, UnixMs)) -> Result<bool, StoreError> {
@@ -145,7 +153,9 @@ impl ApprovalRows for Sqlite {
                 params![id.as_str(), state.as_str(), outcome, at.0],
             )?;
             activity::append(tx, entry)
-        })
+        })?;
+        self.forget_log();
+        Ok(())
     }
 
     fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError> {

@@ -21,6 +21,8 @@ pub const DATABASE_FILE: &str = "atthene.db";
 
 /// How long a write waits for another process before it says so.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long others may read while the log is to be emptied.
+const LOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 pub struct Sqlite {
     pub(super) path: PathBuf,
@@ -104,6 +106,16 @@ impl Sqlite {
             Err(StoreError::DiskFull) if self.reserve.spend() => self.write(work),
             done => done,
         }
+    }
+
+    /// Lets go of what was deleted in the write-ahead log, too. Where somebody else reads just now, the next time does.
+    pub(super) fn forget_log(&self) {
+        let connection = self.lock();
+        let emptied = connection
+            .busy_timeout(LOG_TIMEOUT)
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+        // Nothing depends on either.
+        let _ = (emptied, connection.busy_timeout(BUSY_TIMEOUT));
     }
 
     /// Runs `work` on one consistent view.
