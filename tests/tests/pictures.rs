@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use atthene_e2e::{Machine, Window, execute, many, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 async fn check(window: &Window, name: &str) -> Result<()> {
     for (size, width, height) in [("usual", 1100, 720), ("smallest", 820, 560)] {
@@ -260,6 +260,46 @@ INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, 
    'A Conditional Access rule blocks this (AADSTS53003). Give the correlation ID to your IT department and ask for the rule.',
    1795000000000, 1795400000000, NULL);";
 
+/// Questions as agents ask them: one as usual, one as long as it gets.
+fn questions() -> String {
+    let question = |id: &str, n: u8, shown: &Value| {
+        format!(
+            "INSERT INTO approvals (id, connection_id, account, act, tool, program, key_id, digest, shown, state, asked_at) VALUES
+             ('{id}', 'outlook-aaaaaaaa', 'ada@contoso.com', 'send', 'mail_send', 'claude', 'AAAAAAAAAA',
+              randomblob(32), '{}', 'waiting', (SELECT coalesce(max(at), 0) FROM activity) + {n});",
+            shown.to_string().replace('\'', "''")
+        )
+    };
+    let many: Vec<String> = (0..5000).map(|n| format!("user{n}@contoso.example")).collect();
+    let usual = json!({
+        "recipients": ["grace@contoso.com"], "are_addresses": true, "subject": "The offer", "body": "Dear Grace,\n\nhere is the offer.\n\nAda",
+        "more": [["Cc", ""], ["Bcc", ""]],
+    });
+    let long = json!({
+        "recipients": many, "are_addresses": true, "subject": "W".repeat(200), "body": "One line of a text that is long.\n".repeat(400),
+        "more": [["Cc", "katherine.johnson@subsidiary.contoso.com"], ["Bcc", ""]],
+    });
+    question("abcdefghjk", 1, &usual) + &question("abcdefghjm", 2, &long)
+}
+
+/// What agents ask, what they may do, and how they are connected.
+async fn agents(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
+    window.script("document.querySelector('[data-permissions]').scrollIntoView()").await?;
+    check(window, &format!("{scheme}-permissions")).await?;
+    window.click("#connect-agent").await?;
+    window.find("#agent-waiting").await?;
+    check(window, &format!("{scheme}-connect-agent")).await?;
+    window.click("#agents-done").await?;
+    window.gone("[role=dialog]").await?;
+    let db = rusqlite::Connection::open(machine.data_dir().join("atthene.db"))?;
+    db.execute_batch(&questions())?;
+    window.find("[data-approvals='2']").await?;
+    window.script("document.querySelector('main').scrollTo(0, 0)").await?;
+    check(window, &format!("{scheme}-approvals")).await?;
+    db.execute_batch("UPDATE approvals SET state = 'lapsed'")?;
+    window.gone("[data-approvals]").await
+}
+
 async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
     window.press("Tools").await?;
     window.shows("[data-toolkit=outlook]", "Nobody is connected yet").await?;
@@ -269,6 +309,7 @@ async fn tools(window: &Window, machine: &Machine, scheme: &str) -> Result<()> {
     window.open_row("ada@contoso.com").await?;
     window.press("Code for ada@contoso.com").await?;
     check(window, &format!("{scheme}-tools")).await?;
+    agents(window, machine, scheme).await?;
     window.click("#attention").await?;
     window.find("[data-attention]").await?;
     check(window, &format!("{scheme}-attention")).await?;

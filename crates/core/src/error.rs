@@ -49,6 +49,7 @@ pub enum Code {
     NeedsApproval,
     ApprovalNotFound,
     ApprovalEnded,
+    RecipientsNotKnown,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -184,6 +185,8 @@ pub enum Error {
     ApprovalNotFound,
     #[error("This question is not open any more: it was answered, or nobody answered within a day.")]
     ApprovalEnded,
+    #[error("Whom this reaches can't be allowed ahead: they are not addresses that this app writes itself.")]
+    RecipientsNotKnown,
     /// The network or the authority is away; the connection itself is sound.
     #[error("{why}")]
     Waiting {
@@ -307,6 +310,7 @@ impl Error {
             Self::NeedsApproval => Code::NeedsApproval,
             Self::ApprovalNotFound => Code::ApprovalNotFound,
             Self::ApprovalEnded => Code::ApprovalEnded,
+            Self::RecipientsNotKnown => Code::RecipientsNotKnown,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -360,6 +364,7 @@ impl Code {
             Code::NeedsApproval => {
                 "Ask whoever looks after ATTHENE Settings: the question waits in its window, and in: atthene approval list."
             }
+            Code::RecipientsNotKnown => "Allow it once, or deny it.",
             Code::ApprovalEnded => "The agent asks again, if it still wants to.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",

@@ -108,6 +108,10 @@ impl ApprovalState {
 pub struct Shown {
     /// Who would hear of it.
     pub recipients: Vec<String>,
+    /// Whether these are all the addresses that it goes to, as this app itself writes them: only then they can be
+    /// allowed ahead. Names can be anybody's, and what a program wrote could be read otherwise elsewhere.
+    #[serde(default)]
+    pub are_addresses: bool,
     pub subject: String,
     /// The text that would leave, whole.
     pub body: String,

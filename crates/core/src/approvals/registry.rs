@@ -83,7 +83,9 @@ impl Approvals {
         let now = self.clock.now();
         let recipients = &asked.shown.recipients;
         let allowed = leave == Leave::Given
-            || (!recipients.is_empty() && self.store.are_allowed(&asked.connection, recipients, now)?);
+            || (asked.shown.are_addresses
+                && !recipients.is_empty()
+                && self.store.are_allowed(&asked.connection, recipients, now)?);
         let new = Approval {
             id: ApprovalId::generate(),
             connection: asked.connection.clone(),
@@ -178,6 +180,9 @@ impl Approvals {
 
     /// A person says yes; with `recipients_too`, whoever receives this may receive more for an hour.
     pub fn approve(&self, id: &ApprovalId, recipients_too: bool) -> Result<(), Error> {
+        if recipients_too && !self.view(id)?.shown.is_some_and(|shown| shown.are_addresses) {
+            return Err(Error::RecipientsNotKnown);
+        }
         let row = self.decide(id, ApprovalState::Approved, Kind::ApprovalGiven, recipients_too)?;
         if let Some(shown) = row.shown.filter(|_| recipients_too) {
             let until = self.clock.now().plus(RECIPIENTS_HOLD);

@@ -23,7 +23,12 @@ fn act(text: &str, to: &str) -> AskedAct {
         tool: "mail_send".into(),
         program: "a test".into(),
         key: KeyId("AAAAAAAAAA".into()),
-        shown: Shown { recipients: vec![to.to_owned()], body: text.to_owned(), ..Shown::default() },
+        shown: Shown {
+            recipients: vec![to.to_owned()],
+            are_addresses: true,
+            body: text.to_owned(),
+            ..Shown::default()
+        },
     }
 }
 
@@ -113,6 +118,12 @@ fn recipients_that_were_allowed_are_allowed_for_an_hour_and_no_others() {
     assert!(matches!(ask(&core, "Two"), ActState::Claimed(_)));
     let to_other = core.approvals.ask(&act("Three", "eve@evil.example"), Leave::Asked).expect("asks");
     assert!(matches!(to_other, ActState::Waiting(_)));
+    // The same name, where it is not known to be all of the addresses.
+    let mut named = act("Name", "grace@contoso.com");
+    named.shown.are_addresses = false;
+    let id = waiting(&core.approvals.ask(&named, Leave::Asked).expect("asks"));
+    assert_eq!(core.approvals.approve(&id, true).expect_err("not ahead").code(), Code::RecipientsNotKnown);
+    core.approvals.approve(&id, false).expect("once");
     machine.step(61 * UnixMs::MINUTE);
     assert!(matches!(ask(&core, "Four"), ActState::Waiting(_)));
 }

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::graph_call::send;
+use super::unambiguous::is_unambiguous;
 use crate::problem::{Problem, UpstreamFailure};
 use crate::shared::Shared;
 use crate::transport::body::{Limited, MIB};
@@ -127,6 +128,11 @@ async fn question(
     // A yes is for what was shown.
     let text = str::from_utf8(bytes)
         .map_err(|_| Problem::BadRequest("A person has to allow this, and can't be shown a body that is no text."))?;
+    if !is_unambiguous(text) {
+        return Err(Problem::BadRequest(
+            "A person has to allow this, and can't be shown a body that names a field twice: it could be read in two ways.",
+        ));
+    }
     // The same bytes are another mail as MIME.
     let kind = head.headers.get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
     let kind = kind.unwrap_or_default();
@@ -153,6 +159,7 @@ fn shown(body: &str, line: &str, kind: &str) -> Shown {
     });
     Shown {
         recipients: addresses.collect(),
+        are_addresses: false,
         subject: message["subject"].as_str().unwrap_or_default().to_owned(),
         // All of it: what is not read out above is part of the call, too.
         body: body.to_owned(),

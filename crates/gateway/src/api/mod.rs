@@ -15,3 +15,4 @@ pub(crate) mod next_links;
 pub(crate) mod path;
 pub(crate) mod routes;
 pub(crate) mod sign_in;
+mod unambiguous;

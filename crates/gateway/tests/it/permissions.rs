@@ -160,6 +160,8 @@ fn what_can_not_be_shown_can_not_be_allowed() {
     let line = format!("POST /api/amas/connections/{}/graph/v1.0/me/sendMail", asked.id);
     assert_eq!(asked.world.call(&line, b"\xff\xfe").code(), "bad_request");
     assert_eq!(asked.send(&"x".repeat(300 * 1024)).code(), "body_too_large");
+    let twice = MAIL.replacen(r#""message""#, r#""message":{"toRecipients":[]},"message""#, 1);
+    assert_eq!(asked.send(&twice).code(), "bad_request");
     assert!(asked.waiting().is_empty());
     // Another form of the same bytes is another mail.
     assert_eq!(asked.send(MAIL).code(), "approval_waiting");

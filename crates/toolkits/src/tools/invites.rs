@@ -97,6 +97,7 @@ pub(super) fn shown_event(asked: &Create) -> Result<Shown, ToolError> {
     let online = if asked.online { "as a Teams meeting" } else { "" };
     Ok(Shown {
         recipients: asked.attendees.clone(),
+        are_addresses: true,
         subject: asked.subject.clone(),
         body: asked.body.clone(),
         more: [
@@ -173,6 +174,7 @@ pub(super) async fn shown_answer(run: &Run<'_>, asked: &Respond) -> Result<Shown
     let organizer = event.get("organizer").and_then(person);
     Ok(Shown {
         recipients: organizer.into_iter().collect(),
+        are_addresses: false,
         subject: text::line(string(&event, "subject"), SUBJECT),
         body: asked.comment.clone(),
         more: [

@@ -79,6 +79,7 @@ pub(super) async fn shown_chat(run: &Run<'_>, asked: &ChatPost) -> Result<Shown,
     let members = found["members"].as_array().into_iter().flatten().take(MEMBERS);
     Ok(Shown {
         recipients: members.map(|member| text::line(string(member, "displayName"), NAME)).collect(),
+        are_addresses: false,
         subject: text::line(string(&found, "topic"), NAME),
         body: written(&asked.text)?.to_owned(),
         more: vec![("Chat".to_owned(), asked.chat.clone())],
@@ -107,6 +108,7 @@ pub(super) async fn shown_channel(run: &Run<'_>, asked: &ChannelPost) -> Result<
     let thread = asked.reply_to.clone().unwrap_or_default();
     Ok(Shown {
         recipients: Vec::new(),
+        are_addresses: false,
         subject: String::new(),
         body: written(&asked.text)?.to_owned(),
         more: [("Channel", name), ("Team", asked.team.clone()), ("Thread", thread)]

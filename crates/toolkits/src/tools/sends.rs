@@ -78,6 +78,7 @@ pub(super) fn shown_mail(asked: &Send) -> Result<Shown, ToolError> {
     }
     Ok(Shown {
         recipients: [&asked.to, &asked.cc, &asked.bcc].into_iter().flatten().cloned().collect(),
+        are_addresses: true,
         subject: asked.subject.clone(),
         body: asked.body.clone(),
         more: vec![("Cc".to_owned(), asked.cc.join(", ")), ("Bcc".to_owned(), asked.bcc.join(", "))],
@@ -112,6 +113,8 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
     let all = std::iter::once(&to).chain(others).filter_map(Value::as_array).flatten();
     Ok(Shown {
         recipients: all.map(|one| text::line(string(&one["emailAddress"], "address"), 320)).collect(),
+        // Where Graph itself sends the answer may be another thing.
+        are_addresses: false,
         subject: format!("Re: {}", text::line(string(&mail, "subject"), SUBJECT)),
         body: asked.body.clone(),
         more: Vec::new(),

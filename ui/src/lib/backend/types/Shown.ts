@@ -7,7 +7,12 @@ export type Shown = {
 /**
  * Who would hear of it.
  */
-recipients: Array<string>, subject: string, 
+recipients: Array<string>, 
+/**
+ * Whether these are all the addresses that it goes to, as this app itself writes them: only then they can be
+ * allowed ahead. Names can be anybody's, and what a program wrote could be read otherwise elsewhere.
+ */
+are_addresses: boolean, subject: string, 
 /**
  * The text that would leave, whole.
  */
