@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Takes every draft and every mail.
 fn mailbox(asked: &Asked) -> atthene_test_support::graph::Answer {
     match asked.method.as_str() {
-        "POST" if asked.path.ends_with("/send") => (202, String::new(), String::new()),
+        "POST" if asked.path.ends_with("sendMail") => (202, String::new(), String::new()),
         "POST" => (201, String::new(), json!({ "id": "d1", "subject": asked.body["subject"] }).to_string()),
         _ => found(&json!({ "value": [] })),
     }
@@ -41,7 +41,7 @@ impl Desk {
     }
 
     fn sent(&self) -> usize {
-        self.graph.asked().iter().filter(|asked| asked.path.ends_with("/send")).count()
+        self.graph.asked().iter().filter(|asked| asked.path.ends_with("sendMail")).count()
     }
 }
 
@@ -68,7 +68,7 @@ async fn an_agent_asks_to_send_and_a_person_answers_in_the_window() -> Result<()
         window.shows("[data-approval] pre", "The offer of today.").await?;
         window.shows("#attention", "1 thing needs you").await?;
         window.picture("approval").await?;
-        window.click("[data-deny]").await
+        window.click("[data-deny]:enabled").await
     });
     shown?;
     ensure!(said(&answer?).contains("said no"), "the agent is told");
@@ -78,7 +78,7 @@ async fn an_agent_asks_to_send_and_a_person_answers_in_the_window() -> Result<()
     // Allowed: sent once, although the agent repeats it.
     let (answer, shown) = tokio::join!(desk.send("Second offer"), async {
         window.shows("[data-approval]", "Second offer").await?;
-        window.click("[data-approve]").await
+        window.click("[data-approve]:enabled").await
     });
     shown?;
     let answer = answer?;

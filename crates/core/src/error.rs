@@ -50,6 +50,7 @@ pub enum Code {
     ApprovalNotFound,
     ApprovalEnded,
     RecipientsNotKnown,
+    TooManyQuestions,
     DatabaseLocked,
     DatabaseNewer,
     DatabaseDamaged,
@@ -187,6 +188,8 @@ pub enum Error {
     ApprovalEnded,
     #[error("Whom this reaches can't be allowed ahead: they are not addresses that this app writes itself.")]
     RecipientsNotKnown,
+    #[error("Too many questions wait for a person already.")]
+    TooManyQuestions,
     /// The network or the authority is away; the connection itself is sound.
     #[error("{why}")]
     Waiting {
@@ -311,6 +314,7 @@ impl Error {
             Self::ApprovalNotFound => Code::ApprovalNotFound,
             Self::ApprovalEnded => Code::ApprovalEnded,
             Self::RecipientsNotKnown => Code::RecipientsNotKnown,
+            Self::TooManyQuestions => Code::TooManyQuestions,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
@@ -363,6 +367,9 @@ impl Code {
             Code::KeyAlreadyEnded => "Nothing is left to do.",
             Code::NeedsApproval => {
                 "Ask whoever looks after ATTHENE Settings: the question waits in its window, and in: atthene approval list."
+            }
+            Code::TooManyQuestions => {
+                "Wait until they were answered, on the page Tools of the window or with: atthene approval list."
             }
             Code::RecipientsNotKnown => "Allow it once, or deny it.",
             Code::ApprovalEnded => "The agent asks again, if it still wants to.",

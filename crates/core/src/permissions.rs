@@ -225,7 +225,8 @@ impl Permissions {
             Intent::Token => Err(Missing::Token),
             Intent::Graph(kind) => match (self.graph, kind) {
                 (GraphReach::ReadOnly, Some(Act::Read)) => act(Act::Read),
-                (GraphReach::Granted, Some(kind)) => act(kind),
+                // What is changed is answered whole.
+                (GraphReach::Granted, Some(kind)) => act(Act::Read).and_then(|_| act(kind)),
                 (GraphReach::Granted, None) => {
                     let all = Act::ALL.into_iter().map(act).collect::<Result<Vec<_>, _>>();
                     all.map(|all| all.into_iter().max().unwrap_or(Leave::Asked)).map_err(|_| Missing::Unknown)

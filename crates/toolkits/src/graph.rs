@@ -11,7 +11,7 @@ use atthene_identity::claims_challenge;
 use http::{Method, Response, StatusCode, header};
 
 use crate::access::{Wanted, access};
-use crate::graph_acts::act_of;
+use crate::graph_acts::{act_of, act_of_tool};
 
 /// What is asked of Graph, as it is recorded.
 pub struct GraphRequest {
@@ -46,9 +46,10 @@ where
     Sent: Future<Output = Result<Response<B>, E>>,
 {
     let started = Instant::now();
-    let of = match act_of(&request.method, &request.path) {
-        Some(act) if request.by_tool => Intent::Tool(act),
-        act => Intent::Graph(act),
+    let of = if request.by_tool {
+        act_of_tool(&request.method, &request.path).map_or(Intent::Graph(None), Intent::Tool)
+    } else {
+        Intent::Graph(act_of(&request.method, &request.path))
     };
     let asked = Some(Wanted { of, has_yes: request.has_yes });
     let fresh = access(core, id, asked).await?;

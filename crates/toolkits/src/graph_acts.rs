@@ -49,9 +49,30 @@ const KNOWN: &[(Act, &str, &str)] = &[
 /// Folders and calendars are left out only in front of these.
 const INSIDE: [&str; 6] = ["messages", "childfolders", "contacts", "events", "calendars", "getschedule"];
 
-/// What this call does; `None`: that is not known. `path` begins with the version (`/v1.0/me`) and is as it is sent,
-/// without its query.
+/// What this call of an agent's own does; `None`: that is not known. Where a mail is moved to stands in the body: it may
+/// be a folder out of which it is purged.
 pub fn act_of(method: &Method, path: &str) -> Option<Act> {
+    act_of_tool(method, path).filter(|act| *act != Draft || !ends_with(path, &["move"]))
+}
+
+/// Whether a person can be shown what this call would send: not where it lies in the mailbox, and may be changed until
+/// it leaves.
+pub fn can_be_shown(method: &Method, path: &str) -> bool {
+    let mails = ["send", "reply", "replyall", "forward"];
+    act_of_tool(method, path) != Some(Send) || !holds(path, "messages") || !ends_with(path, &mails)
+}
+
+fn holds(path: &str, name: &str) -> bool {
+    segments(path).is_some_and(|all| all.iter().any(|one| one == name))
+}
+
+fn ends_with(path: &str, names: &[&str]) -> bool {
+    segments(path).is_some_and(|all| all.last().is_some_and(|last| names.contains(&last.as_str())))
+}
+
+/// The same of a tool, which looks at what it sends by itself. `path` begins with the version (`/v1.0/me`) and is as it is sent,
+/// without its query.
+pub(crate) fn act_of_tool(method: &Method, path: &str) -> Option<Act> {
     let (_version, path) = path.strip_prefix('/')?.split_once('/')?;
     match *method {
         Method::GET | Method::HEAD => looks(path).then_some(Read),
@@ -167,7 +188,7 @@ mod tests {
     use super::*;
 
     fn class(method: &str, path: &str) -> Option<Act> {
-        act_of(&method.parse().expect("a method"), &format!("/v1.0/{path}"))
+        act_of_tool(&method.parse().expect("a method"), &format!("/v1.0/{path}"))
     }
 
     fn word(act: Option<Act>) -> String {
@@ -318,6 +339,30 @@ mod tests {
         ] {
             assert_eq!(class(method, path), None, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn where_a_mail_goes_or_what_a_draft_holds_is_not_seen_from_the_call() {
+        let call = |path: &str| act_of(&Method::POST, &format!("/v1.0/{path}"));
+        for path in [
+            "me/messages/1/move",
+            "me/messages/1/%6dove",
+            "me/mailFolders/1/move",
+            "me/childFolders/1/microsoft.graph.move",
+        ] {
+            assert_eq!(call(path), None, "{path}");
+        }
+        assert_eq!(call("me/messages/1/copy"), Some(Draft));
+        let shown = |path: &str| can_be_shown(&Method::POST, &format!("/v1.0/{path}"));
+        for path in [
+            "me/messages/1/send",
+            "me/messages/1/SEND/",
+            "users/x/mailFolders/1/messages/2/microsoft.graph.forward",
+            "me/%6dessages/1/reply",
+        ] {
+            assert!(!shown(path), "{path}");
+        }
+        assert!(shown("me/sendMail") && shown("me/events/1/forward") && shown("chats/1/messages"));
     }
 
     #[test]

@@ -10,6 +10,6 @@ pub mod tools;
 
 pub use access::hand_out;
 pub use graph::{GraphRequest, call_graph};
-pub use graph_acts::act_of;
+pub use graph_acts::{act_of, can_be_shown};
 pub use once::{Did, WAITS_FOR_ANSWER, WorkEnd, once};
 pub use probe::{ProbeStep, probe};

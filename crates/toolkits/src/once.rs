@@ -1,7 +1,7 @@
 //! Acts that a person may have to allow, or that are done once only: the one way to do them, whichever face asks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atthene_core::approvals::{ActState, ApprovalId, AskedAct};
 use atthene_core::permissions::Leave;
@@ -55,11 +55,12 @@ where
         let (core, asked) = (core.clone(), asked.clone());
         blocking(move || core.approvals.ask(&asked, leave))
     };
+    let asked_at = Instant::now();
     let mut standing = ask().await?;
     // For a person first, and then for somebody else who asked for the very same.
     for _ in 0..2 {
         if let ActState::Waiting(id) | ActState::UnderWay(id) = &standing {
-            core.approvals.answered(id, patience).await?;
+            core.approvals.answered(id, patience.saturating_sub(asked_at.elapsed())).await?;
             standing = ask().await?;
         }
     }

@@ -28,16 +28,21 @@ pub(crate) struct PermitArguments {
     #[arg(long, value_name = "WORD", value_parser = reach())]
     graph: Option<GraphReach>,
     /// The access token itself: whoever holds it can do all that was granted.
-    #[arg(long, value_name = "WORD", value_parser = permission())]
-    token: Option<Permission>,
+    #[arg(long, value_name = "WORD", value_parser = yes_or_no())]
+    token: Option<bool>,
     /// Everything that was granted.
     #[arg(long, conflicts_with_all = ["read", "draft", "send", "delete", "graph", "token"])]
     everything: bool,
 }
 
 fn permission() -> impl TypedValueParser<Value = Permission> {
-    PossibleValuesParser::new([Permission::Allow, Permission::Deny].map(Permission::as_str))
+    PossibleValuesParser::new([Permission::Allow, Permission::Ask, Permission::Deny].map(Permission::as_str))
         .map(|word| Permission::known(&word))
+}
+
+fn yes_or_no() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new([Permission::Allow, Permission::Deny].map(Permission::as_str))
+        .map(|word| Permission::known(&word) == Permission::Allow)
 }
 
 fn reach() -> impl TypedValueParser<Value = GraphReach> {
@@ -57,7 +62,7 @@ impl PermitArguments {
             send: self.send.unwrap_or(now.send),
             delete: self.delete.unwrap_or(now.delete),
             graph: self.graph.unwrap_or(now.graph),
-            token: self.token.map_or(now.token, |word| word == Permission::Allow),
+            token: self.token.unwrap_or(now.token),
         }
     }
 }

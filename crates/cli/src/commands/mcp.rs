@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atthene_core::may_send_secrets_to;
 use atthene_core::port::Http as _;
 use atthene_identity::Network;
 use http::{Request, StatusCode, header};
@@ -29,6 +30,10 @@ pub(crate) async fn run(arguments: &McpArguments) -> CommandResult {
     let key = key(arguments)?;
     if std::io::stdin().is_terminal() {
         return Err(Failure::Use("An agent starts this and writes to it. To see what it does, read the guide.".into()));
+    }
+    if !may_send_secrets_to(&arguments.url) {
+        let why = "The key would leave this machine unprotected: give an address that starts with https://.";
+        return Err(Failure::Use(why.into()));
     }
     let bridge =
         Arc::new(Bridge { network: Network::patient(), url: arguments.url.clone(), key, agreed: Mutex::default() });

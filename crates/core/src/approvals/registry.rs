@@ -31,6 +31,8 @@ const UNKNOWN_HOLDS: i64 = UnixMs::DAY;
 const KEPT: i64 = 30 * UnixMs::DAY;
 /// For so long, a recipient may be allowed.
 const RECIPIENTS_HOLD: i64 = UnixMs::HOUR;
+/// So many questions wait at a time: more, nobody answers.
+const MOST_WAITING: usize = 50;
 /// Questions that are shown.
 const MOST_SHOWN: usize = 200;
 
@@ -107,21 +109,30 @@ impl Approvals {
             "recipients": recipients.len(),
         });
         let entry = self.recorder.entry(Kind::ApprovalAsked, new.id.as_str(), ActOutcome::Done, detail);
+        // Until it is known here what the row says: nobody else takes what is begun for something unknown.
+        let mut under_way = self.under_way();
         let found = self.store.ask_approval(
             &new,
             (now.plus(-WAITS), now.plus(-KEPT)),
             &|row| holds(row, now) && !(allowed && row.state == ApprovalState::Waiting),
-            (!allowed).then_some(&entry),
+            (!allowed).then_some((&entry, MOST_WAITING)),
         )?;
-        self.changes.publish(Change::Approvals);
+        let found = found.ok_or(Error::TooManyQuestions)?;
+        if found.id == new.id {
+            self.changes.publish(Change::Approvals);
+        }
         Ok(match found.state {
-            ApprovalState::Running if found.id == new.id => self.claimed(found.id),
-            ApprovalState::Running if self.under_way().contains(&found.id) => ActState::UnderWay(found.id),
+            ApprovalState::Running if found.id == new.id => {
+                under_way.insert(found.id.clone());
+                ActState::Claimed(found.id)
+            }
+            ApprovalState::Running if under_way.contains(&found.id) => ActState::UnderWay(found.id),
             ApprovalState::Approved => {
                 // Somebody else may have used it a moment ago.
                 if self.store.claim_approval(&found.id, (now.plus(1 - ANSWER_HOLDS), now.plus(CLOCKS_DIFFER)))? {
                     self.changes.publish(Change::Approvals);
-                    self.claimed(found.id)
+                    under_way.insert(found.id.clone());
+                    ActState::Claimed(found.id)
                 } else {
                     ActState::UnderWay(found.id)
                 }
@@ -133,11 +144,6 @@ impl Approvals {
             ApprovalState::Waiting => ActState::Waiting(found.id),
             ApprovalState::Running | ApprovalState::Failed | ApprovalState::Lapsed => ActState::Begun,
         })
-    }
-
-    fn claimed(&self, id: ApprovalId) -> ActState {
-        self.under_way().insert(id.clone());
-        ActState::Claimed(id)
     }
 
     /// Whoever claimed it is gone: how it ended is not known.
@@ -225,9 +231,8 @@ impl Approvals {
         let kept = outcome.map(Value::to_string);
         let ended = self.store.end_approval(id, state, kept.as_deref(), self.clock.now(), &entry);
         self.under_way().remove(id);
-        ended?;
         self.changes.publish(Change::Approvals);
-        Ok(())
+        ended.map_err(Error::from)
     }
 
     /// The latest questions, the newest first.
@@ -244,10 +249,8 @@ impl Approvals {
 
     /// Those that wait for a person, the oldest first.
     pub fn waiting(&self) -> Result<Vec<ApprovalView>, Error> {
-        let mut waiting = self.list()?;
-        waiting.retain(|one| one.state == ApprovalState::Waiting);
-        waiting.reverse();
-        Ok(waiting)
+        let now = self.clock.now();
+        Ok(self.store.waiting_approvals(now.plus(-WAITS))?.into_iter().map(|row| view(row, now)).collect())
     }
 }
 

@@ -105,6 +105,12 @@ impl Attention {
         Self { harm, ..self }
     }
 
+    /// A notice of it is raised again after so many milliseconds, while it lasts.
+    pub(super) fn every(self, pause: i64) -> Self {
+        let notice = (self.id.clone(), Some(pause));
+        Self { notice, ..self }
+    }
+
     /// A notice of it is raised once for each `step`.
     pub(super) fn stepped(self, step: i64) -> Self {
         let notice = (format!("{} {step}", self.id), None);

@@ -18,6 +18,8 @@ const KEY_NOTICES: [i64; 3] = [1, 3, 7];
 const SECRET_NOTICES: [i64; 3] = [1, 7, 30];
 /// So many of a kind are named each; more are told as one.
 const MOST_ALIKE: usize = 3;
+/// Between two notices of what agents ask.
+const PAUSE_OF_QUESTIONS: i64 = 30_000;
 /// A burst of refused calls is shown for a day.
 const BURST_SHOWN: i64 = UnixMs::DAY;
 
@@ -133,10 +135,9 @@ impl Core {
         };
         let text =
             format!("It wants to use {} as {}. Nothing is done before you allow it.", newest.tool, newest.account);
-        let id = format!("approval {}", newest.id.as_str());
-        // Each is told once.
-        let asked = Attention::daily(id, Weight::Urgent, title, text, Fix::ShowApprovals).harms(Harm::AgentWaits);
-        found.push(asked.stepped(0));
+        let asked = Attention::daily("approvals".into(), Weight::Urgent, title, text, Fix::ShowApprovals);
+        // However many come, a person is told once in a while.
+        found.push(asked.harms(Harm::AgentWaits).every(PAUSE_OF_QUESTIONS));
         Ok(())
     }
 

@@ -380,7 +380,8 @@ pub trait ConnectionRows {
     ) -> Result<Option<Refreshed>, StoreError>;
     /// Somebody had access through it, recorded.
     fn used(&self, id: &ConnectionId, at: UnixMs, entry: &Entry<'_>) -> Result<(), StoreError>;
-    /// What agents may do through it from now on, recorded. Whether there is such a row.
+    /// What agents may do through it from now on, recorded; who was allowed ahead is not any more. Whether there is
+    /// such a row.
     fn set_permissions(
         &self,
         id: &ConnectionId,
@@ -412,17 +413,19 @@ pub trait ConnectionRows {
 
 /// What agents want to do, and what a person said to it.
 pub trait ApprovalRows {
-    /// The question of the same digest for which `is_same` says that it holds, what was begun or done before all others; else this new one, recorded, in
+    /// The question of the same digest for which `is_same` says that it holds, what was begun or done before all others; else this new one, in
     /// place of those that are still open. What waits since before the first of these moments has lapsed, and what was
-    /// asked before the second is forgotten.
+    /// asked before the second is forgotten. `question`: what is recorded of a new one that waits, and how many may; `None`
+    /// is returned where that many do.
     fn ask_approval(
         &self,
         new: &Approval,
         since: (UnixMs, UnixMs),
         is_same: &dyn Fn(&Approval) -> bool,
-        entry: Option<&Entry<'_>>,
-    ) -> Result<Approval, StoreError>;
-    /// Answers a question that waits and was asked since then, recorded. Whether it did.
+        question: Option<(&Entry<'_>, usize)>,
+    ) -> Result<Option<Approval>, StoreError>;
+    /// Answers a question that waits and was asked since then, recorded; a no also takes back a yes that was not used.
+    /// Whether it did.
     fn decide_approval(
         &self,
         id: &ApprovalId,
@@ -445,6 +448,8 @@ pub trait ApprovalRows {
     fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError>;
     /// The latest, the newest first.
     fn approvals(&self, most: usize) -> Result<Vec<Approval>, StoreError>;
+    /// Those that wait and were asked since then, the oldest first.
+    fn waiting_approvals(&self, since: UnixMs) -> Result<Vec<Approval>, StoreError>;
     /// These may receive what this connection sends, until then.
     fn allow_recipients(&self, id: &ConnectionId, recipients: &[String], until: UnixMs) -> Result<(), StoreError>;
     /// Whether all of them may.

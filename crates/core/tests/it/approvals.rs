@@ -55,11 +55,11 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
     assert_eq!(window.attention().expect("looks").len(), 1, "both are one thing");
 
     window.approvals.approve(&id, false).expect("says yes");
-    assert_eq!(window.approvals.deny(&id).expect_err("answered").code(), Code::ApprovalEnded);
     assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "that was not what was shown");
     assert_eq!(ask(&gateway, "Hello"), ActState::Claimed(id.clone()));
     assert_eq!(ask(&gateway, "Hello"), ActState::UnderWay(id.clone()), "two at once");
     assert_eq!(ask(&window, "Hello"), ActState::Begun, "another process can't know");
+    assert_eq!(window.approvals.deny(&id).expect_err("begun").code(), Code::ApprovalEnded);
     gateway.approvals.end(&id, Some(&json!({ "id": "m1" }))).expect("ends");
     assert_eq!(ask(&gateway, "Hello"), ActState::Done(json!({ "id": "m1" })));
     assert_eq!(window.approvals.view(&id).expect("there").shown, None, "texts are not kept");
@@ -68,6 +68,23 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
     assert_eq!(ask(&gateway, "Hello!"), ActState::Denied);
     machine.step(11 * UnixMs::MINUTE);
     assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "later, it is a question again");
+}
+
+#[test]
+fn a_yes_that_was_not_used_can_be_taken_back_and_questions_have_an_end() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let id = waiting(&ask(&core, "Hello"));
+    core.approvals.approve(&id, false).expect("says yes");
+    core.approvals.deny(&id).expect("takes it back");
+    assert_eq!(ask(&core, "Hello"), ActState::Denied);
+    let open: Vec<_> = (0..50).map(|n| waiting(&ask(&core, &n.to_string()))).collect();
+    let more = core.approvals.ask(&act("one more", "grace@contoso.com"), Leave::Asked);
+    assert_eq!(more.expect_err("too many").code(), Code::TooManyQuestions);
+    assert_eq!(waiting(&ask(&core, "0")), open[0], "one that waits is found all the same");
+    assert_eq!(core.approvals.waiting().expect("lists").len(), 50);
+    core.approvals.deny(&open[0]).expect("says no");
+    waiting(&ask(&core, "one more"));
 }
 
 #[test]

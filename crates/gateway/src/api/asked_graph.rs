@@ -7,7 +7,7 @@ use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
 use atthene_core::{Error, blocking};
-use atthene_toolkits::{Did, GraphRequest, WorkEnd, act_of, call_graph, once};
+use atthene_toolkits::{Did, GraphRequest, WorkEnd, act_of, call_graph, can_be_shown, once};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -128,14 +128,21 @@ async fn question(
     // A yes is for what was shown.
     let text = str::from_utf8(bytes)
         .map_err(|_| Problem::BadRequest("A person has to allow this, and can't be shown a body that is no text."))?;
-    if !is_unambiguous(text) {
-        return Err(Problem::BadRequest(
-            "A person has to allow this, and can't be shown a body that names a field twice: it could be read in two ways.",
+    if !can_be_shown(&head.method, head.uri.path()) {
+        return Err(Problem::NotPermitted(
+            "A person has to allow this, and can't be shown what it would send, which lies in the mailbox. Use the tools, or sendMail with the whole message.".into(),
         ));
     }
-    // The same bytes are another mail as MIME.
-    let kind = head.headers.get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
-    let kind = kind.unwrap_or_default();
+    // The same bytes are another mail as MIME, and another text unpacked.
+    let mut kinds = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned()).unwrap_or_default();
+    let is_json = kind.is_empty() || kind.to_ascii_lowercase().contains("json");
+    let is_plain = kinds.next().is_none() && !head.headers.contains_key(header::CONTENT_ENCODING);
+    if !is_plain || (is_json && !text.is_empty() && !is_unambiguous(text)) {
+        return Err(Problem::BadRequest(
+            "A person has to allow this, and can't be shown a body that could be read in two ways: send JSON that names each field once, not packed.",
+        ));
+    }
     Ok(AskedAct {
         connection: id.clone(),
         account,

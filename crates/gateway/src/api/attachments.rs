@@ -47,7 +47,7 @@ pub(crate) async fn attachment(
     let largest = shared.config().largest_body;
     let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
     let mut body = body.keep().await?;
-    let asked = GraphRequest { method: Method::GET, path, key, may_repeat: true, has_yes: false, by_tool: true };
+    let asked = GraphRequest { method: Method::GET, path, key, may_repeat: true, has_yes: true, by_tool: true };
     let next = |fresh: Fresh| send(&shared, fresh, head.clone(), body.next(), &call);
     let mut answer = call_graph(&shared.core, &id, asked, call.program(), next).await?;
     // A file of a stranger: it is saved, and never shown as a page.

@@ -194,7 +194,7 @@ impl From<Error> for Problem {
             Code::ConnectionNotFound => Self::ConnectionNotFound,
             Code::NeedsSignIn => Self::NeedsSignIn(error.to_string()),
             Code::ConnectionFailing => Self::ConnectionFailing(error.to_string()),
-            Code::NeedsApproval | Code::NotPermitted => Self::NotPermitted(text()),
+            Code::NeedsApproval | Code::TooManyQuestions | Code::NotPermitted => Self::NotPermitted(text()),
             Code::IntegrationNotFound | Code::BuiltInNotSetUp | Code::SecretMissing => Self::ConnectionFailing(text()),
             Code::ConnectionWaiting | Code::AuthorityRefused => {
                 Self::ConnectionWaiting(error.to_string(), wait(&error))

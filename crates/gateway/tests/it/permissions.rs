@@ -53,10 +53,9 @@ fn each_permission_opens_its_kind_of_act_and_no_other() {
         ("POST", "token"),
         ("POST", "graph/v1.0/$batch"),
     ];
-    let deny = Permission::Deny;
+    let (allow, deny) = (Permission::Allow, Permission::Deny);
     let nothing =
-        Permissions { read: deny, draft: deny, send: deny, delete: deny, graph: GraphReach::Granted, token: false };
-    let allow = Permission::Allow;
+        Permissions { read: allow, draft: deny, send: deny, delete: deny, graph: GraphReach::Granted, token: false };
     let given = [
         Permissions { read: allow, ..nothing },
         Permissions { draft: allow, ..nothing },
@@ -69,9 +68,15 @@ fn each_permission_opens_its_kind_of_act_and_no_other() {
         world.permit(&id, permissions);
         for (at, (method, path)) in kinds.iter().enumerate() {
             let answer = world.call(&format!("{method} /api/amas/connections/{}/{path}", id.as_str()), b"{}");
-            let passes = at == opened || permissions == Permissions::everything();
+            let passes = at == 0 || at == opened || permissions == Permissions::everything();
             assert_eq!(answer.status == 200, passes, "{permissions:?} {method} {path}: {}", answer.body);
         }
+    }
+    // What is changed is answered whole: who may not read changes nothing.
+    world.permit(&id, Permissions { read: deny, ..Permissions::everything() });
+    for (method, path) in kinds.iter().filter(|(_, path)| *path != "token") {
+        let answer = world.call(&format!("{method} /api/amas/connections/{}/{path}", id.as_str()), b"{}");
+        assert_eq!(code(&answer).as_deref(), Some("not_permitted"), "{method} {path}");
     }
     // Off is off, whatever else is allowed.
     world.permit(&id, Permissions { graph: GraphReach::Off, ..Permissions::everything() });
@@ -169,4 +174,21 @@ fn what_can_not_be_shown_can_not_be_allowed() {
         format!("{line} HTTP/1.1\r\nauthorization: Bearer {}\r\ncontent-type: text/plain", asked.world.key.expose());
     assert_eq!(asked.world.running.send(&head, MAIL.as_bytes()).code(), "approval_waiting");
     assert_eq!((asked.waiting().len(), asked.sent()), (2, 0));
+}
+
+#[test]
+fn what_lies_in_the_mailbox_is_not_sent_by_graph_where_a_person_is_asked() {
+    let asked = Asked::with(Duration::from_millis(50));
+    for path in
+        ["me/messages/1/send", "me/messages/1/%73end", "me/messages/1/microsoft.graph.reply", "me/messages/1/forward"]
+    {
+        let answer = asked.world.call(&format!("POST /api/amas/connections/{}/graph/v1.0/{path}", asked.id), b"{}");
+        assert_eq!(code(&answer).as_deref(), Some("not_permitted"), "{path}");
+    }
+    assert!(asked.waiting().is_empty());
+    // Where a mail is moved to may be out of sight: a person sees it.
+    let moved = format!("POST /api/amas/connections/{}/graph/v1.0/me/messages/1/move", asked.id);
+    let answer = asked.world.call(&moved, br#"{"destinationId":"recoverableitemsdeletions"}"#);
+    assert_eq!((code(&answer).as_deref(), asked.waiting().len()), (Some("approval_waiting"), 1));
+    assert_eq!(asked.sent(), 0);
 }

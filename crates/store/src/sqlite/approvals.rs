@@ -72,17 +72,33 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
     })
 }
 
+/// Nobody may receive what this connection sends without a question any more.
+pub(super) fn forget_recipients(db: &Db, id: &ConnectionId) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM allowed_recipients WHERE connection_id = ?1", [id.as_str()]).map(drop)
+}
+
+/// The same of a connection that is gone, with its open questions.
+pub(super) fn forget(db: &Db, id: &ConnectionId) -> rusqlite::Result<()> {
+    forget_recipients(db, id)?;
+    db.execute(
+        "UPDATE approvals SET state = 'lapsed', shown = NULL
+         WHERE connection_id = ?1 AND state IN ('waiting', 'approved')",
+        [id.as_str()],
+    )
+    .map(drop)
+}
+
 impl ApprovalRows for Sqlite {
     fn ask_approval(
         &self,
         new: &Approval,
         (open_since, kept_since): (UnixMs, UnixMs),
         is_same: &dyn Fn(&Approval) -> bool,
-        entry: Option<&Entry<'_>>,
-    ) -> Result<Approval, StoreError> {
+        question: Option<(&Entry<'_>, usize)>,
+    ) -> Result<Option<Approval>, StoreError> {
         self.write(|tx| {
             if let Some(found) = all_of(tx, &new.digest)?.into_iter().find(is_same) {
-                return Ok(found);
+                return Ok(Some(found));
             }
             // An earlier question is answered by nobody any more: its text goes with it.
             tx.execute(
@@ -92,14 +108,21 @@ impl ApprovalRows for Sqlite {
             )?;
             tx.execute("DELETE FROM approvals WHERE asked_at < ?1", [kept_since.0])?;
             tx.execute(
-                "UPDATE approvals SET state = 'lapsed', shown = NULL WHERE state = 'waiting' AND asked_at < ?1",
+                "UPDATE approvals SET state = 'lapsed', shown = NULL
+                 WHERE state IN ('waiting', 'approved') AND asked_at < ?1",
                 [open_since.0],
             )?;
-            insert(tx, new)?;
-            if let Some(entry) = entry {
+            tx.execute("DELETE FROM allowed_recipients WHERE until < ?1", [new.asked_at.0])?;
+            if let Some((entry, most)) = question {
+                let waiting: i64 =
+                    tx.query_row("SELECT count(*) FROM approvals WHERE state = 'waiting'", [], |row| row.get(0))?;
+                if usize::try_from(waiting).unwrap_or(usize::MAX) >= most {
+                    return Ok(None);
+                }
                 activity::append(tx, entry)?;
             }
-            Ok(new.clone())
+            insert(tx, new)?;
+            Ok(Some(new.clone()))
         })
     }
 
@@ -114,7 +137,7 @@ impl ApprovalRows for Sqlite {
         let decided = self.write_ending(|tx| {
             let decided = tx.execute(
                 "UPDATE approvals SET state = ?2, decided_at = ?3, shown = CASE WHEN ?2 = 'denied' THEN NULL ELSE shown END
-                 WHERE id = ?1 AND state = 'waiting' AND asked_at > ?4",
+                 WHERE id = ?1 AND asked_at > ?4 AND (state = 'waiting' OR (state = 'approved' AND ?2 = 'denied'))",
                 params![id.as_str(), to.as_str(), at.0, asked_since.0],
             )?;
             if decided > 0 {
@@ -131,7 +154,7 @@ impl ApprovalRows for Sqlite {
     fn claim_approval(&self, id: &ApprovalId, between: (UnixMs, UnixMs)) -> Result<bool, StoreError> {
         self.write(|tx| {
             let claimed = tx.execute(
-                "UPDATE approvals SET state = 'running' WHERE id = ?1 AND state = 'approved' AND decided_at BETWEEN ?2 AND ?3",
+                "UPDATE approvals SET state = 'running', shown = NULL WHERE id = ?1 AND state = 'approved' AND decided_at BETWEEN ?2 AND ?3",
                 params![id.as_str(), between.0.0, between.1.0],
             )?;
             Ok(claimed > 0)
@@ -167,6 +190,15 @@ impl ApprovalRows for Sqlite {
             let sql = format!("SELECT {COLUMNS} FROM approvals ORDER BY asked_at DESC, rowid DESC LIMIT ?1");
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             db.prepare_cached(&sql)?.query_map([most], approval)?.collect()
+        })
+    }
+
+    fn waiting_approvals(&self, since: UnixMs) -> Result<Vec<Approval>, StoreError> {
+        self.read(|db| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM approvals WHERE state = 'waiting' AND asked_at > ?1 ORDER BY asked_at, rowid"
+            );
+            db.prepare_cached(&sql)?.query_map([since.0], approval)?.collect()
         })
     }
 

@@ -14,7 +14,7 @@ use atthene_core::{StoreError, UnixMs};
 
 use super::database::Sqlite;
 use super::error::word;
-use super::{activity, integrations, sign_ins, unsettled};
+use super::{activity, approvals, integrations, sign_ins, unsettled};
 
 const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
                        signed_in_at, refreshed_at, used_at, revision, challenge, may_read, may_draft, \
@@ -296,6 +296,7 @@ impl ConnectionRows for Sqlite {
                 ],
             )?;
             if changed > 0 {
+                approvals::forget_recipients(tx, id)?;
                 activity::append(tx, entry)?;
             }
             Ok(changed > 0)
@@ -308,7 +309,10 @@ impl ConnectionRows for Sqlite {
         step: SecretStep<'_>,
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
-        self.write_ending(|tx| unsettled::deleted(tx, delete(tx, id)?, step, entry))
+        self.write_ending(|tx| {
+            approvals::forget(tx, id)?;
+            unsettled::deleted(tx, delete(tx, id)?, step, entry)
+        })
     }
 
     fn keep_sign_in(

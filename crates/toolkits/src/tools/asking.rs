@@ -15,7 +15,7 @@ use super::error::ToolError;
 use super::fence::Fence;
 use super::run::Run;
 use super::tool::{Tool, ToolCaller};
-use super::{arguments, invites, posts, sends};
+use super::{arguments, invites, posts, sends, text};
 use crate::once::{Did, WorkEnd, once};
 
 /// Characters of one argument that a person is shown.
@@ -35,6 +35,7 @@ pub(super) async fn ask_and_run(
         graph: Graph::looking(core, chosen.id.clone(), tool),
         fence: Fence::new(),
         account: chosen.account.clone(),
+        shown: Shown::default(),
         name: String::new(),
     };
     let shown = shown(&reading, tool, given).await?;
@@ -46,11 +47,12 @@ pub(super) async fn ask_and_run(
         tool: tool.name.to_owned(),
         program: caller.program.clone(),
         key: caller.key.clone(),
-        shown,
+        shown: shown.clone(),
         digest,
     };
     let run = Run {
         graph: Graph::new(core, chosen.id.clone(), tool, leave == Leave::Asked),
+        shown,
         name: hex(&digest[..16]),
         ..reading
     };
@@ -85,8 +87,12 @@ async fn shown(run: &Run<'_>, tool: &Tool, given: &Map<String, Value>) -> Result
         "channel_send" => posts::shown_channel(run, &arguments::read(given)?).await,
         // As it was asked for.
         _ => {
+            // An agent's own names would stand there like ours.
+            if let Some(name) = given.keys().find(|name| tool.input["properties"].get(name.as_str()).is_none()) {
+                return Err(ToolError::Arguments(format!("There is no argument {}.", text::line(name, 60))));
+            }
             let line = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let more = given.iter().map(|(name, value)| (name.clone(), line(value).chars().take(SHOWN).collect()));
+            let more = given.iter().map(|(name, value)| (name.clone(), text::clean(&line(value), SHOWN)));
             Ok(Shown { more: more.collect(), ..Shown::default() })
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atthene_core::activity::ActOutcome;
+use atthene_core::approvals::Shown;
 use atthene_core::connections::{ConnectionId, ConnectionView, ToolCall};
 use atthene_core::permissions::{Act, Intent, Leave};
 use atthene_core::{Core, blocking};
@@ -62,7 +63,7 @@ async fn run(
         };
     }
     let graph = Graph::new(core, chosen.id.clone(), tool, false);
-    let run = Run { graph, fence: Fence::new(), account: chosen.account, name: String::new() };
+    let run = Run { graph, fence: Fence::new(), account: chosen.account, shown: Shown::default(), name: String::new() };
     let answer = dispatch(&run, tool, given).await.map(|found| run.fence.answer(chosen.id, found));
     (answer, run.graph.calls())
 }

@@ -17,7 +17,7 @@ use super::error::{GraphRefusal, ToolError};
 use super::text;
 use super::tool::Tool;
 use crate::access::{Wanted, access};
-use crate::graph_acts::act_of;
+use crate::graph_acts::act_of_tool;
 
 /// In bytes. The largest answers are pages of mails and one mail with its body.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -66,7 +66,8 @@ impl<'a> Graph<'a> {
 
     /// The same for looking only.
     pub(super) fn looking(core: &'a Arc<Core>, id: ConnectionId, tool: &'static Tool) -> Self {
-        Self { act: Act::Read, ..Self::new(core, id, tool, false) }
+        // Only a person sees what is found, so that nobody has to be asked about it.
+        Self { act: Act::Read, ..Self::new(core, id, tool, true) }
     }
 
     /// Whether others may have heard of it.
@@ -93,7 +94,7 @@ impl<'a> Graph<'a> {
 
     /// The scopes that the access at hand has.
     pub(super) async fn granted(&self) -> Result<Vec<String>, ToolError> {
-        Ok(self.access().await?.scopes)
+        Ok(self.access(&Method::GET).await?.scopes)
     }
 
     /// Reads; `path` stands behind the version and may have a query.
@@ -124,7 +125,13 @@ impl<'a> Graph<'a> {
         Ok(self.call(&Method::POST, path, headers, body).await?.0)
     }
 
-    async fn access(&self) -> Result<Fresh, ToolError> {
+    /// Access for what a request of this method does: whoever drafts or sends and looks something up has to be allowed to
+    /// read, too.
+    async fn access(&self, method: &Method) -> Result<Fresh, ToolError> {
+        if *method == Method::GET && self.act != Act::Read {
+            let reads = Wanted { of: Intent::Tool(Act::Read), has_yes: true };
+            return Ok(access(self.core, &self.id, Some(reads)).await?);
+        }
         Ok(access(self.core, &self.id, Some(Wanted { of: Intent::Tool(self.act), has_yes: self.has_yes })).await?)
     }
 
@@ -137,7 +144,7 @@ impl<'a> Graph<'a> {
         headers: Headers<'_>,
         body: Option<&Value>,
     ) -> Result<(Value, String), ToolError> {
-        let fresh = self.access().await?;
+        let fresh = self.access(method).await?;
         let mut answer = self.send(&fresh, method, link, headers, body).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             let (core, id) = (self.core.clone(), self.id.clone());
@@ -147,7 +154,7 @@ impl<'a> Graph<'a> {
                 Ok(())
             })
             .await?;
-            let fresh = self.access().await?;
+            let fresh = self.access(method).await?;
             answer = self.send(&fresh, method, link, headers, body).await?;
             return self.read(&answer).map(|value| (value, base(&fresh)));
         }
@@ -173,10 +180,8 @@ impl<'a> Graph<'a> {
         };
         let path = url.get(fresh.graph.as_str().len()..).and_then(|path| path.split(['?', '#']).next());
         // A tool does what it is listed with, and looks; whatever a link or an id is made of.
-        let does = path.and_then(|path| act_of(method, path));
-        // Whoever sends drafts first.
-        let drafts = |does| does == Act::Draft && self.act == Act::Send;
-        if !does.is_some_and(|does| does == Act::Read || does == self.act || drafts(does)) {
+        let does = path.and_then(|path| act_of_tool(method, path));
+        if !does.is_some_and(|does| does == Act::Read || does == self.act) {
             return Err(ToolError::Overreach);
         }
         let mut request = Request::builder()

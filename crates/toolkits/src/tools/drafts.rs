@@ -71,20 +71,6 @@ pub(super) struct DraftMail {
     reply_all: Option<bool>,
 }
 
-impl DraftMail {
-    /// A new mail.
-    pub(super) fn new(to: Vec<String>, cc: Vec<String>, bcc: Vec<String>, subject: String, body: String) -> Self {
-        let (to, cc, bcc) = (Some(to), Some(cc), Some(bcc));
-        Self { to, cc, bcc, subject: Some(subject), body, reply_to_message: None, reply_all: None }
-    }
-
-    /// An answer to this mail.
-    pub(super) fn reply(message: String, body: String, all: bool) -> Self {
-        let (reply_to_message, reply_all) = (Some(message), Some(all));
-        Self { to: None, cc: None, bcc: None, subject: None, body, reply_to_message, reply_all }
-    }
-}
-
 pub(super) async fn draft(run: &Run<'_>, asked: DraftMail) -> Result<Value, ToolError> {
     let body = arguments::text("body", &asked.body, BODY)?;
     let (to, cc, bcc) = (asked.to.unwrap_or_default(), asked.cc.unwrap_or_default(), asked.bcc.unwrap_or_default());
@@ -126,7 +112,7 @@ pub(super) async fn draft(run: &Run<'_>, asked: DraftMail) -> Result<Value, Tool
 }
 
 /// A comment is read as HTML.
-fn as_html(text: &str) -> String {
+pub(super) fn as_html(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace("\r\n", "\n").replace('\n', "<br>")
 }

@@ -51,7 +51,7 @@ pub(super) fn tools() -> Vec<Tool> {
         ),
         tool(
             "event_respond",
-            "InvitationAnswer an invitation",
+            "Answer an invitation",
             "Accepts, declines or answers tentatively; the organizer is told.",
             schema::input(
                 &["id", "answer"],
@@ -178,7 +178,7 @@ pub(super) async fn shown_answer(run: &Run<'_>, asked: &Respond) -> Result<Shown
         subject: text::line(string(&event, "subject"), SUBJECT),
         body: asked.comment.clone(),
         more: [
-            ("InvitationAnswer", asked.answer.path().to_owned()),
+            ("Answer", asked.answer.path().to_owned()),
             ("From", text::line(string(&event["start"], "dateTime"), SUBJECT)),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -1,5 +1,7 @@
 //! One call of one tool.
 
+use atthene_core::approvals::Shown;
+
 use super::client::Graph;
 use super::fence::Fence;
 
@@ -9,6 +11,8 @@ pub(super) struct Run<'a> {
     pub(super) fence: Fence,
     /// Whose connection it is, as it is shown.
     pub(super) account: String,
+    /// What a person was shown of it, where somebody was asked.
+    pub(super) shown: Shown,
     /// Names an act that is done once only.
     pub(super) name: String,
 }

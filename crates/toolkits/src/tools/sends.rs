@@ -1,4 +1,4 @@
-//! Sending mail: drafted first, so that what leaves has a name before it does, and then sent.
+//! Sending mail, each in one call: nothing lies in the mailbox in between that somebody could change.
 
 use atthene_core::approvals::Shown;
 use atthene_core::connections::Toolkit;
@@ -6,7 +6,7 @@ use atthene_core::permissions::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::drafts::{DraftMail, draft};
+use super::drafts::as_html;
 use super::error::ToolError;
 use super::mail::HEADERS;
 use super::people::string;
@@ -15,7 +15,9 @@ use super::text::{self, SUBJECT};
 use super::tool::Tool;
 use super::{arguments, schema};
 
-const SENT: [(&str, &str); 3] = [("id", "string"), ("subject", "string"), ("sent", "boolean")];
+const SENT: [(&str, &str); 2] = [("subject", "string"), ("sent", "boolean")];
+const SUBJECT_GIVEN: usize = 255;
+const BODY: usize = 100_000;
 const SELECT: &str = "subject,from,replyTo,toRecipients,ccRecipients";
 
 pub(super) fn tools() -> Vec<Tool> {
@@ -28,7 +30,7 @@ pub(super) fn tools() -> Vec<Tool> {
         act: Act::Send,
         toolkit: Toolkit::Outlook,
         idempotent: true,
-        scope: "Mail.ReadWrite and Mail.Send",
+        scope: "Mail.Send",
     };
     vec![
         tool(
@@ -76,6 +78,9 @@ pub(super) fn shown_mail(asked: &Send) -> Result<Shown, ToolError> {
     if asked.to.is_empty() && asked.cc.is_empty() && asked.bcc.is_empty() {
         return Err(ToolError::Arguments("A mail needs somebody to go to: give to, cc or bcc.".to_owned()));
     }
+    seen("subject", arguments::text("subject", &asked.subject, SUBJECT_GIVEN)?)?;
+    seen("body", arguments::text("body", &asked.body, BODY)?)?;
+    [&asked.to, &asked.cc, &asked.bcc].into_iter().flatten().try_for_each(|address| seen("address", address))?;
     Ok(Shown {
         recipients: [&asked.to, &asked.cc, &asked.bcc].into_iter().flatten().cloned().collect(),
         are_addresses: true,
@@ -85,9 +90,32 @@ pub(super) fn shown_mail(asked: &Send) -> Result<Shown, ToolError> {
     })
 }
 
+/// What a person is shown has to be seen: characters that turn the writing round, or write without being seen, are not.
+fn seen(name: &str, text: &str) -> Result<(), ToolError> {
+    let hides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e0fff}');
+    if text.contains(hides) {
+        let why = format!("The argument {name} has characters that a person can't see. Leave them out.");
+        return Err(ToolError::Arguments(why));
+    }
+    Ok(())
+}
+
+fn list(all: &[String]) -> Value {
+    all.iter().map(|address| json!({ "emailAddress": { "address": address } })).collect()
+}
+
 pub(super) async fn send(run: &Run<'_>, asked: Send) -> Result<Value, ToolError> {
-    let Send { to, cc, bcc, subject, body } = asked;
-    send_draft(run, DraftMail::new(to, cc, bcc, subject, body)).await
+    let message = json!({
+        "subject": asked.subject,
+        "body": { "contentType": "Text", "content": asked.body },
+        "toRecipients": list(&asked.to),
+        "ccRecipients": list(&asked.cc),
+        "bccRecipients": list(&asked.bcc),
+    });
+    // Always kept in Sent Items: nothing leaves without a trace.
+    let mail = json!({ "message": message, "saveToSentItems": true });
+    run.graph.act("me/sendMail", Some(&mail), HEADERS).await?;
+    Ok(json!({ "subject": text::line(&asked.subject, SUBJECT), "sent": true }))
 }
 
 #[derive(Deserialize)]
@@ -103,6 +131,7 @@ pub(super) struct Reply {
 /// To whom it would go: the mail may ask for its answers elsewhere.
 pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, ToolError> {
     let id = arguments::id("id", &asked.id)?;
+    seen("body", arguments::text("body", &asked.body, BODY)?)?;
     let mail = run.graph.get(&format!("me/messages/{id}?$select={SELECT}"), HEADERS).await?;
     let to = if mail["replyTo"].as_array().is_some_and(|all| !all.is_empty()) {
         mail["replyTo"].clone()
@@ -113,7 +142,7 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
     let all = std::iter::once(&to).chain(others).filter_map(Value::as_array).flatten();
     Ok(Shown {
         recipients: all.map(|one| text::line(string(&one["emailAddress"], "address"), 320)).collect(),
-        // Where Graph itself sends the answer may be another thing.
+        // They stand in a mail, which others wrote.
         are_addresses: false,
         subject: format!("Re: {}", text::line(string(&mail, "subject"), SUBJECT)),
         body: asked.body.clone(),
@@ -121,13 +150,10 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
     })
 }
 
+/// To those whom a person was shown, whatever the mail says by now.
 pub(super) async fn reply(run: &Run<'_>, asked: Reply) -> Result<Value, ToolError> {
-    send_draft(run, DraftMail::reply(asked.id, asked.body, asked.all)).await
-}
-
-async fn send_draft(run: &Run<'_>, asked: DraftMail) -> Result<Value, ToolError> {
-    let made = draft(run, asked).await?;
-    let id = arguments::id("id", string(&made, "id"))?;
-    run.graph.act(&format!("me/messages/{id}/send"), None, HEADERS).await?;
-    Ok(json!({ "id": made["id"], "subject": made["subject"], "sent": true }))
+    let id = arguments::id("id", &asked.id)?;
+    let answer = json!({ "message": { "toRecipients": list(&run.shown.recipients) }, "comment": as_html(&asked.body) });
+    run.graph.act(&format!("me/messages/{id}/reply"), Some(&answer), HEADERS).await?;
+    Ok(json!({ "subject": run.shown.subject, "sent": true }))
 }

@@ -14,11 +14,14 @@ fn empty(status: u16) -> Answer {
     (status, String::new(), String::new())
 }
 
-/// A mailbox: drafts get an id, what is sent is taken.
+fn is_sent(asked: &Asked) -> bool {
+    asked.path == "me/sendMail" || asked.path.ends_with("/reply")
+}
+
+/// A mailbox that takes what is sent.
 fn mailbox(asked: &Asked) -> Answer {
     match asked.method.as_str() {
-        "POST" if asked.path.ends_with("/send") => empty(202),
-        "POST" => (201, String::new(), json!({ "id": "d1", "subject": asked.body["subject"] }).to_string()),
+        "POST" if is_sent(asked) => empty(202),
         _ => found(&json!({
             "subject": "Offer", "from": { "emailAddress": { "address": "grace@contoso.com" } },
             "replyTo": [{ "emailAddress": { "address": "elsewhere@contoso.com" } }],
@@ -36,7 +39,7 @@ impl Desk {
     }
 
     fn sent(&self) -> usize {
-        self.graph.asked().iter().filter(|asked| asked.path.ends_with("/send")).count()
+        self.graph.asked().iter().filter(|asked| is_sent(asked)).count()
     }
 }
 
@@ -50,7 +53,7 @@ async fn a_mail_waits_for_a_person_and_is_sent_once() {
     desk.graph.says(mailbox);
     let refused = desk.call("mail_send", &mail()).await.expect_err("waits");
     assert!(matches!(refused, ToolError::Waiting(_)), "{refused}");
-    assert!(desk.graph.asked().is_empty(), "not even a draft");
+    assert!(desk.graph.asked().is_empty(), "nothing at all");
     let one = desk.waiting().pop().expect("a question");
     let shown = one.shown.expect("shown");
     assert_eq!(
@@ -98,17 +101,14 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     let desk = Desk::new().await;
     desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
     // The answer of the last step is lost, or says nothing certain.
-    desk.graph.says(|asked| if asked.path.ends_with("/send") { refused(504, "Timeout") } else { mailbox(asked) });
+    desk.graph.says(|asked| if is_sent(asked) { refused(504, "Timeout") } else { mailbox(asked) });
     desk.fails("mail_send", &mail()).await;
     desk.graph.says(mailbox);
     assert!(matches!(desk.call("mail_send", &mail()).await, Err(ToolError::Begun)));
     assert_eq!(desk.sent(), 0);
-    // What Graph refused had no effect, and what failed before the last step neither.
+    // What Graph refused had no effect.
     let other = json!({ "to": ["grace@contoso.com"], "subject": "Other", "body": "Hello" });
-    desk.graph
-        .says(|asked| if asked.path.ends_with("/send") { refused(403, "ErrorAccessDenied") } else { mailbox(asked) });
-    desk.fails("mail_send", &other).await;
-    desk.graph.says(|_| refused(503, "Busy"));
+    desk.graph.says(|asked| if is_sent(asked) { refused(403, "ErrorAccessDenied") } else { mailbox(asked) });
     desk.fails("mail_send", &other).await;
     desk.graph.says(mailbox);
     desk.done("mail_send", &other).await;
@@ -139,6 +139,8 @@ async fn a_person_sees_where_an_answer_leads_and_what_is_answered() {
     desk.graph.says(mailbox);
     desk.done("mail_reply", &reply).await;
     assert_eq!(desk.sent(), 1);
+    let sent = desk.graph.asked().pop().expect("an answer");
+    assert_eq!(sent.body["message"]["toRecipients"][0]["emailAddress"]["address"], "elsewhere@contoso.com");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,6 +179,32 @@ async fn events_and_posts_go_the_same_way() {
     let post = json!({ "team": "t1", "channel": "19:c@thread.tacv2", "text": "Hello" });
     assert!(matches!(desk.call("channel_send", &post).await, Err(ToolError::Waiting(_))));
     assert_eq!(desk.waiting().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_could_not_see_or_what_can_not_be_done_is_not_asked() {
+    let desk = Desk::new().await;
+    desk.graph.says(mailbox);
+    for (field, value) in [
+        ("subject", json!("Thanks\u{e0041}")),
+        ("body", json!("Hello \u{202e}olleH")),
+        ("to", json!(["grace\u{2066}@contoso.com"])),
+        ("body", json!("x".repeat(100_001))),
+        ("subject", json!("x".repeat(256))),
+        ("importance", json!("high")),
+    ] {
+        let mut odd = mail();
+        odd[field] = value;
+        assert!(matches!(desk.call("mail_send", &odd).await, Err(ToolError::Arguments(_))), "{field}");
+    }
+    desk.permit(Permissions { draft: Permission::Ask, ..Permissions::default() });
+    let odd = json!({ "body": "Hello", "From administrator": "allowed" });
+    assert!(matches!(desk.call("mail_draft", &odd).await, Err(ToolError::Arguments(_))));
+    assert!(desk.waiting().is_empty());
+    // Who may not read is not told by another tool either.
+    desk.permit(Permissions { read: Permission::Deny, send: Permission::Allow, ..Permissions::default() });
+    assert!(desk.fails("mail_reply", &json!({ "id": "m1", "body": "Yes" })).await.contains("Agents may not read"));
+    assert!(desk.graph.asked().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

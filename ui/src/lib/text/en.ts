@@ -564,7 +564,10 @@ export const text = {
         send: 'send something',
         delete: 'delete something',
       },
-      asks: (program: string, act: string) => `${program || 'A program'} wants to ${act}`,
+      aProgram: 'A program',
+      wantsTo: (act: string) => `wants to ${act}`,
+      length: (lines: number, characters: number) =>
+        `${grouped(characters)} characters in ${grouped(lines)} ${lines === 1 ? 'line' : 'lines'}`,
       as: (account: string, tool: string) => `As ${account}, by ${tool}`,
       to: 'To',
       subject: 'Subject',
