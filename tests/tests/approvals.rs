@@ -88,14 +88,32 @@ async fn an_agent_asks_to_send_and_a_person_answers_in_the_window() -> Result<()
     ensure!(desk.sent() == 1, "sent {} times", desk.sent());
     window.gone("[data-approval]").await?;
 
+    // Changed before it leaves: what the person wrote is sent, and the agent hears that it was changed.
+    let (answer, shown) = tokio::join!(desk.send("Third offer"), async {
+        window.shows("[data-approval]", "Third offer").await?;
+        window.click("[data-edit]:enabled").await?;
+        window.fill("[data-edit-body]", "Dear Grace, the offer of tomorrow.").await?;
+        window.picture("approval-edit").await?;
+        window.shows("[data-approve]", "as changed").await?;
+        window.click("[data-approve]:enabled").await
+    });
+    shown?;
+    let answer = answer?;
+    ensure!(answer.body["result"]["structuredContent"]["edited"] == true, "{answer:?}");
+    let last = desk.graph.asked().pop().context("a call")?;
+    ensure!(last.body["message"]["body"]["content"] == "Dear Grace, the offer of tomorrow.", "{:?}", last.body);
+    ensure!(desk.sent() == 2, "sent {} times", desk.sent());
+
     // What came of it is on record, without a word of the mail.
     window.press("Activity").await?;
     window.shows("main", "allowed an act as").await?;
     let record = desk.machine.done(&["--json", "activity"]).await?.out;
     ensure!(record.contains("act_performed") && !record.contains("The offer of today"), "{record}");
     window.close().await?;
-    if let Some(file) = desk.machine.any_file_holds("The offer of today")? {
-        anyhow::bail!("the text of a mail is left in {}", file.display());
+    for text in ["The offer of today", "the offer of tomorrow"] {
+        if let Some(file) = desk.machine.any_file_holds(text)? {
+            anyhow::bail!("the text of a mail is left in {}", file.display());
+        }
     }
     desk.microsoft.stop().await
 }

@@ -50,6 +50,7 @@ pub enum Code {
     ApprovalNotFound,
     ApprovalEnded,
     RecipientsNotKnown,
+    EditRefused,
     TooManyQuestions,
     DatabaseLocked,
     DatabaseNewer,
@@ -188,6 +189,9 @@ pub enum Error {
     ApprovalEnded,
     #[error("Whom this reaches can't be allowed ahead: they are not addresses that this app writes itself.")]
     RecipientsNotKnown,
+    /// What a person wrote in place of an agent's text.
+    #[error("The changed text can't be used: {0}.")]
+    EditRefused(&'static str),
     #[error("Too many questions wait for a person already.")]
     TooManyQuestions,
     /// The network or the authority is away; the connection itself is sound.
@@ -314,6 +318,7 @@ impl Error {
             Self::ApprovalNotFound => Code::ApprovalNotFound,
             Self::ApprovalEnded => Code::ApprovalEnded,
             Self::RecipientsNotKnown => Code::RecipientsNotKnown,
+            Self::EditRefused(_) => Code::EditRefused,
             Self::TooManyQuestions => Code::TooManyQuestions,
             Self::Store(StoreError::Locked) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
@@ -372,6 +377,7 @@ impl Code {
                 "Wait until they were answered, on the page Tools of the window or with: atthene approval list."
             }
             Code::RecipientsNotKnown => "Allow it once, or deny it.",
+            Code::EditRefused => "Change it again, allow it as it is, or deny it.",
             Code::ApprovalEnded => "The agent asks again, if it still wants to.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",
             Code::FixedByPolicy => "Ask them to change the policy file of this machine.",

@@ -16,6 +16,7 @@ mod export;
 pub mod files;
 mod hex;
 pub mod identity;
+mod ids;
 pub mod integrations;
 pub mod keys;
 pub mod limits;

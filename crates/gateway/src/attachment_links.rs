@@ -15,7 +15,7 @@ const MOST: usize = 1000;
 /// What a link leads to.
 struct Ticket {
     connection: ConnectionId,
-    /// In Graph, below the version.
+    /// In Graph, with the version.
     path: String,
     since: Instant,
 }

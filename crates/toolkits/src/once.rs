@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atthene_core::approvals::{ActState, ApprovalId, AskedAct};
+use atthene_core::approvals::{ActState, ApprovalId, AskedAct, Shown};
 use atthene_core::permissions::Leave;
 use atthene_core::{Core, Error, blocking};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub enum Did<T> {
 }
 
 /// Does `work` where it may be done now: with a person's yes, if `leave` wants one, that is for exactly this act and
-/// was used by nobody; and never twice. Waits for an answer for up to `patience`. Once claimed, the outcome is written
+/// was used by nobody; and never twice. It is given what a person has written instead, where somebody has. Waits for an answer for up to `patience`. Once claimed, the outcome is written
 /// down; where this is dropped in the midst of the work, it stays unknown.
 ///
 /// # Errors
@@ -44,7 +44,7 @@ pub async fn once<T, E, Work>(
     asked: AskedAct,
     leave: Leave,
     patience: Duration,
-    work: impl FnOnce() -> Work,
+    work: impl FnOnce(Option<Shown>) -> Work,
 ) -> Result<Did<T>, E>
 where
     E: From<Error>,
@@ -64,8 +64,8 @@ where
             standing = ask().await?;
         }
     }
-    let id = match standing {
-        ActState::Claimed(id) => id,
+    let (id, edited) = match standing {
+        ActState::Claimed { id, edited } => (id, edited),
         ActState::Waiting(id) => return Ok(Did::Waiting(id)),
         ActState::Denied => return Ok(Did::Denied),
         ActState::UnderWay(_) | ActState::Begun => return Ok(Did::Begun),
@@ -73,7 +73,7 @@ where
     };
     // Where this is dropped in the midst of the work, nobody waits for its end.
     let mut claim = Claim { core, id: Some(id.clone()) };
-    let ended = work().await;
+    let ended = work(edited.map(|shown| *shown)).await;
     if !matches!(ended, WorkEnd::Unknown(_)) {
         claim.id = None;
     }

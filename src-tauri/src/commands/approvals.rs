@@ -1,6 +1,6 @@
 //! Commands on what agents want to do.
 
-use atthene_core::approvals::{ApprovalId, ApprovalView};
+use atthene_core::approvals::{ApprovalId, ApprovalView, Edit, Yes};
 use tauri::State;
 
 use super::{CommandAnswer, on_core};
@@ -12,10 +12,16 @@ pub(crate) async fn waiting_approvals(startup: State<'_, Startup>) -> CommandAns
     on_core(&startup, |core| core.approvals.waiting()).await
 }
 
-/// A person says yes; with `recipients_too`, whoever receives this may receive more for an hour.
+/// A person says yes, with what is to be sent instead where they have changed it; with `recipients_too`, whoever
+/// receives this may receive more for an hour.
 #[tauri::command]
-pub(crate) async fn approve(startup: State<'_, Startup>, id: ApprovalId, recipients_too: bool) -> CommandAnswer<()> {
-    on_core(&startup, move |core| core.approvals.approve(&id, recipients_too)).await
+pub(crate) async fn approve(
+    startup: State<'_, Startup>,
+    id: ApprovalId,
+    recipients_too: bool,
+    edit: Edit,
+) -> CommandAnswer<()> {
+    on_core(&startup, move |core| core.approvals.approve(&id, &Yes { recipients_too, edit })).await
 }
 
 /// A person says no.

@@ -46,8 +46,10 @@ export class AppState {
   explaining = $state<string | null>(null)
   /** What a person wants to find on the page that opens. */
   finding = $state('')
-  /** The account whose part of the record a person wants to see. */
-  askedAccount = $state<string | null>(null)
+  /** The account whose part of the record a person wants to see: all of it, or what agents did. */
+  askedAccount = $state<{ account: string; only: 'all' | 'agents' } | null>(null)
+  /** Whether the dialog that connects an agent is open. */
+  connectingAgent = $state(false)
   /** The toolkit that somebody is to be connected to. */
   connecting = $state<Toolkit | null>(null)
   readonly view: View
@@ -112,14 +114,19 @@ export class AppState {
   }
 
   /** Opens the part of the record that is about this account. */
-  showActivityOf(account: string) {
-    this.askedAccount = account
+  showActivityOf(account: string, only: 'all' | 'agents' = 'all') {
+    this.askedAccount = { account, only }
     this.go('activity')
   }
 
   /** Opens the dialog that connects an account to this toolkit. */
   connect(toolkit: Toolkit) {
     this.connecting = toolkit
+    this.go('tools')
+  }
+
+  connectAgent() {
+    this.connectingAgent = true
     this.go('tools')
   }
 

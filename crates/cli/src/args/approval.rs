@@ -1,5 +1,7 @@
 //! Arguments of `atthene approval`.
 
+use std::path::PathBuf;
+
 use atthene_core::approvals::ApprovalId;
 use clap::Subcommand;
 
@@ -25,6 +27,12 @@ pub(crate) enum ApprovalCommand {
         /// Allow these recipients for an hour, without another question.
         #[arg(long)]
         recipients: bool,
+        /// Send it with this subject instead.
+        #[arg(long, value_name = "TEXT")]
+        subject: Option<String>,
+        /// Send the text in this file instead; "-" is standard input.
+        #[arg(long, value_name = "FILE")]
+        body_file: Option<PathBuf>,
     },
     /// Say no.
     Deny {

@@ -1,16 +1,17 @@
 //! `atthene approval`.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use atthene_core::Core;
-use atthene_core::approvals::{ApprovalState, ApprovalView};
+use atthene_core::approvals::{ApprovalState, ApprovalView, Edit, Yes};
 use serde_json::json;
 
 use super::connection::word;
 use crate::args::ApprovalCommand;
 use crate::blocking::blocking;
-use crate::out::{CommandResult, Out, Printer};
+use crate::out::{CommandResult, Failure, Out, Printer};
 use crate::time::minute;
 
 pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ApprovalCommand) -> CommandResult {
@@ -40,9 +41,10 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ApprovalCommand) -
             let one = blocking(core, move |core| core.approvals.view(&id)).await?;
             out.result(&one, |to| show(to, &one))
         }
-        ApprovalCommand::Approve { id, recipients } => {
-            let answered = id.clone();
-            blocking(core, move |core| core.approvals.approve(&answered, recipients)).await?;
+        ApprovalCommand::Approve { id, recipients, subject, body_file } => {
+            let body = body_file.as_deref().map(text_of).transpose()?;
+            let (answered, yes) = (id.clone(), Yes { recipients_too: recipients, edit: Edit { subject, body } });
+            blocking(core, move |core| core.approvals.approve(&answered, &yes)).await?;
             out.done(&json!({ "id": id, "state": "approved" }), "Yes: it is done once, when the agent asks for it.")
         }
         ApprovalCommand::Deny { id } => {
@@ -51,6 +53,20 @@ pub(crate) async fn run(core: &Arc<Core>, out: &Out, command: ApprovalCommand) -
             out.done(&json!({ "id": id, "state": "denied" }), "No: it is not done.")
         }
     }
+}
+
+/// The text of a file, as an editor shows it: without the line break at its end.
+fn text_of(file: &Path) -> Result<String, Failure> {
+    let read = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = read.map_err(|error| {
+        Failure::Failed(format!("The text could not be read from {}: {error}. Nothing was answered.", file.display()))
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn in_a_line(one: &ApprovalView) -> String {

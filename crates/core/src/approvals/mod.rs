@@ -3,17 +3,19 @@
 //! twice.
 
 mod digest;
+mod edit;
 mod registry;
 
 pub use digest::digest;
-pub use registry::{ActState, Approvals, AskedAct};
+pub use edit::{Edit, Editable, hides_something};
+pub use registry::{ActState, Approvals, AskedAct, Yes};
 
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::clock::UnixMs;
 use crate::connections::ConnectionId;
+use crate::ids::{are_letters, random_letters};
 use crate::keys::KeyId;
 use crate::permissions::Act;
 
@@ -23,16 +25,10 @@ use crate::permissions::Act;
 pub struct ApprovalId(Box<str>);
 
 const ID_LENGTH: usize = 10;
-/// Without letters that are mistaken for digits.
-const ID_LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 impl ApprovalId {
-    /// Told apart, not secret.
     pub(crate) fn generate() -> Self {
-        let mut random = rand::rng();
-        let tail: String =
-            (0..ID_LENGTH).map(|_| char::from(ID_LETTERS[random.random_range(0..ID_LETTERS.len())])).collect();
-        Self(tail.into())
+        Self(random_letters(ID_LENGTH).into())
     }
 
     /// One that was checked when it was written.
@@ -49,8 +45,7 @@ impl TryFrom<&str> for ApprovalId {
     type Error = &'static str;
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
-        let fits = text.len() == ID_LENGTH && text.bytes().all(|byte| ID_LETTERS.contains(&byte));
-        if fits { Ok(Self(text.into())) } else { Err("this is no approval's id") }
+        if are_letters(text, ID_LENGTH) { Ok(Self(text.into())) } else { Err("this is no approval's id") }
     }
 }
 
@@ -117,6 +112,12 @@ pub struct Shown {
     pub body: String,
     /// What else is to be known, as name and value: times, a folder, the call.
     pub more: Vec<(String, String)>,
+    /// What a person may change before saying yes.
+    #[serde(default)]
+    pub editable: Editable,
+    /// Whether somebody did.
+    #[serde(default)]
+    pub is_edited: bool,
 }
 
 /// One question as it is kept.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Approval, ApprovalId, ApprovalState, ApprovalView, Shown};
+use super::{Approval, ApprovalId, ApprovalState, ApprovalView, Edit, Shown};
 use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::blocking::blocking;
 use crate::change::{Change, Changes};
@@ -54,7 +54,11 @@ pub struct AskedAct {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActState {
     /// It may be done, once, by whoever was told this; then [`Approvals::end`] is owed.
-    Claimed(ApprovalId),
+    Claimed {
+        id: ApprovalId,
+        /// What is to be done instead, where a person has changed it.
+        edited: Option<Box<Shown>>,
+    },
     Waiting(ApprovalId),
     Denied,
     /// Somebody else in this process is doing it.
@@ -63,6 +67,15 @@ pub enum ActState {
     Begun,
     /// It was done before, with this outcome.
     Done(Value),
+}
+
+/// What else a person says with a yes.
+#[derive(Debug, Clone, Default)]
+pub struct Yes {
+    /// Whoever receives this may receive more for an hour.
+    pub recipients_too: bool,
+    /// What is to be sent instead.
+    pub edit: Edit,
 }
 
 /// The approvals of this profile. What is not async blocks on the rows.
@@ -124,7 +137,7 @@ impl Approvals {
         Ok(match found.state {
             ApprovalState::Running if found.id == new.id => {
                 under_way.insert(found.id.clone());
-                ActState::Claimed(found.id)
+                ActState::Claimed { id: found.id, edited: None }
             }
             ApprovalState::Running if under_way.contains(&found.id) => ActState::UnderWay(found.id),
             ApprovalState::Approved => {
@@ -132,7 +145,8 @@ impl Approvals {
                 if self.store.claim_approval(&found.id, (now.plus(1 - ANSWER_HOLDS), now.plus(CLOCKS_DIFFER)))? {
                     self.changes.publish(Change::Approvals);
                     under_way.insert(found.id.clone());
-                    ActState::Claimed(found.id)
+                    let edited = found.shown.filter(|shown| shown.is_edited).map(Box::new);
+                    ActState::Claimed { id: found.id, edited }
                 } else {
                     ActState::UnderWay(found.id)
                 }
@@ -184,13 +198,20 @@ impl Approvals {
         tokio::time::timeout(longest, waits).await.unwrap_or(Ok(()))
     }
 
-    /// A person says yes; with `recipients_too`, whoever receives this may receive more for an hour.
-    pub fn approve(&self, id: &ApprovalId, recipients_too: bool) -> Result<(), Error> {
-        if recipients_too && !self.view(id)?.shown.is_some_and(|shown| shown.are_addresses) {
+    /// A person says yes, to what was shown or to what is written instead.
+    ///
+    /// # Errors
+    /// That the question is not open any more, or that it can't be answered in this way.
+    pub fn approve(&self, id: &ApprovalId, yes: &Yes) -> Result<(), Error> {
+        let row = self.row(id)?;
+        // What has ended shows nothing; that is told below.
+        let shown = row.shown.clone().map(|shown| shown.with(&yes.edit)).transpose()?;
+        if yes.recipients_too && !shown.as_ref().is_some_and(|shown| shown.are_addresses) {
             return Err(Error::RecipientsNotKnown);
         }
-        let row = self.decide(id, ApprovalState::Approved, Kind::ApprovalGiven, recipients_too)?;
-        if let Some(shown) = row.shown.filter(|_| recipients_too) {
+        let edited = shown.as_ref().filter(|shown| shown.is_edited);
+        self.decide(&row, ApprovalState::Approved, edited, yes.recipients_too)?;
+        if let Some(shown) = shown.filter(|_| yes.recipients_too) {
             let until = self.clock.now().plus(RECIPIENTS_HOLD);
             self.store.allow_recipients(&row.connection, &shown.recipients, until)?;
         }
@@ -200,20 +221,25 @@ impl Approvals {
 
     /// A person says no.
     pub fn deny(&self, id: &ApprovalId) -> Result<(), Error> {
-        self.decide(id, ApprovalState::Denied, Kind::ApprovalDenied, false)?;
+        self.decide(&self.row(id)?, ApprovalState::Denied, None, false)?;
         self.changes.publish(Change::Approvals);
         Ok(())
     }
 
-    fn decide(&self, id: &ApprovalId, to: ApprovalState, kind: Kind, recipients: bool) -> Result<Approval, Error> {
+    fn row(&self, id: &ApprovalId) -> Result<Approval, Error> {
+        self.store.approval(id)?.ok_or(Error::ApprovalNotFound)
+    }
+
+    fn decide(&self, row: &Approval, to: ApprovalState, edited: Option<&Shown>, recipients: bool) -> Result<(), Error> {
         let now = self.clock.now();
-        let row = self.store.approval(id)?.ok_or(Error::ApprovalNotFound)?;
         let detail = json!({
-            "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "recipients_too": recipients,
+            "account": row.account, "tool": row.tool, "act": row.act, "program": row.program,
+            "recipients_too": recipients, "edited": edited.is_some(),
         });
-        let entry = self.recorder.entry(kind, id.as_str(), ActOutcome::Done, detail);
-        if self.store.decide_approval(id, to, now, now.plus(-WAITS), &entry)? {
-            Ok(row)
+        let kind = if to == ApprovalState::Denied { Kind::ApprovalDenied } else { Kind::ApprovalGiven };
+        let entry = self.recorder.entry(kind, row.id.as_str(), ActOutcome::Done, detail);
+        if self.store.decide_approval(&row.id, to, edited, (now, now.plus(-WAITS)), &entry)? {
+            Ok(())
         } else {
             Err(Error::ApprovalEnded)
         }
@@ -221,7 +247,7 @@ impl Approvals {
 
     /// What came of an act that was claimed. `None`: it failed, and had no effect.
     pub fn end(&self, id: &ApprovalId, outcome: Option<&Value>) -> Result<(), Error> {
-        let Some(row) = self.store.approval(id)? else { return Err(Error::ApprovalNotFound) };
+        let row = self.row(id)?;
         let (state, act) = match outcome {
             Some(_) => (ApprovalState::Done, ActOutcome::Done),
             None => (ApprovalState::Failed, ActOutcome::Failed),
@@ -243,8 +269,7 @@ impl Approvals {
 
     /// The question of this id.
     pub fn view(&self, id: &ApprovalId) -> Result<ApprovalView, Error> {
-        let row = self.store.approval(id)?.ok_or(Error::ApprovalNotFound)?;
-        Ok(view(row, self.clock.now()))
+        Ok(view(self.row(id)?, self.clock.now()))
     }
 
     /// Those that wait for a person, the oldest first.

@@ -24,12 +24,12 @@ pub use return_page::{RETURN_PAGE_FILE, return_page, write_return_page};
 pub use sign_in::{DeviceView, Progress, SignInView};
 pub use tool_call::ToolCall;
 
-use rand::RngExt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
 use crate::clock::UnixMs;
+use crate::ids::random_letters;
 use crate::integrations::IntegrationId;
 use crate::permissions::Permissions;
 
@@ -86,7 +86,7 @@ impl TryFrom<&str> for ConnectionId {
 
 impl ConnectionId {
     fn generate(toolkit: Toolkit) -> Self {
-        Self(format!("{}-{}", toolkit.as_str(), random_tail(8)).into())
+        Self(format!("{}-{}", toolkit.as_str(), random_letters(8)).into())
     }
 
     /// One that was checked when it was written.
@@ -102,14 +102,6 @@ impl ConnectionId {
     pub(crate) fn token_entry(&self) -> String {
         format!("Sign-in of {}", self.0)
     }
-}
-
-/// Told apart, not secret.
-fn random_tail(length: usize) -> String {
-    /// Without letters that are mistaken for digits.
-    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
-    let mut random = rand::rng();
-    (0..length).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
 }
 
 /// Whether a connection works.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{ConnectionId, Toolkit, random_tail};
+use super::{ConnectionId, Toolkit};
 use crate::clock::UnixMs;
+use crate::ids::random_letters;
 use crate::integrations::IntegrationId;
 
 /// Names an attempt to the window. Tells nothing to the browser.
@@ -14,7 +15,7 @@ pub struct SignInId(String);
 
 impl SignInId {
     pub(super) fn generate() -> Self {
-        Self(random_tail(12))
+        Self(random_letters(12))
     }
 
     /// One that was checked when it was written.

@@ -10,7 +10,7 @@ use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
     Trouble,
 };
-use crate::approvals::{Approval, ApprovalId, ApprovalState};
+use crate::approvals::{Approval, ApprovalId, ApprovalState, Shown};
 use crate::bound::Recipient;
 use crate::change::Change;
 use crate::clock::UnixMs;
@@ -424,14 +424,14 @@ pub trait ApprovalRows {
         is_same: &dyn Fn(&Approval) -> bool,
         question: Option<(&Entry<'_>, usize)>,
     ) -> Result<Option<Approval>, StoreError>;
-    /// Answers a question that waits and was asked since then, recorded; a no also takes back a yes that was not used.
-    /// Whether it did.
+    /// Answers a question that waits, recorded: now, where it was asked since the moment beside that, and with what a
+    /// person has changed of it; a no also takes back a yes that was not used. Whether it did.
     fn decide_approval(
         &self,
         id: &ApprovalId,
         to: ApprovalState,
-        at: UnixMs,
-        asked_since: UnixMs,
+        edited: Option<&Shown>,
+        at: (UnixMs, UnixMs),
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError>;
     /// Begins an act that was approved between these moments. Whether nobody else had.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use atthene_core::approvals::{ActState, ApprovalId, ApprovalState, AskedAct, Shown, digest};
+use atthene_core::approvals::{ActState, ApprovalId, ApprovalState, AskedAct, Edit, Editable, Shown, Yes, digest};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
@@ -27,6 +27,7 @@ fn act(text: &str, to: &str) -> AskedAct {
             recipients: vec![to.to_owned()],
             are_addresses: true,
             body: text.to_owned(),
+            editable: Editable { subject: None, body: Some(100) },
             ..Shown::default()
         },
     }
@@ -39,6 +40,34 @@ fn ask(core: &Core, text: &str) -> ActState {
 fn waiting(standing: &ActState) -> ApprovalId {
     let ActState::Waiting(id) = standing else { panic!("{standing:?}") };
     id.clone()
+}
+
+fn claimed(id: &ApprovalId) -> ActState {
+    ActState::Claimed { id: id.clone(), edited: None }
+}
+
+fn instead(body: &str) -> Yes {
+    Yes { edit: Edit { subject: None, body: Some(body.to_owned()) }, ..Yes::default() }
+}
+
+#[test]
+fn what_a_person_writes_instead_is_what_is_done_and_the_question_stays_the_same() {
+    let machine = Machine::new();
+    let (window, gateway) = (machine.open(), machine.open());
+    let id = waiting(&ask(&gateway, "Helo"));
+    for refused in [instead(" "), instead(&"x".repeat(101)), instead("Hello\u{202e}")] {
+        assert_eq!(window.approvals.approve(&id, &refused).expect_err("refused").code(), Code::EditRefused);
+    }
+    assert_eq!(waiting(&ask(&gateway, "Helo")), id, "it waits as before");
+    window.approvals.approve(&id, &instead("Hello")).expect("says yes");
+    assert_eq!(window.approvals.approve(&id, &instead("Bye")).expect_err("once").code(), Code::ApprovalEnded);
+    // What the person wrote was not asked for by anybody.
+    assert!(matches!(ask(&gateway, "Hello"), ActState::Waiting(_)));
+    let ActState::Claimed { id: begun, edited } = ask(&gateway, "Helo") else { panic!("it may be done") };
+    assert_eq!((begun, edited.expect("changed").body.as_str()), (id.clone(), "Hello"));
+    gateway.approvals.end(&id, Some(&json!({}))).expect("ends");
+    assert!(matches!(ask(&gateway, "Helo"), ActState::Done(_)), "a repeat of the agent's own words");
+    assert_eq!(window.approvals.view(&id).expect("there").shown, None, "texts are not kept");
 }
 
 #[test]
@@ -54,9 +83,9 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
     assert_eq!(seen[0].shown.as_ref().expect("shown").body, "Hello");
     assert_eq!(window.attention().expect("looks").len(), 1, "both are one thing");
 
-    window.approvals.approve(&id, false).expect("says yes");
+    window.approvals.approve(&id, &Yes::default()).expect("says yes");
     assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "that was not what was shown");
-    assert_eq!(ask(&gateway, "Hello"), ActState::Claimed(id.clone()));
+    assert_eq!(ask(&gateway, "Hello"), claimed(&id));
     assert_eq!(ask(&gateway, "Hello"), ActState::UnderWay(id.clone()), "two at once");
     assert_eq!(ask(&window, "Hello"), ActState::Begun, "another process can't know");
     assert_eq!(window.approvals.deny(&id).expect_err("begun").code(), Code::ApprovalEnded);
@@ -75,7 +104,7 @@ fn a_yes_that_was_not_used_can_be_taken_back_and_questions_have_an_end() {
     let machine = Machine::new();
     let core = machine.open();
     let id = waiting(&ask(&core, "Hello"));
-    core.approvals.approve(&id, false).expect("says yes");
+    core.approvals.approve(&id, &Yes::default()).expect("says yes");
     core.approvals.deny(&id).expect("takes it back");
     assert_eq!(ask(&core, "Hello"), ActState::Denied);
     let open: Vec<_> = (0..50).map(|n| waiting(&ask(&core, &n.to_string()))).collect();
@@ -101,8 +130,8 @@ fn the_text_of_an_answered_question_is_in_no_file_any_more() {
     assert!(holds("the words of one") && holds("the words of two"), "they wait");
     window.approvals.deny(&denied).expect("says no");
     assert!(!holds("the words of one"));
-    window.approvals.approve(&done, false).expect("says yes");
-    assert_eq!(ask(&gateway, "the words of two"), ActState::Claimed(done.clone()));
+    window.approvals.approve(&done, &Yes::default()).expect("says yes");
+    assert_eq!(ask(&gateway, "the words of two"), claimed(&done));
     gateway.approvals.end(&done, Some(&json!({}))).expect("ends");
     assert!(!holds("the words of two"));
 }
@@ -112,18 +141,18 @@ fn answers_lapse_and_clocks_that_were_set_back_do_not_prolong_them() {
     let machine = Machine::new();
     let core = machine.open();
     let id = waiting(&ask(&core, "Hello"));
-    core.approvals.approve(&id, false).expect("says yes");
+    core.approvals.approve(&id, &Yes::default()).expect("says yes");
     machine.step(10 * UnixMs::MINUTE);
     assert_eq!(core.approvals.view(&id).expect("there").state, ApprovalState::Lapsed);
     let again = waiting(&ask(&core, "Hello"));
     assert_ne!(again, id);
-    core.approvals.approve(&again, false).expect("says yes");
+    core.approvals.approve(&again, &Yes::default()).expect("says yes");
     machine.step(-UnixMs::HOUR);
     assert_ne!(waiting(&ask(&core, "Hello")), again);
 
     let old = waiting(&ask(&core, "Old"));
     machine.step(25 * UnixMs::HOUR);
-    assert_eq!(core.approvals.approve(&old, false).expect_err("too late").code(), Code::ApprovalEnded);
+    assert_eq!(core.approvals.approve(&old, &Yes::default()).expect_err("too late").code(), Code::ApprovalEnded);
 }
 
 #[test]
@@ -131,16 +160,19 @@ fn recipients_that_were_allowed_are_allowed_for_an_hour_and_no_others() {
     let machine = Machine::new();
     let core = machine.open();
     let id = waiting(&ask(&core, "One"));
-    core.approvals.approve(&id, true).expect("says yes");
-    assert!(matches!(ask(&core, "Two"), ActState::Claimed(_)));
+    core.approvals.approve(&id, &Yes { recipients_too: true, ..Yes::default() }).expect("says yes");
+    assert!(matches!(ask(&core, "Two"), ActState::Claimed { .. }));
     let to_other = core.approvals.ask(&act("Three", "eve@evil.example"), Leave::Asked).expect("asks");
     assert!(matches!(to_other, ActState::Waiting(_)));
     // The same name, where it is not known to be all of the addresses.
     let mut named = act("Name", "grace@contoso.com");
     named.shown.are_addresses = false;
     let id = waiting(&core.approvals.ask(&named, Leave::Asked).expect("asks"));
-    assert_eq!(core.approvals.approve(&id, true).expect_err("not ahead").code(), Code::RecipientsNotKnown);
-    core.approvals.approve(&id, false).expect("once");
+    assert_eq!(
+        core.approvals.approve(&id, &Yes { recipients_too: true, ..Yes::default() }).expect_err("not ahead").code(),
+        Code::RecipientsNotKnown
+    );
+    core.approvals.approve(&id, &Yes::default()).expect("once");
     machine.step(61 * UnixMs::MINUTE);
     assert!(matches!(ask(&core, "Four"), ActState::Waiting(_)));
 }
@@ -154,11 +186,11 @@ async fn whoever_waits_hears_of_the_answer_from_another_process() {
         let (gateway, id) = (gateway.clone(), id.clone());
         tokio::spawn(async move { gateway.approvals.answered(&id, std::time::Duration::from_secs(10)).await })
     };
-    window.approvals.approve(&id, false).expect("says yes");
+    window.approvals.approve(&id, &Yes::default()).expect("says yes");
     let started = std::time::Instant::now();
     waits.await.expect("no panic").expect("waits");
     assert!(started.elapsed() < std::time::Duration::from_secs(9), "it was told, and did not run out of time");
-    assert_eq!(ask(&gateway, "Hello"), ActState::Claimed(id));
+    assert_eq!(ask(&gateway, "Hello"), claimed(&id));
 }
 
 #[derive(Debug, Clone)]
@@ -170,6 +202,7 @@ enum Step {
     Answer {
         what: u8,
         yes: bool,
+        edits: bool,
     },
     End {
         what: u8,
@@ -187,7 +220,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (what.clone(), prop_oneof![4 => Just(Leave::Asked), 1 => Just(Leave::Given)])
             .prop_map(|(what, leave)| Step::Ask { what, leave }),
-        4 => (what.clone(), prop::bool::weighted(0.7)).prop_map(|(what, yes)| Step::Answer { what, yes }),
+        4 => (what.clone(), prop::bool::weighted(0.7), any::<bool>()).prop_map(|(what, yes, edits)| Step::Answer { what, yes, edits }),
         3 => (what, any::<bool>()).prop_map(|(what, done)| Step::End { what, done }),
         1 => Just(Step::Crash),
         2 => prop_oneof![Just(1_i64), Just(9), Just(30), Just(61), Just(24 * 60), Just(-30)]
@@ -205,6 +238,8 @@ struct Known {
     /// The last time that it was done.
     done: Option<i64>,
     is_open: bool,
+    /// What a person wrote with the last yes.
+    edited: Option<String>,
 }
 
 proptest! {
@@ -220,7 +255,9 @@ proptest! {
                 Step::Ask { what, leave } => {
                     let it = known.entry(what).or_default();
                     let told = core.approvals.ask(&act(&what.to_string(), "g@contoso.com"), leave).expect("asks");
-                    if let ActState::Claimed(id) = told {
+                    if let ActState::Claimed { id, edited } = told {
+                        let (told, written) = (edited.map(|shown| shown.body), it.edited.take());
+                        prop_assert!(told == written || (leave == Leave::Given && told.is_none()), "{told:?} {written:?}");
                         prop_assert!(leave == Leave::Given || it.yes > 0, "nobody allowed it");
                         it.yes = 0;
                         if let Some((_, at)) = &it.begun {
@@ -234,14 +271,17 @@ proptest! {
                         it.is_open = true;
                     }
                 }
-                Step::Answer { what, yes } => {
+                Step::Answer { what, yes, edits } => {
                     let text = what.to_string();
                     let open = core.approvals.waiting().expect("lists");
                     let found = open.into_iter().find(|one| one.shown.as_ref().is_some_and(|shown| shown.body == text));
                     if let Some(one) = found {
                         if yes {
-                            core.approvals.approve(&one.id, false).expect("says yes");
-                            known.entry(what).or_default().yes = 1;
+                            let edited = edits.then(|| format!("{what}, edited"));
+                            let yes = edited.as_deref().map(instead).unwrap_or_default();
+                            core.approvals.approve(&one.id, &yes).expect("says yes");
+                            let it = known.entry(what).or_default();
+                            (it.yes, it.edited) = (1, edited);
                         } else {
                             core.approvals.deny(&one.id).expect("says no");
                         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atthene_core::approvals::{AskedAct, Shown, digest};
+use atthene_core::approvals::{AskedAct, Shown, digest, hides_something};
 use atthene_core::connections::{ConnectionId, Fresh};
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
@@ -56,7 +56,8 @@ pub(super) async fn ask_and_call(
     let bytes = limited.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
     let program = call.program().await;
     let act = question(shared, &head, &bytes, &id, &key, program.clone()).await?;
-    let work = async || {
+    // What goes to Graph as it was written is not changed by a person.
+    let work = async |_: Option<Shown>| {
         let mut graph = String::new();
         let request = GraphRequest {
             method: head.method.clone(),
@@ -126,8 +127,9 @@ async fn question(
     let account = blocking(move || core.connections.account(&of)).await?;
     let line = format!("{} {}", head.method, head.uri);
     // A yes is for what was shown.
-    let text = str::from_utf8(bytes)
-        .map_err(|_| Problem::BadRequest("A person has to allow this, and can't be shown a body that is no text."))?;
+    let text = str::from_utf8(bytes).ok().filter(|text| !hides_something(text)).ok_or(Problem::BadRequest(
+        "A person has to allow this, and can't be shown all of its body: send plain text.",
+    ))?;
     if !can_be_shown(&head.method, head.uri.path()) {
         return Err(Problem::NotPermitted(
             "A person has to allow this, and can't be shown what it would send, which lies in the mailbox. Use the tools, or sendMail with the whole message.".into(),
@@ -166,11 +168,11 @@ fn shown(body: &str, line: &str, kind: &str) -> Shown {
     });
     Shown {
         recipients: addresses.collect(),
-        are_addresses: false,
         subject: message["subject"].as_str().unwrap_or_default().to_owned(),
         // All of it: what is not read out above is part of the call, too.
         body: body.to_owned(),
         more: vec![("Call".to_owned(), line.to_owned()), ("Content-Type".to_owned(), kind.to_owned())],
+        ..Shown::default()
     }
 }
 

@@ -8,8 +8,8 @@ use atthene_toolkits::{GraphRequest, call_graph};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
-use http_body_util::Either;
 
 use super::graph_call::{known, send};
 use crate::api::auth::LiveKey;
@@ -40,15 +40,19 @@ pub(crate) async fn attachment(
     call.leave_times_out();
     let Path((id, name)) = at.map_err(|_| Problem::NotFound)?;
     let id = known(&id)?;
+    // Whoever only looks does not use the link up.
+    if request.method() != Method::GET {
+        return Err(Problem::MethodNotAllowed(Some(HeaderValue::from_static("GET"))));
+    }
     let path = shared.attachments.take(&id, &name).ok_or(Problem::NotFound)?;
-    let (mut head, body) = request.into_parts();
+    let (mut head, _) = request.into_parts();
     head.uri = path.parse::<Uri>().map_err(|_| Problem::Internal)?;
     head.headers = HeaderMap::new();
-    let largest = shared.config().largest_body;
-    let body = Limited::new(Either::Right(body), largest, shared.limits.body_pause, call.clone());
-    let mut body = body.keep().await?;
     let asked = GraphRequest { method: Method::GET, path, key, may_repeat: true, has_yes: true, by_tool: true };
-    let next = |fresh: Fresh| send(&shared, fresh, head.clone(), body.next(), &call);
+    let next = |fresh: Fresh| {
+        let nothing = Limited::kept(Bytes::new(), shared.limits.body_pause, call.clone());
+        send(&shared, fresh, head.clone(), nothing, &call)
+    };
     let mut answer = call_graph(&shared.core, &id, asked, call.program(), next).await?;
     // A file of a stranger: it is saved, and never shown as a page.
     let headers = answer.headers_mut();

@@ -41,9 +41,13 @@ impl World {
 
     /// With a Graph that answers as a test says.
     pub fn with_graph() -> (Self, ScriptedGraph) {
+        Self::with_graph_and(Limits::default())
+    }
+
+    pub fn with_graph_and(limits: Limits) -> (Self, ScriptedGraph) {
         let runtime = own_runtime();
         let graph = runtime.block_on(ScriptedGraph::start());
-        (Self::on(runtime, Limits::default(), Some(&graph.base)), graph)
+        (Self::on(runtime, limits, Some(&graph.base)), graph)
     }
 
     fn on(runtime: tokio::runtime::Runtime, limits: Limits, graph: Option<&str>) -> Self {

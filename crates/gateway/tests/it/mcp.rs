@@ -1,6 +1,10 @@
 //! `/mcp` as clients of both eras meet it.
 
+use std::time::Duration;
+
+use atthene_core::approvals::Yes;
 use atthene_core::keys::KeyText;
+use atthene_gateway::Limits;
 use serde_json::{Value, json};
 
 use atthene_test_support::graph::{Asked, found, refused};
@@ -9,6 +13,11 @@ use crate::common::{Answer, Running};
 use crate::connections::World;
 
 const STATELESS: &str = "2026-07-28";
+
+/// A call of a tool.
+fn uses(world: &World, name: &str, arguments: Value) -> Answer {
+    call(&world.running, &world.key, "tools/call", json!({ "name": name, "arguments": arguments }))
+}
 
 /// A call of the stateless revision.
 pub fn call(running: &Running, key: &KeyText, method: &str, mut params: Value) -> Answer {
@@ -182,9 +191,7 @@ fn a_tool_reads_and_a_file_comes_by_a_link_that_works_once() {
     let (world, graph) = World::with_graph();
     let id = world.connect_only("access-1");
     graph.says(mailbox);
-    let tool = |name: &str, arguments: Value| {
-        call(&world.running, &world.key, "tools/call", json!({ "name": name, "arguments": arguments }))
-    };
+    let tool = |name: &str, arguments: Value| uses(&world, name, arguments);
     let mails = structured(&tool("mail_search", json!({ "connection": id.as_str() })));
     assert_eq!(mails["mails"][0]["subject"], "Offer");
     let file = structured(&tool("attachment_get", json!({ "mail": "m1", "id": "a1", "connection": id.as_str() })));
@@ -193,6 +200,7 @@ fn a_tool_reads_and_a_file_comes_by_a_link_that_works_once() {
     assert!(!link.contains("m1") && file["name"] == "offer.html", "{file}");
     let without = world.running.send(&format!("GET {path} HTTP/1.1"), b"");
     assert_eq!(without.code(), "missing_key");
+    assert_eq!(world.call(&format!("HEAD {path}"), b"").status, 405, "who only looks does not use it up");
     let read = world.call(&format!("GET {path}"), b"");
     assert_eq!((read.status, read.body.as_str()), (200, "the bytes"));
     assert!(read.head.contains("content-disposition: attachment") && read.head.contains("nosniff"), "{}", read.head);
@@ -203,6 +211,43 @@ fn a_tool_reads_and_a_file_comes_by_a_link_that_works_once() {
     }
     let refused = tool("mail_search", json!({ "connection": id.as_str(), "limt": 3 })).json();
     assert!(refused["result"]["isError"] == true, "{refused}");
+}
+
+#[test]
+fn a_client_of_the_stateless_revision_goes_on_waiting_by_itself_and_not_for_ever() {
+    let (world, graph) = World::with_graph_and(Limits { approval_time: Duration::ZERO, ..Limits::default() });
+    world.connect_only("access-1");
+    graph.says(|_| (202, String::new(), String::new()));
+    let mail = json!({ "to": ["grace@contoso.com"], "subject": "Offer", "body": "Hello" });
+    let mut asked = json!({ "name": "mail_send", "arguments": mail });
+    let mut rounds = 0;
+    let vain = loop {
+        let result = call(&world.running, &world.key, "tools/call", asked.clone()).json()["result"].clone();
+        if result["resultType"] != "input_required" {
+            break result;
+        }
+        // Nothing is asked of the client's own user.
+        assert!(result["inputRequests"].is_null() && result["_meta"].is_object(), "{result}");
+        asked["requestState"] = result["requestState"].clone();
+        rounds += 1;
+        assert!(rounds < 10, "the usual client gives up");
+    };
+    let text = vain["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(vain["isError"] == true && text.contains("has not answered yet"), "{vain}");
+    let approvals = &world.running.core.approvals;
+    let [one] = &approvals.waiting().expect("lists")[..] else { panic!("one question, however often it is asked") };
+    approvals.approve(&one.id, &Yes::default()).expect("says yes");
+    for state in ["1", "no number", "99999999999999999999"] {
+        asked["requestState"] = state.into();
+        let sent = structured(&call(&world.running, &world.key, "tools/call", asked.clone()));
+        assert!(sent["sent"] == true, "{state}: {sent}");
+    }
+    assert_eq!(graph.asked().iter().filter(|asked| asked.path == "me/sendMail").count(), 1);
+    // The older era has no such answer.
+    let other =
+        json!({ "name": "mail_send", "arguments": { "to": ["grace@contoso.com"], "subject": "2", "body": "b" } });
+    let old = legacy(&world.running, &world.key, "tools/call", &other).json();
+    assert!(old["result"]["isError"] == true, "{old}");
 }
 
 /// By `o200k_base`, whose counts are near those of other current models.

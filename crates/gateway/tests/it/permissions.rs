@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atthene_core::activity::{ActivityFilter, Kind};
-use atthene_core::approvals::ApprovalView;
+use atthene_core::approvals::{ApprovalView, Yes};
 use atthene_core::permissions::{GraphReach, Permission, Permissions};
 use atthene_gateway::Limits;
 
@@ -126,7 +126,7 @@ fn a_mail_through_graph_waits_for_a_person_and_is_sent_once() {
         assert_eq!((shown.recipients, shown.subject.as_str()), (vec!["grace@contoso.com".to_owned()], "Offer"));
         assert_eq!((shown.body.as_str(), one.account.as_str()), (MAIL, "ada@contoso.com"));
         assert_eq!(asked.sent(), 0, "nothing left before the answer");
-        asked.world.running.core.approvals.approve(&one.id, false).expect("says yes");
+        asked.world.running.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
         call.join().expect("no panic")
     });
     assert_eq!((answer.status, asked.sent()), (200, 1), "{}", answer.body);
@@ -149,7 +149,7 @@ fn what_nobody_allows_is_not_sent_and_whatever_differs_is_asked_about() {
     let approvals = &asked.world.running.core.approvals;
     approvals.deny(&second.id).expect("says no");
     assert_eq!(asked.send(&other).code(), "approval_denied");
-    approvals.approve(&first.id, false).expect("says yes");
+    approvals.approve(&first.id, &Yes::default()).expect("says yes");
     // Taken away before it is used.
     let id = atthene_core::connections::ConnectionId::try_from(asked.id.as_str()).expect("an id");
     asked
@@ -164,6 +164,7 @@ fn what_can_not_be_shown_can_not_be_allowed() {
     let asked = Asked::with(Duration::from_millis(50));
     let line = format!("POST /api/amas/connections/{}/graph/v1.0/me/sendMail", asked.id);
     assert_eq!(asked.world.call(&line, b"\xff\xfe").code(), "bad_request");
+    assert_eq!(asked.send(&MAIL.replace("Hello", "Hello \u{202e}olleH")).code(), "bad_request");
     assert_eq!(asked.send(&"x".repeat(300 * 1024)).code(), "body_too_large");
     let twice = MAIL.replacen(r#""message""#, r#""message":{"toRecipients":[]},"message""#, 1);
     assert_eq!(asked.send(&twice).code(), "bad_request");

@@ -3,7 +3,7 @@
 use rusqlite::{Connection as Db, OptionalExtension, Row, named_params, params};
 
 use atthene_core::activity::Entry;
-use atthene_core::approvals::{Approval, ApprovalId, ApprovalState};
+use atthene_core::approvals::{Approval, ApprovalId, ApprovalState, Shown};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::Act;
@@ -44,12 +44,16 @@ fn insert(db: &Db, row: &Approval) -> rusqlite::Result<()> {
             ":program": row.program,
             ":key_id": &*row.key.0,
             ":digest": row.digest.as_slice(),
-            ":shown": row.shown.as_ref().and_then(|shown| serde_json::to_string(shown).ok()),
+            ":shown": row.shown.as_ref().and_then(kept),
             ":state": row.state.as_str(),
             ":asked_at": row.asked_at.0,
         },
     )?;
     Ok(())
+}
+
+fn kept(shown: &Shown) -> Option<String> {
+    serde_json::to_string(shown).ok()
 }
 
 fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
@@ -130,15 +134,16 @@ impl ApprovalRows for Sqlite {
         &self,
         id: &ApprovalId,
         to: ApprovalState,
-        at: UnixMs,
-        asked_since: UnixMs,
+        edited: Option<&Shown>,
+        (at, asked_since): (UnixMs, UnixMs),
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
         let decided = self.write_ending(|tx| {
             let decided = tx.execute(
-                "UPDATE approvals SET state = ?2, decided_at = ?3, shown = CASE WHEN ?2 = 'denied' THEN NULL ELSE shown END
+                "UPDATE approvals SET state = ?2, decided_at = ?3,
+                        shown = CASE WHEN ?2 = 'denied' THEN NULL ELSE coalesce(?5, shown) END
                  WHERE id = ?1 AND asked_at > ?4 AND (state = 'waiting' OR (state = 'approved' AND ?2 = 'denied'))",
-                params![id.as_str(), to.as_str(), at.0, asked_since.0],
+                params![id.as_str(), to.as_str(), at.0, asked_since.0, edited.and_then(kept)],
             )?;
             if decided > 0 {
                 activity::append(tx, entry)?;

@@ -52,9 +52,9 @@ pub(super) fn limit(limit: Option<u32>) -> Result<usize, ToolError> {
 }
 
 /// A text of at most this many characters.
-pub(super) fn text<'a>(name: &str, text: &'a str, most: usize) -> Result<&'a str, ToolError> {
+pub(super) fn text<'a>(name: &str, text: &'a str, most: u32) -> Result<&'a str, ToolError> {
     let length = text.chars().count();
-    if length > most {
+    if length > most as usize {
         return refused(format!("The argument {name} has {length} characters; {most} are the most."));
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {

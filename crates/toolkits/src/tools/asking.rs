@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atthene_core::Core;
-use atthene_core::approvals::{AskedAct, Shown, digest};
+use atthene_core::approvals::{AskedAct, Shown, digest, hides_something};
 use atthene_core::connections::ConnectionView;
 use atthene_core::hex;
 use atthene_core::permissions::{Act, Leave};
@@ -39,6 +39,12 @@ pub(super) async fn ask_and_run(
         name: String::new(),
     };
     let shown = shown(&reading, tool, given).await?;
+    let lines = shown.recipients.iter().chain([&shown.subject, &shown.body]);
+    let values = shown.more.iter().map(|(_, value)| value);
+    if lines.chain(values).any(|text| hides_something(text)) {
+        let why = "A person could not see all of what this says: it has characters that hide. Leave them out.";
+        return Err(ToolError::Arguments(why.to_owned()));
+    }
     let digest = digest(&chosen.id, tool.name, &json!({ "arguments": given, "shown": shown }));
     let asked = AskedAct {
         connection: chosen.id.clone(),
@@ -50,30 +56,42 @@ pub(super) async fn ask_and_run(
         shown: shown.clone(),
         digest,
     };
-    let run = Run {
-        graph: Graph::new(core, chosen.id.clone(), tool, leave == Leave::Asked),
-        shown,
-        name: hex(&digest[..16]),
-        ..reading
-    };
-    let work = async || match dispatch(&run, tool, given).await {
-        // What was read is not kept for others.
-        Ok(found) if matches!(tool.act, Act::Read | Act::Draft) => WorkEnd::Done(found, Value::Null),
-        Ok(found) => WorkEnd::Done(found.clone(), found),
-        Err(error) if run.graph.may_have_acted() => WorkEnd::Unknown(error),
-        Err(error) => WorkEnd::NoEffect(error),
+    let graph = Graph::new(core, chosen.id.clone(), tool, leave == Leave::Asked);
+    let work = async |edited: Option<Shown>| {
+        let is_edited = edited.is_some();
+        // What a person wrote instead is what they said yes to.
+        let run = Run { graph, shown: edited.unwrap_or(shown), name: hex(&digest[..16]), ..reading };
+        match dispatch(&run, tool, given).await {
+            // What was read is not kept for others.
+            Ok(found) if matches!(tool.act, Act::Read | Act::Draft) => {
+                WorkEnd::Done((found, run.graph.calls()), Value::Null)
+            }
+            Ok(mut found) => {
+                if is_edited {
+                    mark(&mut found, "edited");
+                }
+                WorkEnd::Done((found.clone(), run.graph.calls()), found)
+            }
+            Err(error) if run.graph.may_have_acted() => WorkEnd::Unknown(error),
+            Err(error) => WorkEnd::NoEffect(error),
+        }
     };
     match once(core, asked, leave, caller.patience, work).await? {
-        Did::Now(found) => Ok((found, run.graph.calls())),
+        Did::Now(done) => Ok(done),
         Did::Before(mut found) => {
-            if let Some(found) = found.as_object_mut() {
-                found.insert("repeated".to_owned(), true.into());
-            }
+            mark(&mut found, "repeated");
             Ok((found, 0))
         }
         Did::Waiting(id) => Err(ToolError::Waiting(id.as_str().to_owned())),
         Did::Denied => Err(ToolError::Denied),
         Did::Begun => Err(ToolError::Begun),
+    }
+}
+
+/// Says of an answer that something else came of the call than its arguments alone tell.
+fn mark(found: &mut Value, word: &str) {
+    if let Some(found) = found.as_object_mut() {
+        found.insert(word.to_owned(), true.into());
     }
 }
 

@@ -14,8 +14,8 @@ use super::tool::Tool;
 use super::{arguments, folders, schema};
 
 /// Characters of a draft's body.
-const BODY: usize = 100_000;
-const SUBJECT_GIVEN: usize = 255;
+const BODY: u32 = 100_000;
+const SUBJECT_GIVEN: u32 = 255;
 const RECIPIENTS: usize = 20;
 
 pub(super) fn tools() -> Vec<Tool> {

@@ -1,6 +1,6 @@
 //! Events that others hear of, and answers to theirs.
 
-use atthene_core::approvals::Shown;
+use atthene_core::approvals::{Editable, Shown};
 use atthene_core::connections::Toolkit;
 use atthene_core::permissions::Act;
 use serde::Deserialize;
@@ -14,8 +14,8 @@ use super::text::{self, SUBJECT};
 use super::tool::Tool;
 use super::{arguments, schema};
 
-const BODY: usize = 100_000;
-const LINE: usize = 255;
+const BODY: u32 = 100_000;
+const LINE: u32 = 255;
 const MOST_ATTENDEES: usize = 100;
 
 pub(super) fn tools() -> Vec<Tool> {
@@ -108,6 +108,8 @@ pub(super) fn shown_event(asked: &Create) -> Result<Shown, ToolError> {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into(),
+        editable: Editable { subject: Some(LINE), body: Some(BODY) },
+        is_edited: false,
     })
 }
 
@@ -124,10 +126,10 @@ pub(super) async fn create(run: &Run<'_>, asked: Create) -> Result<Value, ToolEr
         .map(|address| json!({ "emailAddress": { "address": address }, "type": "required" }))
         .collect();
     let mut event = json!({
-        "subject": asked.subject,
+        "subject": run.shown.subject,
         "start": point("from", &asked.from)?,
         "end": point("to", &asked.to)?,
-        "body": { "contentType": "Text", "content": asked.body },
+        "body": { "contentType": "Text", "content": run.shown.body },
         "location": { "displayName": asked.location },
         "attendees": attendees,
         // Graph itself drops a second one of the same name.
@@ -183,12 +185,14 @@ pub(super) async fn shown_answer(run: &Run<'_>, asked: &Respond) -> Result<Shown
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into(),
+        editable: Editable { subject: None, body: Some(LINE) },
+        is_edited: false,
     })
 }
 
 pub(super) async fn respond(run: &Run<'_>, asked: Respond) -> Result<Value, ToolError> {
     let id = arguments::id("id", &asked.id)?;
-    let body = json!({ "comment": asked.comment, "sendResponse": true });
+    let body = json!({ "comment": run.shown.body, "sendResponse": true });
     run.graph.act(&format!("me/events/{id}/{}", asked.answer.path()), Some(&body), HEADERS).await?;
     Ok(json!({ "id": asked.id, "answer": asked.answer.path() }))
 }

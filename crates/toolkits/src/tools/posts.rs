@@ -1,6 +1,6 @@
 //! Posts to chats and channels.
 
-use atthene_core::approvals::Shown;
+use atthene_core::approvals::{Editable, Shown};
 use atthene_core::connections::Toolkit;
 use atthene_core::permissions::Act;
 use serde::Deserialize;
@@ -14,8 +14,7 @@ use super::tool::Tool;
 use super::{arguments, schema};
 
 /// Characters of a post: Teams takes about 28 KB.
-const POST: usize = 10_000;
-const MEMBERS: usize = 50;
+const POST: u32 = 10_000;
 
 pub(super) fn tools() -> Vec<Tool> {
     let tool = |name, title, description, input, scope| Tool {
@@ -76,19 +75,21 @@ pub(super) struct ChatPost {
 pub(super) async fn shown_chat(run: &Run<'_>, asked: &ChatPost) -> Result<Shown, ToolError> {
     let chat = arguments::id("chat", &asked.chat)?;
     let found = run.graph.get(&format!("chats/{chat}?$expand=members"), &[]).await?;
-    let members = found["members"].as_array().into_iter().flatten().take(MEMBERS);
+    let members = found["members"].as_array().into_iter().flatten();
     Ok(Shown {
         recipients: members.map(|member| text::line(string(member, "displayName"), NAME)).collect(),
         are_addresses: false,
         subject: text::line(string(&found, "topic"), NAME),
         body: written(&asked.text)?.to_owned(),
         more: vec![("Chat".to_owned(), asked.chat.clone())],
+        editable: Editable { subject: None, body: Some(POST) },
+        is_edited: false,
     })
 }
 
 pub(super) async fn to_chat(run: &Run<'_>, asked: ChatPost) -> Result<Value, ToolError> {
     let chat = arguments::id("chat", &asked.chat)?;
-    let made = run.graph.act(&format!("chats/{chat}/messages"), Some(&post(&asked.text)), &[]).await?;
+    let made = run.graph.act(&format!("chats/{chat}/messages"), Some(&post(&run.shown.body)), &[]).await?;
     Ok(json!({ "id": string(&made, "id") }))
 }
 
@@ -106,14 +107,21 @@ pub(super) async fn shown_channel(run: &Run<'_>, asked: &ChannelPost) -> Result<
     let found = run.graph.get(&format!("teams/{team}/channels/{channel}?$select=displayName"), &[]).await?;
     let name = text::line(string(&found, "displayName"), NAME);
     let thread = asked.reply_to.clone().unwrap_or_default();
+    // Not every account may ask for it.
+    let team = match run.graph.get(&format!("teams/{team}?$select=displayName"), &[]).await {
+        Ok(found) => format!("{} ({})", text::line(string(&found, "displayName"), NAME), asked.team),
+        Err(_) => asked.team.clone(),
+    };
     Ok(Shown {
         recipients: Vec::new(),
         are_addresses: false,
         subject: String::new(),
         body: written(&asked.text)?.to_owned(),
-        more: [("Channel", name), ("Team", asked.team.clone()), ("Thread", thread)]
+        more: [("Channel", name), ("Team", team), ("Thread", thread)]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
+        editable: Editable { subject: None, body: Some(POST) },
+        is_edited: false,
     })
 }
 
@@ -125,6 +133,6 @@ pub(super) async fn to_channel(run: &Run<'_>, asked: ChannelPost) -> Result<Valu
         }
         None => format!("teams/{team}/channels/{channel}/messages"),
     };
-    let made = run.graph.act(&path, Some(&post(&asked.text)), &[]).await?;
+    let made = run.graph.act(&path, Some(&post(&run.shown.body)), &[]).await?;
     Ok(json!({ "id": string(&made, "id") }))
 }

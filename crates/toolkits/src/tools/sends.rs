@@ -1,6 +1,6 @@
 //! Sending mail, each in one call: nothing lies in the mailbox in between that somebody could change.
 
-use atthene_core::approvals::Shown;
+use atthene_core::approvals::{Editable, Shown};
 use atthene_core::connections::Toolkit;
 use atthene_core::permissions::Act;
 use serde::Deserialize;
@@ -16,8 +16,8 @@ use super::tool::Tool;
 use super::{arguments, schema};
 
 const SENT: [(&str, &str); 2] = [("subject", "string"), ("sent", "boolean")];
-const SUBJECT_GIVEN: usize = 255;
-const BODY: usize = 100_000;
+const SUBJECT_GIVEN: u32 = 255;
+const BODY: u32 = 100_000;
 const SELECT: &str = "subject,from,replyTo,toRecipients,ccRecipients";
 
 pub(super) fn tools() -> Vec<Tool> {
@@ -78,26 +78,17 @@ pub(super) fn shown_mail(asked: &Send) -> Result<Shown, ToolError> {
     if asked.to.is_empty() && asked.cc.is_empty() && asked.bcc.is_empty() {
         return Err(ToolError::Arguments("A mail needs somebody to go to: give to, cc or bcc.".to_owned()));
     }
-    seen("subject", arguments::text("subject", &asked.subject, SUBJECT_GIVEN)?)?;
-    seen("body", arguments::text("body", &asked.body, BODY)?)?;
-    [&asked.to, &asked.cc, &asked.bcc].into_iter().flatten().try_for_each(|address| seen("address", address))?;
+    arguments::text("subject", &asked.subject, SUBJECT_GIVEN)?;
+    arguments::text("body", &asked.body, BODY)?;
     Ok(Shown {
         recipients: [&asked.to, &asked.cc, &asked.bcc].into_iter().flatten().cloned().collect(),
         are_addresses: true,
         subject: asked.subject.clone(),
         body: asked.body.clone(),
         more: vec![("Cc".to_owned(), asked.cc.join(", ")), ("Bcc".to_owned(), asked.bcc.join(", "))],
+        editable: Editable { subject: Some(SUBJECT_GIVEN), body: Some(BODY) },
+        is_edited: false,
     })
-}
-
-/// What a person is shown has to be seen: characters that turn the writing round, or write without being seen, are not.
-fn seen(name: &str, text: &str) -> Result<(), ToolError> {
-    let hides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e0fff}');
-    if text.contains(hides) {
-        let why = format!("The argument {name} has characters that a person can't see. Leave them out.");
-        return Err(ToolError::Arguments(why));
-    }
-    Ok(())
 }
 
 fn list(all: &[String]) -> Value {
@@ -106,8 +97,8 @@ fn list(all: &[String]) -> Value {
 
 pub(super) async fn send(run: &Run<'_>, asked: Send) -> Result<Value, ToolError> {
     let message = json!({
-        "subject": asked.subject,
-        "body": { "contentType": "Text", "content": asked.body },
+        "subject": run.shown.subject,
+        "body": { "contentType": "Text", "content": run.shown.body },
         "toRecipients": list(&asked.to),
         "ccRecipients": list(&asked.cc),
         "bccRecipients": list(&asked.bcc),
@@ -115,7 +106,7 @@ pub(super) async fn send(run: &Run<'_>, asked: Send) -> Result<Value, ToolError>
     // Always kept in Sent Items: nothing leaves without a trace.
     let mail = json!({ "message": message, "saveToSentItems": true });
     run.graph.act("me/sendMail", Some(&mail), HEADERS).await?;
-    Ok(json!({ "subject": text::line(&asked.subject, SUBJECT), "sent": true }))
+    Ok(json!({ "subject": text::line(&run.shown.subject, SUBJECT), "sent": true }))
 }
 
 #[derive(Deserialize)]
@@ -131,7 +122,7 @@ pub(super) struct Reply {
 /// To whom it would go: the mail may ask for its answers elsewhere.
 pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, ToolError> {
     let id = arguments::id("id", &asked.id)?;
-    seen("body", arguments::text("body", &asked.body, BODY)?)?;
+    arguments::text("body", &asked.body, BODY)?;
     let mail = run.graph.get(&format!("me/messages/{id}?$select={SELECT}"), HEADERS).await?;
     let to = if mail["replyTo"].as_array().is_some_and(|all| !all.is_empty()) {
         mail["replyTo"].clone()
@@ -147,13 +138,16 @@ pub(super) async fn shown_reply(run: &Run<'_>, asked: &Reply) -> Result<Shown, T
         subject: format!("Re: {}", text::line(string(&mail, "subject"), SUBJECT)),
         body: asked.body.clone(),
         more: Vec::new(),
+        editable: Editable { subject: None, body: Some(BODY) },
+        is_edited: false,
     })
 }
 
 /// To those whom a person was shown, whatever the mail says by now.
 pub(super) async fn reply(run: &Run<'_>, asked: Reply) -> Result<Value, ToolError> {
     let id = arguments::id("id", &asked.id)?;
-    let answer = json!({ "message": { "toRecipients": list(&run.shown.recipients) }, "comment": as_html(&asked.body) });
+    let answer =
+        json!({ "message": { "toRecipients": list(&run.shown.recipients) }, "comment": as_html(&run.shown.body) });
     run.graph.act(&format!("me/messages/{id}/reply"), Some(&answer), HEADERS).await?;
     Ok(json!({ "subject": run.shown.subject, "sent": true }))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atthene_core::approvals::ApprovalView;
+use atthene_core::approvals::{ApprovalView, Edit, Yes};
 use atthene_core::permissions::{Permission, Permissions};
 use atthene_test_support::graph::{Answer, Asked, found, refused};
 use atthene_toolkits::tools::ToolError;
@@ -60,7 +60,7 @@ async fn a_mail_waits_for_a_person_and_is_sent_once() {
         (shown.recipients, shown.subject.as_str(), shown.body.as_str()),
         (vec!["grace@contoso.com".to_owned()], "Offer", "Hello")
     );
-    desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+    desk.world.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
     // Anything else is another mail.
     for other in [
         json!({ "to": ["eve@evil.example"], "subject": "Offer", "body": "Hello" }),
@@ -73,6 +73,38 @@ async fn a_mail_waits_for_a_person_and_is_sent_once() {
     assert_eq!((sent["sent"].as_bool(), desk.sent()), (Some(true), 1));
     let again = desk.done("mail_send", &mail()).await;
     assert_eq!((again["repeated"].as_bool(), desk.sent()), (Some(true), 1), "a repeat is told what came of the first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_wrote_instead_is_sent_and_nothing_else() {
+    let desk = Desk::new().await;
+    desk.graph.says(mailbox);
+    let bodies = || {
+        let sent = desk.graph.asked().into_iter().filter(|asked| is_sent(asked));
+        sent.map(|asked| asked.body.to_string()).collect::<Vec<_>>()
+    };
+    let instead = |subject: Option<&str>, body: &str| Yes {
+        edit: Edit { subject: subject.map(str::to_owned), body: Some(body.to_owned()) },
+        ..Yes::default()
+    };
+    assert!(matches!(desk.call("mail_send", &mail()).await, Err(ToolError::Waiting(_))));
+    let one = desk.waiting().pop().expect("a question");
+    desk.world.core.approvals.approve(&one.id, &instead(Some("Our offer"), "Dear Grace")).expect("says yes");
+    let sent = desk.done("mail_send", &mail()).await;
+    assert_eq!((sent["edited"].as_bool(), sent["subject"].as_str()), (Some(true), Some("Our offer")), "{sent}");
+    let again = desk.done("mail_send", &mail()).await;
+    assert_eq!((again["edited"].as_bool(), again["repeated"].as_bool()), (Some(true), Some(true)), "{again}");
+    let [mail] = &bodies()[..] else { panic!("one mail") };
+    assert!(mail.contains("Dear Grace") && mail.contains("Our offer") && !mail.contains("Hello"), "{mail}");
+    // The subject of an answer is the mail's.
+    let reply = json!({ "id": "m1", "body": "Yes" });
+    assert!(matches!(desk.call("mail_reply", &reply).await, Err(ToolError::Waiting(_))));
+    let one = desk.waiting().pop().expect("a question");
+    let refused = desk.world.core.approvals.approve(&one.id, &instead(Some("Other"), "No"));
+    assert_eq!(refused.expect_err("not the subject").code(), atthene_core::Code::EditRefused);
+    desk.world.core.approvals.approve(&one.id, &instead(None, "No")).expect("says yes");
+    desk.done("mail_reply", &reply).await;
+    assert!(bodies()[1].contains("No") && !bodies()[1].contains("Yes"), "{:?}", bodies());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +156,7 @@ async fn a_person_sees_where_an_answer_leads_and_what_is_answered() {
     let one = desk.waiting().pop().expect("a question");
     let shown = one.shown.expect("shown");
     assert_eq!((shown.recipients, shown.subject.as_str()), (vec!["elsewhere@contoso.com".to_owned()], "Re: Offer"));
-    desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+    desk.world.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
     // Where it leads has changed since.
     desk.graph.says(|asked| {
         if asked.method == "GET" {
@@ -179,6 +211,13 @@ async fn events_and_posts_go_the_same_way() {
     let post = json!({ "team": "t1", "channel": "19:c@thread.tacv2", "text": "Hello" });
     assert!(matches!(desk.call("channel_send", &post).await, Err(ToolError::Waiting(_))));
     assert_eq!(desk.waiting().len(), 2);
+    let more = &desk.waiting()[1].shown.clone().expect("shown").more;
+    assert!(more.iter().any(|(name, value)| name == "Team" && value.contains("(t1)")), "{more:?}");
+    let odd = json!({ "chat": "19:a@thread.v2", "text": "Hello \u{202e}olleH" });
+    assert!(
+        matches!(desk.call("chat_send", &odd).await, Err(ToolError::Arguments(_))),
+        "what hides is not asked about"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +255,7 @@ async fn reading_may_be_asked_about_too_and_is_not_kept() {
         assert!(matches!(desk.call("mail_search", &json!({ "query": "offer" })).await, Err(ToolError::Waiting(_))));
         let one = desk.waiting().pop().expect("a question");
         assert_eq!(one.shown.expect("shown").more, [("query".to_owned(), "offer".to_owned())]);
-        desk.world.core.approvals.approve(&one.id, false).expect("says yes");
+        desk.world.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
         desk.done("mail_search", &json!({ "query": "offer" })).await;
     }
 }

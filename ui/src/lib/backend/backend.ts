@@ -23,6 +23,7 @@ import type { ConnectionView } from './types/ConnectionView'
 import type { Draft } from './types/Draft'
 import type { DraftReport } from './types/DraftReport'
 import type { EnvFileWritten } from './types/EnvFileWritten'
+import type { Edit } from './types/Edit'
 import type { ErrorView } from './types/ErrorView'
 import type { GatewayState } from './types/GatewayState'
 import type { IntegrationView } from './types/IntegrationView'
@@ -184,8 +185,9 @@ export interface Backend {
   setPermissions(id: string, permissions: Permissions): Promise<void>
   /** What agents want to do and a person has to answer, the oldest first. */
   waitingApprovals(): Promise<ApprovalView[]>
-  /** It may be done once; with `recipientsToo`, whoever receives it may receive more for an hour. */
-  approve(id: string, recipientsToo: boolean): Promise<void>
+  /** It may be done once, as it was shown or as it was changed; with `recipientsToo`, whoever receives it may receive
+   * more for an hour. */
+  approve(id: string, recipientsToo: boolean, edit: Edit): Promise<void>
   deny(id: string): Promise<void>
   explainErrorCode(code: string): Promise<AuthorityFailure>
 

@@ -117,6 +117,32 @@ export function anIntegration(over: Partial<IntegrationView> = {}): IntegrationV
   }
 }
 
+/** A question that a test can shape. */
+export function anApproval(over: Partial<ApprovalView> = {}): ApprovalView {
+  return {
+    id: 'abcdefghjk',
+    connection: 'outlook-abcdefgh',
+    account: 'ada@contoso.com',
+    act: 'send',
+    tool: 'mail_send',
+    program: 'an agent',
+    shown: {
+      recipients: ['grace@contoso.com'],
+      are_addresses: true,
+      subject: 'Offer',
+      body: 'Hello',
+      more: [],
+      editable: { subject: 255, body: 1000 },
+      is_edited: false,
+    },
+    state: 'waiting',
+    asked_at: Date.now(),
+    decided_at: null,
+    ended_at: null,
+    ...over,
+  }
+}
+
 /** A connection that a test can shape. */
 export function aConnection(over: Partial<ConnectionView> = {}): ConnectionView {
   return {

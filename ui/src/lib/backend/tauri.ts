@@ -63,7 +63,7 @@ export const tauriBackend: Backend = {
   disconnect: (id) => invoke('disconnect', { id }),
   setPermissions: (id, permissions) => invoke('set_permissions', { id, permissions }),
   waitingApprovals: () => invoke('waiting_approvals'),
-  approve: (id, recipientsToo) => invoke('approve', { id, recipientsToo }),
+  approve: (id, recipientsToo, edit) => invoke('approve', { id, recipientsToo, edit }),
   deny: (id) => invoke('deny', { id }),
   explainErrorCode: (code) => invoke('explain_error_code', { code }),
 

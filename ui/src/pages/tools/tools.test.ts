@@ -1,7 +1,15 @@
 import { render, screen, waitFor, within } from '@testing-library/svelte'
 import userEvent from '@testing-library/user-event'
 import { describe, expect, test, vi } from 'vitest'
-import { aConnection, aReport, aSignIn, anError, anIntegration, fakeBackend } from '../../lib/backend/fake'
+import {
+  aConnection,
+  anApproval,
+  aReport,
+  aSignIn,
+  anError,
+  anIntegration,
+  fakeBackend,
+} from '../../lib/backend/fake'
 import { AppState } from '../../lib/state.svelte'
 import ToolsPage from './ToolsPage.svelte'
 
@@ -12,6 +20,36 @@ async function open(fake = fakeBackend()) {
   render(ToolsPage, { app, onintegrations: () => {} })
   return { ...fake, app, user: userEvent.setup() }
 }
+
+describe('a question of an agent', () => {
+  test('is answered with what a person wrote instead, and as it was once that is taken back', async () => {
+    const approve = vi.fn(async () => {})
+    const fake = fakeBackend({ approve })
+    fake.state.approvals = [anApproval()]
+    const { user } = await open(fake)
+    await user.click(screen.getByRole('button', { name: 'Change the text…' }))
+    const body = screen.getByRole('textbox', { name: 'What would be sent' })
+    expect(body).toHaveValue('Hello')
+    const once = screen.getByRole('button', { name: 'Allow once' })
+    await waitFor(() => expect(once).toBeEnabled())
+    await user.type(body, ', Grace')
+    await user.click(screen.getByRole('button', { name: 'Allow once, as changed' }))
+    expect(approve).toHaveBeenLastCalledWith('abcdefghjk', false, { subject: 'Offer', body: 'Hello, Grace' })
+    await user.click(screen.getByRole('button', { name: 'As it was' }))
+    await user.click(screen.getByRole('button', { name: 'Allow once' }))
+    expect(approve).toHaveBeenLastCalledWith('abcdefghjk', false, {})
+  })
+
+  test('can not be changed where the program wrote the whole call', async () => {
+    const fake = fakeBackend()
+    const asked = anApproval()
+    const shown = asked.shown && { ...asked.shown, editable: { subject: null, body: null } }
+    fake.state.approvals = [{ ...asked, shown }]
+    await open(fake)
+    expect(screen.getByRole('button', { name: 'Deny' })).toBeVisible()
+    expect(screen.queryByRole('button', { name: 'Change the text…' })).toBeNull()
+  })
+})
 
 describe('the Tools page', () => {
   test('says why nobody can connect while there is no integration', async () => {
