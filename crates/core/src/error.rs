@@ -58,6 +58,9 @@ pub enum Code {
     DatabaseFailed,
     DatabaseReplaced,
     DatabaseUnsupported,
+    DatabaseUnreachable,
+    DatabaseOutcomeUnknown,
+    DatabaseHasOwnTools,
     DiskFull,
     DataFolderNotWritable,
     KeychainMissing,
@@ -276,6 +279,21 @@ pub enum StoreError {
         /// What the database said.
         reason: String,
     },
+    /// A database on the network gives no answer, or turns this host away. Nothing was done.
+    #[error("The database can't be reached: {reason}.")]
+    Unreachable {
+        /// What the network or the database said.
+        reason: String,
+    },
+    /// The connection broke while a change was confirmed, and nobody could be asked since.
+    #[error("The connection to the database broke while this was saved ({reason}): whether it was, is not known.")]
+    OutcomeUnknown {
+        /// What the network or the database said.
+        reason: String,
+    },
+    /// This database is copied and put back with tools of its own.
+    #[error("This profile lies in PostgreSQL, which is copied and put back with its own tools.")]
+    HasOwnTools,
     /// Anything else that the database says.
     #[error("The database failed: {0}.")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -328,6 +346,9 @@ impl Error {
             Self::Store(StoreError::Failed(_)) => Code::DatabaseFailed,
             Self::Store(StoreError::Replaced { .. }) => Code::DatabaseReplaced,
             Self::Store(StoreError::Unsupported { .. }) => Code::DatabaseUnsupported,
+            Self::Store(StoreError::Unreachable { .. }) => Code::DatabaseUnreachable,
+            Self::Store(StoreError::OutcomeUnknown { .. }) => Code::DatabaseOutcomeUnknown,
+            Self::Store(StoreError::HasOwnTools) => Code::DatabaseHasOwnTools,
             Self::Vault(VaultError::Missing(_)) => Code::KeychainMissing,
             Self::Vault(VaultError::Locked(_)) => Code::KeychainLocked,
             Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
@@ -422,6 +443,13 @@ impl Code {
             }
             Code::DatabaseUnsupported => {
                 "Keep the data in a folder on a disk of this machine: start with ATTHENE_DATA_DIR or --data-dir set to one."
+            }
+            Code::DatabaseUnreachable => {
+                "See whether the database runs and this machine reaches it; what you typed is still here. The app tries again by itself."
+            }
+            Code::DatabaseOutcomeUnknown => "Look at the list again before you repeat it: it may have been done.",
+            Code::DatabaseHasOwnTools => {
+                "Copy it with pg_dump or your database's own backup, and put that back with pg_restore."
             }
             Code::DataFolderNotWritable => {
                 "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one."

@@ -1,5 +1,5 @@
-//! Hears what other processes change, asked twenty times a second, so that a key that another process ended
-//! is refused here within 100 ms.
+//! Hears what other processes change, asked twenty times a second or as soon as there is something, so that a key
+//! that another process ended is refused here within 100 ms.
 
 use std::fmt::Display;
 use std::sync::{Arc, Weak};
@@ -27,7 +27,7 @@ pub(crate) fn run<T: Send + Sync + 'static>(
         // Heard, and not followed yet.
         let mut due: Vec<Change> = Vec::new();
         loop {
-            std::thread::sleep(EVERY);
+            watcher.wait(EVERY);
             let Some(alive) = alive.upgrade() else { return };
             match watcher.poll() {
                 Ok(changes) => {

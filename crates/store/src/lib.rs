@@ -1,5 +1,8 @@
-//! Rows of a profile behind the core's port. `SQLite` is the one adapter so far; another one is a folder beside it.
+//! Rows of a profile behind the core's port: `SQLite` for one machine, `PostgreSQL` for any number of them.
 
+mod chain;
+mod postgres;
 mod sqlite;
 
+pub use postgres::Postgres;
 pub use sqlite::{DATABASE_FILE, DATABASE_FORMAT, Sqlite};

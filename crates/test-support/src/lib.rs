@@ -1,5 +1,6 @@
 //! What the tests of several crates share: profiles with a clock that moves, keychains that can be looked
-//! into, an authority that answers as a test says. Real rows and real threads throughout.
+//! into, an authority that answers as a test says. Real rows and real threads throughout: in SQLite, or in PostgreSQL
+//! where [`databases::SERVER`] says so.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -11,8 +12,10 @@
 )]
 
 pub mod authority;
+pub mod databases;
 pub mod graph;
 pub mod machine;
+pub mod raw_rows;
 pub mod vaults;
 pub mod world;
 
@@ -22,14 +25,24 @@ use std::sync::Arc;
 use atthene_core::identity::Profile;
 use atthene_core::{Actor, Clock, Core, Environment, Error, Policy};
 use atthene_identity::{Network, Platforms};
-use atthene_store::Sqlite;
 use atthene_vault::{SecretStore, VaultThread};
+
+/// Leaves a test that is about SQLite's file, where profiles lie in PostgreSQL; says why.
+#[macro_export]
+macro_rules! sqlite_only {
+    ($why:literal) => {
+        if $crate::databases::server().is_some() {
+            eprintln!("not on PostgreSQL: {}", $why);
+            return;
+        }
+    };
+}
 
 /// What is outside of a profile in this folder: its rows, this clock and vault, no policy, at the window.
 pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Environment, Error> {
     let http = Arc::new(Network::default());
     Ok(Environment {
-        store: Arc::new(Sqlite::open(folder)?),
+        store: databases::open(folder)?,
         vault: Arc::new(VaultThread::new(vault).expect("a thread")),
         identity: Arc::new(Platforms::new(http.clone())),
         http,

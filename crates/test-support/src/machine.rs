@@ -8,7 +8,7 @@ use atthene_core::keys::{Expiry, KeyId, NewKey};
 use atthene_core::{Clock, Core, Environment, Policy, UnixMs};
 use atthene_vault::{MemoryVault, SecretStore};
 
-use crate::environment;
+use crate::{databases, environment};
 
 pub const START: i64 = 1_800_000_000_000;
 
@@ -47,6 +47,12 @@ impl Machine {
     /// Moves the clock, also backwards.
     pub fn step(&self, ms: i64) {
         self.now.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        databases::forget(self.dir.path());
     }
 }
 

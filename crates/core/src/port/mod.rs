@@ -3,7 +3,9 @@
 pub mod backup;
 mod http;
 mod identity;
+mod lease;
 mod revisions;
+mod sealed;
 mod store;
 mod vault;
 
@@ -12,7 +14,9 @@ pub use identity::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Identity, Meaning, Page, PageRequest, TellStep, TokenFailure,
     Tokens,
 };
+pub use lease::{LeaseFence, LeaseRows};
 pub use revisions::Revisions;
+pub use sealed::SealedRows;
 pub use store::{
     ActivityRows, ApprovalRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows,
     IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, ServiceRows,

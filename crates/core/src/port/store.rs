@@ -4,6 +4,7 @@
 //! All of them block; whoever waits for a network or a person calls them on a thread that may wait.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::backup::Backup;
 use crate::activity::{
@@ -472,8 +473,12 @@ pub trait SecretRows {
 
 /// Sees what anybody changes, this process included.
 pub trait Watcher: Send {
-    /// What was changed since the last time. An error: nothing can be heard now.
+    /// What was changed since the last time. An error: nothing can be heard now. Waits for nobody.
     fn poll(&mut self) -> Result<Vec<Change>, StoreError>;
+    /// Waits this long at the most; less where something was heard.
+    fn wait(&mut self, most: Duration) {
+        std::thread::sleep(most);
+    }
 }
 
 /// All rows of one profile.

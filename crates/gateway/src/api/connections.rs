@@ -210,6 +210,8 @@ impl From<Error> for Problem {
             | Code::DatabaseDamaged
             | Code::DatabaseFailed
             | Code::DatabaseReplaced
+            | Code::DatabaseUnreachable
+            | Code::DatabaseOutcomeUnknown
             | Code::DiskFull
             | Code::DataFolderNotWritable => Self::StoreUnavailable(error.to_string()),
             _ => {

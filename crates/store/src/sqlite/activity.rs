@@ -1,6 +1,5 @@
 //! Queries on `activity`: append, read, and nothing else.
 
-use blake2::{Blake2s256, Digest};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -10,32 +9,7 @@ use atthene_core::activity::{ActivityFilter, ActivityRow, Chain, Entry, Kind};
 use atthene_core::port::ActivityRows;
 
 use super::database::Sqlite;
-
-type Hash = [u8; 32];
-
-/// A row as its hash covers it.
-struct ChainLink<'a> {
-    at: i64,
-    actor: &'a str,
-    kind: &'a str,
-    subject: &'a str,
-    outcome: &'a str,
-    detail: &'a str,
-}
-
-impl ChainLink<'_> {
-    fn hash(&self, before: Option<Hash>) -> Hash {
-        let mut hash = Blake2s256::new();
-        hash.update(before.unwrap_or_default());
-        hash.update(self.at.to_le_bytes());
-        for field in [self.actor, self.kind, self.subject, self.outcome, self.detail] {
-            // The length before each field, so that no two rows read alike.
-            hash.update((field.len() as u64).to_le_bytes());
-            hash.update(field);
-        }
-        hash.finalize().into()
-    }
-}
+use crate::chain::{ChainLink, Hash};
 
 /// Appends the entry, chained to the one before it.
 pub(super) fn append(connection: &Connection, entry: &Entry<'_>) -> rusqlite::Result<()> {
@@ -51,6 +25,7 @@ pub(super) fn append(connection: &Connection, entry: &Entry<'_>) -> rusqlite::Re
         subject: entry.subject,
         outcome: entry.outcome.as_str(),
         detail: &detail,
+        links: None,
     };
     let hash = link.hash(before);
     connection
@@ -206,6 +181,7 @@ fn verify(connection: &Connection) -> rusqlite::Result<Chain> {
             subject: text(4)?,
             outcome: text(5)?,
             detail: text(6)?,
+            links: None,
         };
         let hash: Hash = row.get(7)?;
         if link.hash(before.map(|(_, hash)| hash)) != hash {

@@ -1,0 +1,312 @@
+//! Queries on `callers`, `usage_hours` and `latency_hours`. Each host has rows of its own there, so that none waits for
+//! another; they are added up when they are read.
+
+use atthene_core::activity::{Bucket, CallOutcome, CallerView, OTHERS, RefusalView};
+use atthene_core::keys::{KeyId, Use};
+use atthene_core::limits::MOST_CALLERS;
+use atthene_core::oversight::TroubledCall;
+use atthene_core::port::backup::RawCounter;
+use atthene_core::port::{
+    CountedCalls, CountedTimes, ExportRow, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView,
+};
+use atthene_core::{StoreError, UnixMs};
+use tokio_postgres::Row;
+
+use super::database::{ONE_VIEW, Postgres};
+use super::db::{Db, Within, count, get};
+use super::fault::Fault;
+use super::pool::Lent;
+use super::{keys, marks, notices, reports, troubled};
+
+/// How long one answer may take within a report.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+
+fn add(db: &Db<'_>, host: &str, added: &CountedCalls<'_>) -> Result<(), Fault> {
+    let (mut program, mut user_agent) = (&*added.caller.program, &*added.caller.user_agent);
+    // Whoever makes refused calls is given no name without end.
+    let is_refused = matches!(added.outcome, CallOutcome::Refused(_));
+    let is_new = name(db, program, user_agent, !is_refused)?;
+    if is_refused && !is_new && !is_named(db, program, user_agent)? {
+        (program, user_agent) = ("", OTHERS);
+        name(db, program, user_agent, true)?;
+    }
+    db.run(
+        "INSERT INTO usage_hours
+         SELECT $1, $2, id, $3, $4, $5, $6, $7, $8 FROM callers WHERE program = $9 AND user_agent = $10
+         ON CONFLICT (hour, key_id, caller_id, outcome, host) DO UPDATE SET
+           requests = usage_hours.requests + excluded.requests,
+           bytes_in = usage_hours.bytes_in + excluded.bytes_in,
+           bytes_out = usage_hours.bytes_out + excluded.bytes_out,
+           last_at = greatest(usage_hours.last_at, excluded.last_at)",
+        &[
+            &added.hour.0,
+            &id_of(added.key),
+            &added.outcome.as_str(),
+            &host,
+            &added.requests.cast_signed(),
+            &added.bytes_in.cast_signed(),
+            &added.bytes_out.cast_signed(),
+            &added.last_at.0,
+            &program,
+            &user_agent,
+        ],
+    )
+    .map(drop)
+}
+
+/// Gives a caller a number, where it has none and there is room for one more (`anyway`: also where there is not).
+/// Whether it was given one now.
+fn name(db: &Db<'_>, program: &str, user_agent: &str, anyway: bool) -> Result<bool, Fault> {
+    // Asked before: an attempt that meets a row would use a number up each time.
+    if is_named(db, program, user_agent)? {
+        return Ok(false);
+    }
+    let given = db.run(
+        "INSERT INTO callers (program, user_agent)
+         SELECT $1, $2 WHERE $3 OR (SELECT count(*) FROM callers) < $4 ON CONFLICT DO NOTHING",
+        &[&program, &user_agent, &anyway, &i64::from(MOST_CALLERS)],
+    )?;
+    Ok(given > 0)
+}
+
+/// As it stands in the rows: empty where the caller proved to hold none.
+fn id_of(key: Option<&KeyId>) -> &str {
+    key.map_or("", |key| &key.0)
+}
+
+fn is_named(db: &Db<'_>, program: &str, user_agent: &str) -> Result<bool, Fault> {
+    let sql = "SELECT 1 FROM callers WHERE program = $1 AND user_agent = $2";
+    Ok(db.row(sql, &[&program, &user_agent])?.is_some())
+}
+
+/// Whether nothing was counted yet.
+pub(super) fn is_empty(db: &Db<'_>) -> Result<bool, Fault> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM usage_hours) AND NOT EXISTS (SELECT 1 FROM usage_days) AS nothing";
+    get(&db.one(sql, &[])?, "nothing")
+}
+
+/// Adds a counter of a backup that was checked.
+pub(super) fn put_back(db: &Db<'_>, host: &str, table: &'static str, row: &RawCounter) -> Result<(), Fault> {
+    name(db, &row.program, &row.user_agent, true)?;
+    db.run(
+        &format!(
+            "INSERT INTO {table} SELECT $1, $2, id, $3, $4, $5, $6, $7, $8 FROM callers
+             WHERE program = $9 AND user_agent = $10 ON CONFLICT DO NOTHING"
+        ),
+        &[
+            &row.since,
+            &row.key,
+            &row.outcome,
+            &host,
+            &row.requests,
+            &row.bytes_in,
+            &row.bytes_out,
+            &row.last_at,
+            &row.program,
+            &row.user_agent,
+        ],
+    )
+    .map(drop)
+}
+
+fn add_latency(db: &Db<'_>, host: &str, times: &CountedTimes<'_>) -> Result<(), Fault> {
+    db.run(
+        "INSERT INTO latency_hours VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (hour, key_id, part, bucket, host)
+         DO UPDATE SET requests = latency_hours.requests + excluded.requests",
+        &[
+            &times.hour.0,
+            &id_of(times.key),
+            &times.part,
+            &i64::from(times.bucket.0),
+            &host,
+            &times.requests.cast_signed(),
+        ],
+    )
+    .map(drop)
+}
+
+fn callers(db: &Db<'_>, key: &str, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, Fault> {
+    let rows = db.rows(
+        "SELECT program, user_agent, sum(requests)::bigint AS requests, max(last_at) AS last_at
+         FROM usage_hours JOIN callers ON callers.id = caller_id
+         WHERE hour >= $1 AND key_id = $2 AND outcome = $3
+         GROUP BY callers.id ORDER BY last_at DESC, callers.id",
+        &[&since.0, &key, &outcome],
+    )?;
+    rows.iter().map(caller).collect()
+}
+
+/// Key, hour and answered calls, ordered by key.
+fn answered_by_hour(db: &Db<'_>, since: UnixMs, outcome: &str) -> Result<Vec<(KeyId, UnixMs, u64)>, Fault> {
+    let rows = db.rows(
+        "SELECT key_id, hour, sum(requests)::bigint AS requests FROM usage_hours
+         WHERE hour >= $1 AND key_id <> '' AND outcome = $2 GROUP BY key_id, hour ORDER BY key_id, hour",
+        &[&since.0, &outcome],
+    )?;
+    let row =
+        |row: &Row| Ok((KeyId(get::<&str>(row, "key_id")?.into()), UnixMs(get(row, "hour")?), count(row, "requests")?));
+    rows.iter().map(row).collect()
+}
+
+fn refusals(db: &Db<'_>, since: UnixMs) -> Result<Vec<RefusalView>, Fault> {
+    let rows = db.rows(
+        "SELECT outcome, key_id, program, user_agent, sum(requests)::bigint AS requests, max(last_at) AS last_at
+         FROM usage_hours JOIN callers ON callers.id = caller_id
+         WHERE hour >= $1 AND outcome NOT IN ('answered', 'failed')
+         GROUP BY outcome, key_id, callers.id ORDER BY last_at DESC LIMIT 100",
+        &[&since.0],
+    )?;
+    let row = |row: &Row| {
+        let key: &str = get(row, "key_id")?;
+        Ok(RefusalView {
+            reason: get(row, "outcome")?,
+            key_id: (!key.is_empty()).then(|| KeyId(key.into())),
+            caller: caller(row)?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+fn caller(row: &Row) -> Result<CallerView, Fault> {
+    Ok(CallerView {
+        program: get(row, "program")?,
+        user_agent: get(row, "user_agent")?,
+        requests: count(row, "requests")?,
+        last_at: UnixMs(get(row, "last_at")?),
+    })
+}
+
+/// Adds answered calls to their key.
+fn add_to_key(db: &Db<'_>, host: &str, added: &CountedCalls<'_>) -> Result<(), Fault> {
+    let by = added.caller.label();
+    let used = |at| Use { at, by: by.to_owned() };
+    keys::add_uses(db, host, id_of(added.key), added.requests, &used(added.first_at), &used(added.last_at))
+}
+
+impl UsageRows for Postgres {
+    fn count(&self, batch: &UsageBatch<'_>) -> Result<(), StoreError> {
+        let host = self.host().id();
+        self.write(&[], |unit| {
+            for call in &batch.troubled {
+                troubled::add(unit, call)?;
+            }
+            if !batch.troubled.is_empty() {
+                troubled::forget_old(unit)?;
+            }
+            batch.entries.iter().for_each(|entry| unit.record(entry));
+            for calls in &batch.calls {
+                add(unit, host, calls)?;
+                if calls.outcome == CallOutcome::Answered {
+                    add_to_key(unit, host, calls)?;
+                }
+            }
+            for times in &batch.times {
+                add_latency(unit, host, times)?;
+            }
+            // Nobody is told of it: that would cost all hosts something several times a second. Who listens sees it
+            // within a second.
+            unit.run("UPDATE hosts SET counted = counted + 1 WHERE id = $1", &[&host])?;
+            Ok(())
+        })
+    }
+
+    fn callers(&self, key: &KeyId, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, StoreError> {
+        self.read(|db| callers(db, &key.0, since, outcome))
+    }
+
+    fn last_day(
+        &self,
+        since: UnixMs,
+        answered: &str,
+    ) -> Result<(Vec<(KeyId, UnixMs, u64)>, Vec<RefusalView>), StoreError> {
+        self.view(|db| Ok((answered_by_hour(db, since, answered)?, refusals(db, since)?)))
+    }
+
+    fn all_time(&self) -> Result<UsageTotals, StoreError> {
+        self.read(|db| reports::totals(db, UnixMs(0), UnixMs(i64::MAX)))
+    }
+
+    fn usage(&self) -> Result<Box<dyn UsageView>, StoreError> {
+        // One that is kept may be broken by now; nothing was read through it yet.
+        let begun = || {
+            let snapshot = UsageSnapshot(self.lend()?);
+            snapshot.ask(|db| db.batch(ONE_VIEW))?;
+            Ok(snapshot)
+        };
+        Ok(Box::new(begun().or_else(|_: StoreError| begun())?))
+    }
+
+    fn export_usage(&self, from: UnixMs, each: &mut dyn FnMut(ExportRow) -> bool) -> Result<(), StoreError> {
+        self.view_beside(|db| reports::export(db, from, each))
+    }
+
+    fn roll_up(&self, hours_until: UnixMs, days_until: UnixMs) -> Result<(), StoreError> {
+        self.write(&[], |unit| {
+            marks::forget_old(unit)?;
+            reports::roll_up(unit, hours_until, days_until)
+        })
+    }
+
+    fn troubled_calls(&self, most: u32) -> Result<Vec<TroubledCall>, StoreError> {
+        self.read(|db| troubled::latest(db, most))
+    }
+
+    fn troubled_call(&self, request_id: &str) -> Result<Option<TroubledCall>, StoreError> {
+        self.read(|db| troubled::by_request_id(db, request_id))
+    }
+
+    fn claim_notices(&self, due: &[(&str, UnixMs)], now: UnixMs) -> Result<Vec<bool>, StoreError> {
+        // In one order on all hosts, so that two of them never wait for each other.
+        let mut order: Vec<usize> = (0..due.len()).collect();
+        order.sort_by_key(|at| due[*at].0);
+        self.write(&[], |unit| {
+            let mut claimed = vec![false; due.len()];
+            for at in &order {
+                claimed[*at] = notices::claim(unit, due[*at].0, due[*at].1, now)?;
+            }
+            Ok(claimed)
+        })
+    }
+}
+
+/// A connection in a transaction that only reads.
+struct UsageSnapshot(Lent);
+
+impl UsageSnapshot {
+    fn ask<T>(&self, work: impl FnOnce(&Db<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
+        Ok(work(&Db::new(self.0.link()?, Within::Each(ANSWER)))?)
+    }
+}
+
+impl Drop for UsageSnapshot {
+    fn drop(&mut self) {
+        if self.ask(|db| db.batch("ROLLBACK")).is_err()
+            && let Ok(link) = self.0.link()
+        {
+            link.give_up();
+        }
+    }
+}
+
+impl UsageView for UsageSnapshot {
+    fn hours(&self, from: UnixMs, each: &mut dyn FnMut(HourRow<'_>)) -> Result<(), StoreError> {
+        self.ask(|db| reports::hours(db, from, each))
+    }
+
+    fn caller(&self, number: i64) -> Result<(String, String), StoreError> {
+        self.ask(|db| reports::caller(db, number))
+    }
+
+    fn refusals(&self, from: UnixMs) -> Result<Vec<RefusalView>, StoreError> {
+        self.ask(|db| refusals(db, from))
+    }
+
+    fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError> {
+        self.ask(|db| reports::totals(db, from, until))
+    }
+
+    fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError> {
+        self.ask(|db| reports::latency(db, part, from))
+    }
+}
