@@ -1,7 +1,7 @@
 //! Queries on `approvals`.
 
 use atthene_core::activity::Entry;
-use atthene_core::approvals::{Approval, ApprovalId, ApprovalState};
+use atthene_core::approvals::{Approval, ApprovalId, ApprovalState, Shown};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::Act;
@@ -39,7 +39,7 @@ fn insert(db: &Db<'_>, row: &Approval) -> Result<(), Fault> {
             &row.program,
             &&*row.key.0,
             &row.digest.as_slice(),
-            &row.shown.as_ref().and_then(|shown| serde_json::to_string(shown).ok()),
+            &row.shown.as_ref().and_then(kept),
             &row.state.as_str(),
             &row.asked_at.0,
         ],
@@ -84,6 +84,10 @@ pub(super) fn forget(db: &Db<'_>, id: &ConnectionId) -> Result<(), Fault> {
     .map(drop)
 }
 
+fn kept(shown: &Shown) -> Option<String> {
+    serde_json::to_string(shown).ok()
+}
+
 impl ApprovalRows for Postgres {
     fn ask_approval(
         &self,
@@ -125,15 +129,16 @@ impl ApprovalRows for Postgres {
         &self,
         id: &ApprovalId,
         to: ApprovalState,
-        at: UnixMs,
-        asked_since: UnixMs,
+        edited: Option<&Shown>,
+        (at, asked_since): (UnixMs, UnixMs),
         entry: &Entry<'_>,
     ) -> Result<bool, StoreError> {
         self.write(&[Topic::Approvals], |unit| {
             let decided = unit.run(
-                "UPDATE approvals SET state = $2, decided_at = $3, shown = CASE WHEN $2 = 'denied' THEN NULL ELSE shown END
+                "UPDATE approvals SET state = $2, decided_at = $3,
+                        shown = CASE WHEN $2 = 'denied' THEN NULL ELSE coalesce($5, shown) END
                  WHERE id = $1 AND asked_at > $4 AND (state = 'waiting' OR (state = 'approved' AND $2 = 'denied'))",
-                &[&id.as_str(), &to.as_str(), &at.0, &asked_since.0],
+                &[&id.as_str(), &to.as_str(), &at.0, &asked_since.0, &edited.and_then(kept)],
             )?;
             if decided > 0 {
                 unit.record(entry);
