@@ -76,7 +76,9 @@ impl Failure {
             | Code::KeychainLocked
             | Code::KeychainRefused
             | Code::KeychainTimeout
-            | Code::VaultPassphrase => 4,
+            | Code::VaultPassphrase
+            | Code::OtherFleetKey
+            | Code::SealedDamaged => 4,
             _ => 1,
         }
     }

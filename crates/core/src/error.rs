@@ -70,6 +70,9 @@ pub enum Code {
     KeyringMissing,
     VaultFile,
     VaultPassphrase,
+    OtherFleetKey,
+    SealedDamaged,
+    SecretsUnreachable,
     EnvFileFailed,
     ReturnPageFailed,
     ClipboardFailed,
@@ -356,6 +359,10 @@ impl Error {
             Self::Vault(VaultError::NoKeyring(_)) => Code::KeyringMissing,
             Self::Vault(VaultError::File(_)) => Code::VaultFile,
             Self::Vault(VaultError::Passphrase(_)) => Code::VaultPassphrase,
+            Self::Vault(VaultError::OtherFleetKey { .. }) => Code::OtherFleetKey,
+            Self::Vault(VaultError::Damaged(_)) => Code::SealedDamaged,
+            Self::Vault(VaultError::Newer(_)) => Code::DatabaseNewer,
+            Self::Vault(VaultError::Rows(_)) => Code::SecretsUnreachable,
             Self::EnvFile { .. } => Code::EnvFileFailed,
             Self::ReturnPage { .. } => Code::ReturnPageFailed,
             Self::Clipboard(_) => Code::ClipboardFailed,
@@ -465,6 +472,15 @@ impl Code {
             Code::VaultPassphrase => {
                 "Put the passphrase (12 characters or more) into a file that only you can read, and name that file in \
                  ATTHENE_VAULT_PASSPHRASE_FILE; under systemd, load it as the credential atthene-vault."
+            }
+            Code::OtherFleetKey => {
+                "Join again: atthene fleet invite on a host that works, then here: atthene fleet join FILE."
+            }
+            Code::SealedDamaged => {
+                "Sign in again, or enter the secret again. If there are several, somebody wrote to the database: find out who, and put back its backup."
+            }
+            Code::SecretsUnreachable => {
+                "See that the database of the fleet runs and that this host reaches it, then try again."
             }
             Code::EnvFileFailed => "Choose another file, or copy the key instead; it is still shown.",
             Code::ClipboardFailed => "Write the key to a .env file instead; it is still shown.",

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::bound::{Bound, Recipient};
 use crate::error::Error;
 use crate::port::Vault;
+use crate::secrets::read;
 use crate::settings::{Settings, SettingsStore};
 use crate::vault::SecretChange;
 
@@ -53,7 +54,7 @@ pub(crate) async fn credential(settings: &SettingsStore, vault: &dyn Vault) -> R
     if !settings.has_runtime_credential() {
         return Ok(None);
     }
-    let bound = vault.get(ENTRY).await?.as_ref().and_then(Bound::open).ok_or(Error::CredentialGone)?;
+    let bound = read(vault, ENTRY).await?.ok_or(Error::CredentialGone)?;
     let secret = bound.reveal_to(&recipient(&current)).map_err(|_| Error::CredentialGone)?;
     Ok(Some(secret.clone()))
 }

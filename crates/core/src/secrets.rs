@@ -11,6 +11,20 @@ use crate::activity::{ActOutcome, Kind, Recorder};
 use crate::bound::Bound;
 use crate::error::{Error, StoreError};
 use crate::port::{SecretStep, Store, Vault};
+use crate::vault::VaultError;
+
+/// The secret of this entry with what it is for. One that does not say so counts as gone, and so does a sealed one that
+/// was damaged or comes from elsewhere: then what helps against a loss helps here, too.
+pub(crate) async fn read(vault: &dyn Vault, entry: &str) -> Result<Option<Bound>, VaultError> {
+    match vault.get(entry).await {
+        Ok(secret) => Ok(secret.as_ref().and_then(Bound::open)),
+        Err(error @ VaultError::Damaged(_)) => {
+            tracing::error!(%error, "a secret counts as gone");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
 
 /// The vault, together with the rows that refer to it.
 #[derive(Clone)]
@@ -25,9 +39,9 @@ impl Secrets {
         Self { store, vault, recorder }
     }
 
-    /// The secret with what it is for. One that does not say so counts as gone.
+    /// As [`read`] says.
     pub(crate) async fn get(&self, entry: &str) -> Result<Option<Bound>, Error> {
-        Ok(self.vault.get(entry).await?.as_ref().and_then(Bound::open))
+        Ok(read(&*self.vault, entry).await?)
     }
 
     /// Makes sure that a secret can be written under this entry and its row after it, before something is spent that

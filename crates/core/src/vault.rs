@@ -25,6 +25,25 @@ pub enum VaultError {
     /// The encrypted file can't be opened.
     #[error("The vault file needs its passphrase ({0}).")]
     Passphrase(String),
+    /// Sealed for a fleet, under another key than this host has: it left the fleet, or the key was changed.
+    #[error("The secrets of this fleet are sealed under another fleet key ({sealed}) than this host has ({own}).")]
+    OtherFleetKey {
+        /// Names the key that it was sealed under.
+        sealed: String,
+        /// Names the key of this host.
+        own: String,
+    },
+    /// What lies in a row was not sealed for this row, or is not whole any more.
+    #[error(
+        "The sealed secret \"{0}\" is not as this fleet wrote it: it was damaged, or put there from elsewhere. It was not used."
+    )]
+    Damaged(String),
+    /// Sealed in a form that this version does not know.
+    #[error("The sealed secret \"{0}\" was written by a newer version of this app.")]
+    Newer(String),
+    /// The rows can't be read or written: what the store said.
+    #[error("The sealed secrets of this fleet can't be read or written. {0}")]
+    Rows(String),
     /// It did not answer in time; it probably waits for a password.
     #[error("The keychain has not answered for 30 seconds; it probably waits for your password.")]
     Timeout,

@@ -205,7 +205,9 @@ impl From<Error> for Problem {
             | Code::KeychainRefused
             | Code::KeychainTimeout
             | Code::VaultFile
-            | Code::VaultPassphrase => Self::KeychainUnavailable(text()),
+            | Code::VaultPassphrase
+            | Code::OtherFleetKey
+            | Code::SealedDamaged => Self::KeychainUnavailable(text()),
             Code::DatabaseLocked
             | Code::DatabaseDamaged
             | Code::DatabaseFailed
@@ -213,6 +215,7 @@ impl From<Error> for Problem {
             | Code::DatabaseUnreachable
             | Code::DatabaseOutcomeUnknown
             | Code::DiskFull
+            | Code::SecretsUnreachable
             | Code::DataFolderNotWritable => Self::StoreUnavailable(error.to_string()),
             _ => {
                 tracing::warn!(%error, "a connection could not be served");
