@@ -9,7 +9,7 @@ use super::db::get;
 impl SealedRows for Postgres {
     fn put(&self, entry: &str, sealed: &[u8]) -> Result<(), StoreError> {
         let sql = "INSERT INTO secrets VALUES ($1, $2)
-                   ON CONFLICT (entry) DO UPDATE SET sealed = excluded.sealed, revision = excluded.revision";
+                   ON CONFLICT (entry) DO UPDATE SET sealed = excluded.sealed";
         self.write(&[], |unit| unit.run(sql, &[&entry, &sealed]).map(drop))
     }
 
@@ -23,10 +23,28 @@ impl SealedRows for Postgres {
         self.write(&[], |unit| unit.run("DELETE FROM secrets WHERE entry = $1", &[&entry]).map(drop))
     }
 
-    fn list(&self) -> Result<Vec<(String, i64)>, StoreError> {
+    fn all(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.read(|db| {
-            let rows = db.rows("SELECT entry, revision FROM secrets ORDER BY entry", &[])?;
-            rows.iter().map(|row| Ok((get(row, "entry")?, get(row, "revision")?))).collect()
+            let rows = db.rows("SELECT entry, sealed FROM secrets ORDER BY entry", &[])?;
+            rows.iter().map(|row| Ok((get(row, "entry")?, get(row, "sealed")?))).collect()
+        })
+    }
+
+    fn replace_all(&self, old_and_new: &[(String, Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+        // In one order for everybody: two who change the same entries never wait for each other.
+        let mut steps: Vec<_> = old_and_new.iter().collect();
+        steps.sort_by(|one, other| one.0.cmp(&other.0));
+        self.write(&[], |unit| {
+            for (entry, old, _) in &steps {
+                let held = "SELECT 1 FROM secrets WHERE entry = $1 AND sealed = $2 FOR UPDATE";
+                if unit.row(held, &[entry, old])?.is_none() {
+                    return Ok(false);
+                }
+            }
+            for (entry, _, new) in &steps {
+                unit.run("UPDATE secrets SET sealed = $2 WHERE entry = $1", &[entry, new])?;
+            }
+            Ok(true)
         })
     }
 }

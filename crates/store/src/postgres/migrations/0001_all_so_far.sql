@@ -375,12 +375,10 @@ CREATE TRIGGER services_changed AFTER UPDATE ON services
 FOR EACH ROW WHEN ((OLD.status, OLD.is_to_end) IS DISTINCT FROM (NEW.status, NEW.is_to_end))
 EXECUTE FUNCTION count_change('service');
 
--- Secrets of the profile, sealed before they come here. revision: no two that were ever written have the same.
-CREATE SEQUENCE secret_revisions;
+-- Secrets of the profile, sealed before they come here.
 CREATE TABLE secrets (
-  entry    text COLLATE "C" PRIMARY KEY,
-  sealed   bytea NOT NULL,
-  revision bigint NOT NULL DEFAULT nextval('secret_revisions')
+  entry  text COLLATE "C" PRIMARY KEY,
+  sealed bytea NOT NULL
 );
 
 -- What one host at a time does for all of them, until then by the clock of this database.
