@@ -92,7 +92,8 @@ fn make(name: &str, template: Option<&str>) {
     asked(&url_of("postgres"), async move |client| {
         match client.batch_execute(&format!("CREATE DATABASE {name} {like}")).await {
             // By another thread, or another process on this folder.
-            Err(error) if matches!(error.code(), Some(&(SqlState::DUPLICATE_DATABASE | SqlState::UNIQUE_VIOLATION))) => {}
+            Err(error)
+                if matches!(error.code(), Some(&(SqlState::DUPLICATE_DATABASE | SqlState::UNIQUE_VIOLATION))) => {}
             made => made.expect("a database"),
         }
     });

@@ -23,6 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atthene_core::identity::Profile;
+use atthene_core::port::Store;
 use atthene_core::{Actor, Clock, Core, Environment, Error, Policy};
 use atthene_identity::{Network, Platforms};
 use atthene_vault::{SecretStore, VaultThread};
@@ -38,11 +39,27 @@ macro_rules! sqlite_only {
     };
 }
 
+/// Leaves a test that is about PostgreSQL, where there is no server for it.
+#[macro_export]
+macro_rules! postgres_only {
+    () => {
+        if $crate::databases::server().is_none() {
+            eprintln!("nothing was checked: {} names no server", $crate::databases::SERVER);
+            return;
+        }
+    };
+}
+
 /// What is outside of a profile in this folder: its rows, this clock and vault, no policy, at the window.
 pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Environment, Error> {
+    Ok(environment_on(databases::open(folder)?, clock, vault))
+}
+
+/// The same with these rows.
+pub fn environment_on(store: Arc<dyn Store>, clock: Clock, vault: impl SecretStore + 'static) -> Environment {
     let http = Arc::new(Network::default());
-    Ok(Environment {
-        store: databases::open(folder)?,
+    Environment {
+        store,
         vault: Arc::new(VaultThread::new(vault).expect("a thread")),
         identity: Arc::new(Platforms::new(http.clone())),
         http,
@@ -50,7 +67,7 @@ pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'stati
         policy: Policy::default(),
         actor: Actor::Window,
         os_user: None,
-    })
+    }
 }
 
 /// Opens the profile in this folder.

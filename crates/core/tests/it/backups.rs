@@ -17,6 +17,7 @@ use serde_json::json;
 use atthene_store::DATABASE_FILE;
 use atthene_test_support::authority::ScriptedAuthority;
 use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_test_support::sqlite_only;
 use atthene_test_support::vaults::SharedVault;
 use atthene_test_support::world::{World, open, parameter, tokens};
 
@@ -121,6 +122,7 @@ fn batch(db: &Connection, sql: &str) {
 
 #[tokio::test]
 async fn s2_the_four_ways_of_the_audit_lead_nowhere() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
     let a = target.tampered(|db| drop(db.execute("UPDATE integrations SET authority = ?1", [&evil])));
@@ -165,6 +167,7 @@ async fn s2_the_four_ways_of_the_audit_lead_nowhere() {
 
 #[tokio::test]
 async fn s2_other_ways_lead_nowhere_either() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let evil = json!({ "kind": "custom", "issuer": target.evil.issuer, "graph": "http://127.0.0.1:1" }).to_string();
     for (how, sql) in [
@@ -212,6 +215,7 @@ async fn s2_other_ways_lead_nowhere_either() {
 /// 200 random changes of bytes and of rows.
 #[tokio::test]
 async fn s2_two_hundred_random_mutations_lead_nowhere() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
@@ -304,6 +308,7 @@ async fn s2_two_hundred_random_mutations_lead_nowhere() {
 /// A small file that would take days, or all of the memory, to be read as it asks.
 #[tokio::test]
 async fn s2_a_backup_made_to_be_heavy_is_read_within_bounds() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let file = target.tampered(|db| {
         batch(
@@ -326,6 +331,7 @@ async fn s2_a_backup_made_to_be_heavy_is_read_within_bounds() {
 /// Whoever wrote the backup wrote down, too, who is to be taken for known.
 #[tokio::test]
 async fn s2_an_account_that_only_a_backup_knows_is_asked_about() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let world = &target.world;
     let file = target.tampered(|db| {
@@ -344,6 +350,7 @@ async fn s2_an_account_that_only_a_backup_knows_is_asked_about() {
 
 #[tokio::test]
 async fn s2_more_access_than_the_integration_asks_for_is_not_taken_from_a_backup() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let file = target.tampered(|db| batch(db, "UPDATE connections SET granted = granted || ' Sites.FullControl.All'"));
     let machine = Machine::new();
@@ -355,6 +362,7 @@ async fn s2_more_access_than_the_integration_asks_for_is_not_taken_from_a_backup
 /// With it, whoever reads a backup could pass for the gateway (S4) and make texts that reach argon2 (S3).
 #[tokio::test]
 async fn s4_a_backup_does_not_hold_the_profiles_secret() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let here = Connection::open(target.world.machine.dir.path().join(DATABASE_FILE)).expect("opens");
     let secret: Vec<u8> = here.query_row("SELECT secret FROM profile_secret", [], |row| row.get(0)).expect("there");
@@ -364,6 +372,7 @@ async fn s4_a_backup_does_not_hold_the_profiles_secret() {
 
 #[tokio::test]
 async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     let vault = target.world.vault.clone();
     let id = target.world.only().id;
@@ -404,6 +413,7 @@ async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
 #[cfg(unix)]
 #[tokio::test]
 async fn s13_what_a_restore_sets_aside_is_its_owners_only() {
+    sqlite_only!("it is copied and put back with its own tools");
     use std::os::unix::fs::PermissionsExt;
     let target = Target::new().await;
     // One that an earlier version left, as open as was usual then.

@@ -9,6 +9,8 @@ use atthene_core::{Clock, Code, Core, Error};
 use atthene_store::DATABASE_FILE;
 use atthene_test_support::machine::{Machine, live, new_key};
 use atthene_test_support::open;
+use atthene_test_support::raw_rows::RawRows;
+use atthene_test_support::sqlite_only;
 use atthene_vault::MemoryVault;
 use rusqlite::Connection;
 
@@ -27,17 +29,17 @@ fn open_error(dir: &std::path::Path) -> Error {
 fn a_database_that_another_program_holds_is_said_and_works_again_afterwards() {
     let machine = Machine::new();
     let core = machine.open();
-    let other = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
-    other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
+    let held = RawRows::of(machine.dir.path()).hold();
     let locked = core.keys.create(new_key("k", 7, None)).expect_err("locked");
     assert_eq!(locked.code(), Code::DatabaseLocked);
     assert!(locked.remedy().contains("Close the program"), "{}", locked.remedy());
-    other.execute_batch("ROLLBACK").expect("unlocks");
+    drop(held);
     core.keys.create(new_key("k", 7, None)).expect("works again");
 }
 
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
+    sqlite_only!("its disk is another machine's");
     // SQLite answers SQLITE_FULL at this limit just as on a full disk, but the limit belongs
     // to a connection: a folder on a tiny file system is the honest way.
     let Some(tiny) = TinyDisk::mount() else {
@@ -80,6 +82,7 @@ impl Drop for TinyDisk {
 
 #[test]
 fn a_folder_that_can_not_be_written_is_named() {
+    sqlite_only!("no rows lie in the folder");
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("file");
     std::fs::write(&file, "in the way").expect("written");
@@ -90,6 +93,7 @@ fn a_folder_that_can_not_be_written_is_named() {
 
 #[test]
 fn a_newer_and_a_damaged_database_are_told_apart_and_left_alone() {
+    sqlite_only!("this writes into the file; what is newer there is a test of the store");
     let machine = Machine::new();
     drop(machine.open());
     let path = machine.dir.path().join(DATABASE_FILE);

@@ -9,7 +9,7 @@ use atthene_core::activity::{ActivityFilter, Chain};
 use atthene_core::connections::{Answer, ConnectionState, Progress, SignInRequest};
 use atthene_core::integrations::Draft;
 use atthene_core::{Clock, Code, Core, Error, SecretChange, Settings, UnixMs};
-use atthene_store::DATABASE_FILE;
+use atthene_test_support::raw_rows::RawRows;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -115,11 +115,10 @@ async fn k4_nothing_is_spent_that_can_not_be_replaced() {
     rotates(&world.authority);
     let calls = world.authority.calls().len();
     // Somebody holds the database.
-    let db = rusqlite::Connection::open(world.machine.dir.path().join(DATABASE_FILE)).expect("opens");
-    db.execute_batch("BEGIN IMMEDIATE").expect("is not written just now");
+    let held = RawRows::of(world.machine.dir.path()).hold();
     let refused = world.core.connections.fresh(&id).await.map(drop).expect_err("can't be kept");
     assert_eq!(refused.code(), Code::DatabaseLocked, "{refused}");
-    drop(db);
+    drop(held);
     // The vault can be read, and not be written.
     *world.vault.is_read_only.lock().expect("not poisoned") = true;
     let refused = world.core.connections.fresh(&id).await.map(drop).expect_err("can't be kept");
@@ -340,8 +339,7 @@ async fn k9_a_record_that_is_cut_still_proves_itself() {
     // Nothing is left to cut; and what is cut by hand shows.
     core.cut_record().expect("cuts");
     assert_eq!(rows().len(), left.len());
-    let db = rusqlite::Connection::open(world.machine.dir.path().join(DATABASE_FILE)).expect("opens");
-    db.execute("DELETE FROM activity WHERE id = (SELECT min(id) FROM activity)", []).expect("deletes");
+    RawRows::of(world.machine.dir.path()).run("DELETE FROM activity WHERE id = (SELECT min(id) FROM activity)");
     assert!(matches!(core.activity.verify().expect("walks"), Chain::Broken { .. }));
     // For ever, if an admin says so.
     core.settings.save(settings(0)).expect("saves");

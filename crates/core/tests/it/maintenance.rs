@@ -6,9 +6,11 @@ use atthene_core::keys::KeyState;
 use atthene_core::{SecretChange, Settings, Theme};
 
 use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_test_support::sqlite_only;
 
 #[tokio::test]
 async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
+    sqlite_only!("it is copied and put back with its own tools");
     let machine = Machine::new();
     let core = machine.open();
     let (_, text) = core.keys.create(new_key("CI", 30, None)).expect("creates");
@@ -40,6 +42,7 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
+    sqlite_only!("it is copied and put back with its own tools");
     use std::os::unix::fs::PermissionsExt;
     let machine = Machine::new();
     let core = machine.open();
@@ -106,6 +109,7 @@ fn what_was_stopped_stays_stopped_until_somebody_lets_it_go_on() {
 
 #[tokio::test]
 async fn a_backup_makes_nothing_undone_and_sends_no_credential_elsewhere() {
+    sqlite_only!("it is copied and put back with its own tools");
     let machine = Machine::new();
     let core = machine.open();
     let at = |url: &str| Settings { runtime_url: Some(url.into()), ..Settings::default() };

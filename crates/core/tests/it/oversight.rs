@@ -7,10 +7,9 @@ use atthene_core::keys::{KeyId, RevokeReason};
 use atthene_core::oversight::{Fix, Harm, RungState};
 use atthene_core::problem::ProblemCode;
 use atthene_core::{Code, Core, Format, Settings, UnixMs};
-use rusqlite::Connection;
 
-use atthene_store::DATABASE_FILE;
 use atthene_test_support::machine::{Machine, new_key};
+use atthene_test_support::raw_rows::RawRows;
 
 fn refused(key: Option<&KeyId>, request_id: &str, code: ProblemCode, detail: &str) -> Call {
     Call {
@@ -104,10 +103,7 @@ fn pages_follow_one_another_without_a_gap() {
 fn a_row_that_was_changed_removed_or_cut_off_shows() {
     let machine = Machine::new();
     let core = machine.open();
-    let tamper = |sql: &str| {
-        let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
-        db.execute_batch(sql).expect("tampers");
-    };
+    let tamper = |sql: &str| RawRows::of(machine.dir.path()).run(sql);
     for seconds in 10..20 {
         core.settings.save(Settings { clipboard_seconds: seconds, ..Settings::default() }).expect("saves");
     }

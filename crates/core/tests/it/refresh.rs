@@ -11,6 +11,7 @@ use serde_json::json;
 
 use atthene_test_support::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use atthene_test_support::machine::START;
+use atthene_test_support::raw_rows::RawRows;
 use atthene_test_support::vaults::FolderVault;
 use atthene_test_support::world::{PLANTED, World, open, parameter, rotates, tokens};
 
@@ -241,17 +242,14 @@ async fn a_process_killed_at_any_moment_of_a_refresh_leaves_a_connection_that_wo
     // No clock can run that fast through a sign-in, so its row is written as one leaves it.
     drop(core);
     let id = "outlook-aaaaaaaa";
-    rusqlite::Connection::open(folder.path().join("data").join(atthene_store::DATABASE_FILE))
-        .and_then(|db| {
-            db.execute(
-                "INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state,
-                                          problem, signed_in_at, refreshed_at, used_at)
-                 VALUES (?1, ?2, 'outlook', 'o', 't', 'ada', 'Mail.Read', 'Mail.Read', 0, 'connected',
-                                                 NULL, 0, 0, NULL)",
-                [id, integration.as_str()],
-            )
-        })
-        .expect("a row");
+    RawRows::of(&folder.path().join("data")).run(&format!(
+        "INSERT INTO connections (id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state,
+                                  signed_in_at, refreshed_at, may_read, may_draft, may_send, may_delete, graph_reach,
+                                  may_have_token)
+         VALUES ('{id}', '{}', 'outlook', 'o', 't', 'ada', 'Mail.Read', 'Mail.Read', false, 'connected', 0, 0,
+                 'allow', 'allow', 'allow', 'allow', 'granted', true)",
+        integration.as_str()
+    ));
     let kept = json!({
         "for": { "kind": "app", "issuer": authority.issuer, "client_id": CLIENT_ID, "graph": "http://127.0.0.1:1" },
         "account": "t o",

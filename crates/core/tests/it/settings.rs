@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use atthene_core::activity::{ActivityFilter, Kind};
 use atthene_core::{Core, Error, Settings, UnixMs};
-use atthene_store::DATABASE_FILE;
 use atthene_test_support::machine::Machine;
+use atthene_test_support::raw_rows::RawRows;
 use atthene_vault::MemoryVault;
 
 fn open(machine: &Machine, policy: &str) -> Arc<Core> {
@@ -13,10 +13,7 @@ fn open(machine: &Machine, policy: &str) -> Arc<Core> {
 }
 
 fn rows(machine: &Machine) -> Vec<(String, String)> {
-    let db = rusqlite::Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
-    let mut rows = db.prepare("SELECT name, value FROM settings").expect("a table");
-    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("reads");
-    rows.collect::<Result<_, _>>().expect("two texts each")
+    RawRows::of(machine.dir.path()).pairs("SELECT name, value FROM settings")
 }
 
 #[test]

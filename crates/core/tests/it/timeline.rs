@@ -7,6 +7,7 @@ use atthene_core::connections::GraphCall;
 use atthene_core::{Code, SecretChange, UnixMs};
 
 use atthene_test_support::machine::Machine;
+use atthene_test_support::raw_rows::RawRows;
 use atthene_test_support::world::{World, open, rotates};
 
 fn of(account: &str) -> TimelineFilter {
@@ -78,8 +79,7 @@ async fn a_signed_timeline_says_who_signed_it_and_bears_no_change() {
 #[tokio::test]
 async fn a_timeline_of_an_altered_record_says_so() {
     let world = lived_in().await;
-    let db = rusqlite::Connection::open(world.machine.dir.path().join("atthene.db")).expect("opens");
-    db.execute("UPDATE activity SET detail = replace(detail, '404', '200')", []).expect("alters");
+    RawRows::of(world.machine.dir.path()).run("UPDATE activity SET detail = replace(detail, '404', '200')");
     let page = world.machine.dir.path().join("grace.html");
     let activity = &world.core.activity;
     activity.write_timeline(&of("grace@contoso.com"), TimelineForm::Page, UnixMs(0), &page).expect("writes");

@@ -8,6 +8,7 @@ use atthene_core::activity::{Call, CallOutcome, Caller, Span};
 use atthene_core::keys::KeyId;
 use atthene_core::problem::ProblemCode;
 use atthene_test_support::machine::{Machine, new_key};
+use atthene_test_support::raw_rows::RawRows;
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: CallOutcome) -> Call {
     Call {
@@ -70,12 +71,11 @@ fn what_can_not_be_written_is_kept_for_the_next_time() {
     let machine = Machine::new();
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
-    let other = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
-    other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
+    let held = RawRows::of(machine.dir.path()).hold();
     core.usage.record(call(&key.id, "a", "", CallOutcome::Answered));
     core.usage.flush().expect_err("locked");
     core.usage.record(call(&key.id, "a", "", CallOutcome::Answered));
-    other.execute_batch("ROLLBACK").expect("unlocks");
+    drop(held);
     core.usage.flush().expect("flushes");
     assert_eq!(core.keys.list().expect("lists")[0].requests, 2);
 }
@@ -130,10 +130,7 @@ fn hours_become_days_and_days_go_after_two_years() {
     let machine = Machine::new();
     let core = machine.open();
     let (key, _) = core.keys.create(new_key("k", 365, None)).expect("creates");
-    let count = |sql: &str| -> i64 {
-        let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
-        db.query_row(sql, [], |row| row.get(0)).expect("counts")
-    };
+    let count = |sql: &str| RawRows::of(machine.dir.path()).number(sql);
     for _ in 0..3 {
         core.usage.record(call(&key.id, "node", "", CallOutcome::Answered));
         core.usage.flush().expect("flushes");
@@ -145,8 +142,8 @@ fn hours_become_days_and_days_go_after_two_years() {
     core.usage.roll_up().expect("rolls up");
     core.usage.roll_up().expect("twice is once");
     assert_eq!(count("SELECT count(*) FROM usage_hours"), 0);
-    assert_eq!(count("SELECT sum(requests) FROM usage_days"), 3);
-    assert_eq!(count("SELECT sum(requests) FROM latency_days"), 3);
+    assert_eq!(count("SELECT CAST(sum(requests) AS bigint) FROM usage_days"), 3);
+    assert_eq!(count("SELECT CAST(sum(requests) AS bigint) FROM latency_days"), 3);
     assert_eq!(count("SELECT count(*) FROM callers"), 1);
     machine.step(700 * UnixMs::DAY);
     core.usage.roll_up().expect("rolls up");
@@ -171,11 +168,14 @@ fn s7_names_of_refused_callers_are_bounded_over_hours_and_restarts() {
         core.usage.flush().expect("flushes");
         machine.step(UnixMs::HOUR);
     }
-    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
-    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counts");
+    let count = |sql: &str| RawRows::of(machine.dir.path()).number(sql);
     assert!(count("SELECT count(*) FROM callers") <= 1024 + 60 + 1, "names grow with whoever calls");
     assert!(count("SELECT count(*) FROM usage_hours WHERE key_id = ''") <= 60 * 33);
-    assert_eq!(count("SELECT sum(requests) FROM usage_hours WHERE key_id = ''"), 60 * 200, "none is forgotten");
+    assert_eq!(
+        count("SELECT CAST(sum(requests) AS bigint) FROM usage_hours WHERE key_id = ''"),
+        60 * 200,
+        "none is forgotten"
+    );
     assert_eq!(
         count("SELECT count(DISTINCT user_agent) FROM callers WHERE user_agent LIKE 'app-%'"),
         60,
@@ -207,9 +207,8 @@ fn s7_whoever_holds_no_key_does_not_hide_who_still_sends_an_ended_one() {
         CallOutcome::Refused(ProblemCode::ReplacedKey),
     ));
     core.usage.flush().expect("flushes");
-    let db = rusqlite::Connection::open(machine.dir.path().join(atthene_store::DATABASE_FILE)).expect("opens");
     let named = "SELECT count(*) FROM usage_hours JOIN callers ON id = caller_id WHERE program = 'python3 old_job.py'";
-    assert_eq!(db.query_row(named, [], |row| row.get::<_, i64>(0)).expect("counts"), 1);
+    assert_eq!(RawRows::of(machine.dir.path()).number(named), 1);
 }
 
 #[test]

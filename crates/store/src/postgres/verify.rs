@@ -23,7 +23,7 @@ pub(super) fn verify(db: &Db<'_>) -> Result<Chain, Fault> {
     let cuts = ends(db, "SELECT host, id, hash FROM activity_cuts")?;
     let heads = ends(db, "SELECT host, id, hash FROM chains WHERE id IS NOT NULL")?;
     let mut walk = Walk { at: cuts.clone(), cuts, carried: Vec::new(), rows: 0 };
-    let mut after = 0;
+    let mut after = 0_i64;
     loop {
         let rows = db.rows(
             "SELECT id, host, at, actor, kind, subject, outcome, detail, links, hash FROM activity
