@@ -3,6 +3,7 @@
 mod app;
 mod bench;
 mod cargo_tool;
+mod cluster;
 mod deny;
 mod desktop;
 mod load;

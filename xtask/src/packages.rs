@@ -13,6 +13,8 @@ pub enum For {
     Build,
     /// Running it where there is no display.
     Headless,
+    /// A database server for tests. Where the package starts one, that is left alone.
+    Database,
     /// The end-to-end tests.
     EndToEnd,
     /// What calls are made with, to build for them.
@@ -33,6 +35,7 @@ struct System {
     install: &'static [&'static str],
     build: &'static [&'static str],
     headless: &'static [&'static str],
+    database: &'static [&'static str],
     end_to_end: &'static [&'static str],
     tuning: &'static [&'static str],
     bench: &'static [&'static str],
@@ -47,6 +50,8 @@ const DEBIAN: System = System {
     install: &["apt-get", "install", "-y", "-qq", "--no-install-recommends"],
     build: &["build-essential", "pkg-config", "libwebkit2gtk-4.1-dev", "libgtk-3-dev", "librsvg2-dev"],
     headless: &["xvfb", "xauth", "dbus", "imagemagick", "fonts-dejavu-core"],
+    // Version 15 on Debian 12.
+    database: &["postgresql"],
     end_to_end: &[
         "webkit2gtk-driver",
         "openbox",
@@ -85,6 +90,7 @@ const FEDORA: System = System {
     install: &["dnf", "install", "-y"],
     build: &["gcc", "pkgconf-pkg-config", "webkit2gtk4.1-devel", "gtk3-devel", "librsvg2-devel"],
     headless: &["xorg-x11-server-Xvfb", "xorg-x11-xauth", "dbus-daemon", "ImageMagick", "dejavu-sans-fonts"],
+    database: &["postgresql-server"],
     // Fedora builds WebKitWebDriver for GTK 4 only, so the end-to-end tests run on Debian.
     end_to_end: &[],
     tuning: &["nginx", "wrk"],
@@ -101,6 +107,7 @@ const ARCH: System = System {
     install: &["pacman", "--sync", "--noconfirm", "--needed"],
     build: &["base-devel", "webkit2gtk-4.1", "gtk3", "librsvg"],
     headless: &["xorg-server-xvfb", "xorg-xauth", "dbus", "imagemagick", "ttf-dejavu"],
+    database: &["postgresql"],
     end_to_end: &["openbox", "wmctrl", "xdotool", "git", "xclip", "libfaketime", "curl", "python"],
     // wrk is not among its packages: builds are plain there.
     tuning: &[],
@@ -146,6 +153,7 @@ pub fn ensure(what: For) -> Result<()> {
     let wanted = match what {
         For::Build => system.build,
         For::Headless => system.headless,
+        For::Database => system.database,
         For::EndToEnd => system.end_to_end,
         For::Tuning => system.tuning,
         For::Bench => system.bench,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
-use crate::steps::{Count, Steps, counted, counted_by_name, must, with_second_try};
+use crate::cluster::Cluster;
+use crate::steps::{Count, Steps, counted, counted_by_name, must, say, with_second_try};
 use crate::{deny, desktop, package, packages, systems};
 
 #[derive(clap::Args)]
@@ -44,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.only == Some(Part::Packages) {
         return the_packages();
     }
-    let total = [(Part::Unit, 6), (Part::Ui, 4), (Part::E2e, 2)]
+    let total = [(Part::Unit, 7), (Part::Ui, 4), (Part::E2e, 2)]
         .iter()
         .filter(|(part, _)| wants(*part))
         .map(|(_, steps)| steps)
@@ -110,11 +111,26 @@ fn unit(steps: &mut Steps) {
     steps.check("licences, sources and known holes of what is linked in", deny::check);
     let types_before = types();
     steps.tests("Rust tests", || counted(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])));
+    steps.tests("Rust tests of rows and use cases, on PostgreSQL", on_postgres);
     // Running the tests wrote the types anew.
     steps.check("the types that cross to TypeScript are those committed", || {
         ensure!(types_before? == types()?, "ui/src/lib/backend/types was stale; it is fresh now: commit it");
         Ok(())
     });
+}
+
+/// The same tests of the use cases once more, and those of hosts that share a database.
+fn on_postgres() -> Result<Count> {
+    if !cfg!(target_os = "linux") {
+        say("left out: a server is installed and started on Linux only");
+        return Ok(Count::default());
+    }
+    packages::ensure(packages::For::Database)?;
+    let cluster = Cluster::start()?;
+    let these = ["--package", "atthene-core", "--test", "it", "--package", "atthene-store", "--test", "postgres"];
+    counted(
+        cargo().args(["test", "--locked", "--no-fail-fast"]).args(these).env("ATTHENE_TEST_POSTGRES", cluster.url()),
+    )
 }
 
 fn types() -> Result<BTreeMap<PathBuf, String>> {

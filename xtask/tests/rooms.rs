@@ -22,6 +22,7 @@ const ROOMS: &[&[&str]] = &[
 /// Libraries that one room alone knows.
 const OWNED: &[(&str, &str)] = &[
     ("rusqlite", "atthene-store"),
+    ("tokio-postgres", "atthene-store"),
     ("keyring-core", "atthene-vault"),
     ("age", "atthene-vault"),
     ("reqwest", "atthene-identity"),
