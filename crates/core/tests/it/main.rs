@@ -14,6 +14,7 @@ mod backups;
 mod bound;
 mod durability;
 mod field;
+mod fleet;
 mod integrations;
 mod lifecycle;
 mod maintenance;
