@@ -50,9 +50,13 @@ const KNOWN: &[(Act, &str, &str)] = &[
 const INSIDE: [&str; 6] = ["messages", "childfolders", "contacts", "events", "calendars", "getschedule"];
 
 /// What this call of an agent's own does; `None`: that is not known. Where a mail is moved to stands in the body: it may
-/// be a folder out of which it is purged.
+/// be a folder out of which it is purged. So does whether it is marked as read, which tells its sender so where a receipt
+/// was asked for.
 pub fn act_of(method: &Method, path: &str) -> Option<Act> {
-    act_of_tool(method, path).filter(|act| *act != Draft || !ends_with(path, &["move"]))
+    act_of_tool(method, path).filter(|act| {
+        let changes_a_mail = *method == Method::PATCH && holds(path, "messages") && !holds(path, "extensions");
+        *act != Draft || !(changes_a_mail || ends_with(path, &["move"]))
+    })
 }
 
 /// Whether a person can be shown what this call would send: not where it lies in the mailbox, and may be changed until
@@ -353,6 +357,11 @@ mod tests {
             assert_eq!(call(path), None, "{path}");
         }
         assert_eq!(call("me/messages/1/copy"), Some(Draft));
+        let change = |path: &str| act_of(&Method::PATCH, &format!("/v1.0/{path}"));
+        for path in ["me/messages/1", "ME//%6dessages('1')", "me/mailFolders/inbox/messages/1", "users/x/messages/1"] {
+            assert_eq!(change(path), None, "{path}: it may be marked as read, which sends a receipt");
+        }
+        assert_eq!((change("me/messages/1/extensions/2"), change("me/contacts/1")), (Some(Draft), Some(Draft)));
         let shown = |path: &str| can_be_shown(&Method::POST, &format!("/v1.0/{path}"));
         for path in [
             "me/messages/1/send",
