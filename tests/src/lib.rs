@@ -1,6 +1,7 @@
 //! Drives the real window: the release build of the app under WebKitWebDriver, on a display
 //! and a session bus of its own (`cargo xtask test --only e2e` brings both).
 
+pub mod acts;
 mod agent;
 mod browser;
 mod checks;
