@@ -29,17 +29,20 @@ pub async fn call(
     let started = Instant::now();
     let tool = tools().iter().find(|tool| tool.name == name);
     let tool = tool.ok_or_else(|| ToolError::Unknown(text::line(name, 60)))?;
-    let chosen = choose::connection(core, tool.toolkit, arguments.get("connection")).await?;
+    let chosen = choose::connection(core, tool.toolkit, arguments.get("connection")).await;
     let mut given = arguments.clone();
     given.remove("connection");
-    let id = chosen.id.clone();
-    let (answer, calls) = Box::pin(run(core, caller, tool, chosen, &given)).await;
+    let id = chosen.as_ref().ok().map(|chosen| chosen.id.clone());
+    let (answer, calls) = match chosen {
+        Ok(chosen) => Box::pin(run(core, caller, tool, chosen, &given)).await,
+        Err(error) => (Err(error), 0),
+    };
     // Only names that the tool knows: the others are an agent's own words.
     let known = |name: &&String| tool.input["properties"].get(name.as_str()).is_some();
     let mut names: Vec<String> = arguments.keys().filter(known).cloned().collect();
     names.sort();
     let problem = answer.as_ref().err().map(ToolError::word);
-    record(core, caller, &id, tool, Recorded { problem, calls, names, started }).await;
+    record(core, caller, id, tool, Recorded { problem, calls, names, started }).await;
     answer
 }
 
@@ -76,25 +79,27 @@ struct Recorded {
     started: Instant,
 }
 
-async fn record(core: &Arc<Core>, caller: &ToolCaller, id: &ConnectionId, tool: &'static Tool, what: Recorded) {
-    let (core, id, key, program) = (core.clone(), id.clone(), caller.key.clone(), caller.program.clone());
+/// `id` is `None` where no connection was chosen.
+async fn record(core: &Arc<Core>, caller: &ToolCaller, id: Option<ConnectionId>, tool: &'static Tool, what: Recorded) {
+    let (core, key, program) = (core.clone(), caller.key.clone(), caller.program.clone());
     let time = what.started.elapsed();
     let written = blocking(move || {
         let names: Vec<&str> = what.names.iter().map(String::as_str).collect();
-        core.connections.tool_called(
-            &id,
-            &ToolCall {
-                tool: tool.name,
-                act: tool.act,
-                outcome: if what.problem.is_none() { ActOutcome::Done } else { ActOutcome::Failed },
-                problem: what.problem.as_deref(),
-                calls: what.calls,
-                time,
-                program: &program,
-                key: &key,
-                arguments: &names,
-            },
-        )
+        let call = ToolCall {
+            tool: tool.name,
+            act: tool.act,
+            outcome: if what.problem.is_none() { ActOutcome::Done } else { ActOutcome::Failed },
+            problem: what.problem.as_deref(),
+            calls: what.calls,
+            time,
+            program: &program,
+            key: &key,
+            arguments: &names,
+        };
+        match id {
+            Some(id) => core.connections.tool_called(&id, &call),
+            None => core.connections.tool_not_called(tool.toolkit, &call),
+        }
     });
     if let Err(error) = written.await {
         tracing::error!(%error, tool = tool.name, "a tool was called that is not on record");
