@@ -53,15 +53,23 @@ where
     let asked = Arc::new(asked);
     let ask = || {
         let (core, asked) = (core.clone(), asked.clone());
-        blocking(move || core.approvals.ask(&asked, leave))
+        // Where the caller leaves at this moment, nobody is there to take the claim: it goes with the answer.
+        blocking(move || {
+            let standing = core.approvals.ask(&asked, leave)?;
+            let claim = match &standing {
+                ActState::Claimed { id, .. } => Some(Claim { core, id: Some(id.clone()) }),
+                _ => None,
+            };
+            Ok((standing, claim))
+        })
     };
     let asked_at = Instant::now();
-    let mut standing = ask().await?;
+    let (mut standing, mut claim) = ask().await?;
     // For a person first, and then for somebody else who asked for the very same.
     for _ in 0..2 {
         if let ActState::Waiting(id) | ActState::UnderWay(id) = &standing {
             core.approvals.answered(id, patience.saturating_sub(asked_at.elapsed())).await?;
-            standing = ask().await?;
+            (standing, claim) = ask().await?;
         }
     }
     let (id, edited) = match standing {
@@ -71,10 +79,9 @@ where
         ActState::UnderWay(_) | ActState::Begun => return Ok(Did::Begun),
         ActState::Done(outcome) => return Ok(Did::Before(outcome)),
     };
-    // Where this is dropped in the midst of the work, nobody waits for its end.
-    let mut claim = Claim { core, id: Some(id.clone()) };
     let ended = work(edited.map(|shown| *shown)).await;
-    if !matches!(ended, WorkEnd::Unknown(_)) {
+    // Where this is dropped in the midst of the work, nobody waits for its end.
+    if let Some(claim) = claim.as_mut().filter(|_| !matches!(ended, WorkEnd::Unknown(_))) {
         claim.id = None;
     }
     match ended {
@@ -91,13 +98,13 @@ where
 }
 
 /// An act that this call does.
-struct Claim<'a> {
-    core: &'a Core,
+struct Claim {
+    core: Arc<Core>,
     /// `None`: its end is known.
     id: Option<ApprovalId>,
 }
 
-impl Drop for Claim<'_> {
+impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
             self.core.approvals.abandon(id);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atthene_core::activity::ActOutcome;
 use atthene_core::approvals::{ApprovalView, Edit, Yes};
 use atthene_core::permissions::{Permission, Permissions};
 use atthene_test_support::graph::{Answer, Asked, found, refused};
@@ -258,4 +259,43 @@ async fn reading_may_be_asked_about_too_and_is_not_kept() {
         desk.world.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
         desk.done("mail_search", &json!({ "query": "offer" })).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_the_act_is_claimed_keeps_nobody_waiting() {
+    let desk = Desk::new().await;
+    desk.graph.says(mailbox);
+    desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
+    let file = desk.world.machine.dir.path().join(atthene_store::DATABASE_FILE);
+    let mut db = rusqlite::Connection::open(file).expect("opens");
+    let held = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("is not written just now");
+    // It waits to write the claim down when its caller is gone.
+    assert!(tokio::time::timeout(Duration::from_millis(300), desk.call("mail_send", &mail())).await.is_err());
+    drop(held);
+    let claimed = async {
+        while desk.world.core.approvals.list().expect("lists").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), claimed).await.expect("it is claimed");
+    let same = mail();
+    let again =
+        tokio::time::timeout(Duration::from_secs(10), desk.call_for(Duration::from_mins(10), "mail_send", &same));
+    let told = again.await.expect("nobody does it, so nobody waits for it");
+    assert!(matches!(told, Err(ToolError::Begun)), "{told:?}");
+    assert!(!desk.graph.calls().contains(&"POST me/sendMail".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_finds_no_connection_is_on_record_too() {
+    let desk = Desk::new().await;
+    let other = json!({ "connection": "outlook-aaaaaaaa" });
+    desk.fails("mail_search", &other).await;
+    let rows = desk.record();
+    assert_eq!(
+        (rows.len(), rows[0].outcome.as_str(), rows[0].subject.as_str()),
+        (1, ActOutcome::Failed.as_str(), "outlook")
+    );
+    let detail = &rows[0].detail;
+    assert!(detail["tool"] == "mail_search" && !detail.to_string().contains("outlook-aaaaaaaa"), "{detail}");
 }
