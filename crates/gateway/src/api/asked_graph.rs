@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::graph_call::send;
+use super::graph_call::send_once;
 use super::unambiguous::is_unambiguous;
 use crate::problem::{Problem, UpstreamFailure};
 use crate::shared::Shared;
@@ -70,7 +70,7 @@ pub(super) async fn ask_and_call(
         let pause = shared.limits.body_pause;
         let next = |fresh: Fresh| {
             fresh.graph.as_str().clone_into(&mut graph);
-            send(shared, fresh, head.clone(), Limited::kept(bytes.clone(), pause, call.clone()), call)
+            send_once(shared, fresh, head.clone(), Limited::kept(bytes.clone(), pause, call.clone()), call)
         };
         match call_graph(&shared.core, &id, request, std::future::ready(program), next).await {
             Ok(answer) if answer.status().is_client_error() => {

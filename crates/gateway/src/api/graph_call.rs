@@ -32,10 +32,23 @@ pub(super) async fn send(
     body: Limited,
     call: &CallContext,
 ) -> Result<http::Response<Incoming>, Problem> {
-    let graph = Runtime::new(Callee::Graph, fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)?;
-    shared.forwarder()?.forward(&graph, &mut head, body, call).await
+    shared.forwarder()?.forward(&graph(&fresh)?, &mut head, body, call).await
 }
 
+/// The same for an act that a person has allowed once.
+pub(super) async fn send_once(
+    shared: &Shared,
+    fresh: Fresh,
+    mut head: Parts,
+    body: Limited,
+    call: &CallContext,
+) -> Result<http::Response<Incoming>, Problem> {
+    shared.forwarder()?.forward(&graph(&fresh)?.once(), &mut head, body, call).await
+}
+
+fn graph(fresh: &Fresh) -> Result<Runtime, Problem> {
+    Runtime::new(Callee::Graph, fresh.graph.as_str(), Some(&fresh.token)).ok_or(Problem::Internal)
+}
 /// The connection of a path.
 pub(super) fn known(id: &str) -> Result<ConnectionId, Problem> {
     ConnectionId::try_from(id).map_err(|_| Problem::ConnectionNotFound)

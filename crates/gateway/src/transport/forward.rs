@@ -30,6 +30,8 @@ pub(crate) struct Runtime {
     who: Callee,
     /// Tells this gateway that a call went through it before.
     hop: Option<HeaderValue>,
+    /// Whether a call that is lost on the way is sent once more where its method allows that.
+    may_repeat: bool,
 }
 
 impl Runtime {
@@ -50,7 +52,15 @@ impl Runtime {
         }
         let base: Uri = url.parse().ok()?;
         let prefix = base.path().trim_end_matches('/').to_owned();
-        Some(Self { origin: Origin::of(&base)?, prefix, authorization, trust_front_proxy: false, who, hop: None })
+        Some(Self {
+            origin: Origin::of(&base)?,
+            prefix,
+            authorization,
+            trust_front_proxy: false,
+            who,
+            hop: None,
+            may_repeat: true,
+        })
     }
 
     /// The same, which may hear what a proxy in front of the gateway says of a caller's address.
@@ -61,6 +71,12 @@ impl Runtime {
     /// The same, which is told that calls went through this gateway.
     pub(crate) fn marking(self, hop: HeaderValue) -> Self {
         Self { hop: Some(hop), ..self }
+    }
+
+    /// The same, which is sent each call once, whatever its method: a second DELETE of a mail that lies in the bin by then
+    /// purges it.
+    pub(crate) fn once(self) -> Self {
+        Self { may_repeat: false, ..self }
     }
 
     /// The path that is asked for there.
@@ -121,7 +137,7 @@ impl Forwarder {
             let sent = pin!(self.upstream.send_upgrade(&runtime.origin, request(head, target, body)));
             return Box::pin(self.upgrade(runtime, call, asked, sent, upgrade)).await;
         }
-        let (first, again) = if may_be_sent_twice(&head.method) {
+        let (first, again) = if runtime.may_repeat && may_be_sent_twice(&head.method) {
             Box::pin(kept(head, target, body)).await?
         } else {
             (request(head, target, body), None)

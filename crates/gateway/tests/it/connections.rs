@@ -50,6 +50,11 @@ impl World {
         (Self::on(runtime, limits, Some(&graph.base)), graph)
     }
 
+    /// With a Graph at this address.
+    pub fn at_graph(limits: Limits, base: &str) -> Self {
+        Self::on(own_runtime(), limits, Some(base))
+    }
+
     fn on(runtime: tokio::runtime::Runtime, limits: Limits, graph: Option<&str>) -> Self {
         let running = Running::with(limits);
         let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));

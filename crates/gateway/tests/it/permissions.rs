@@ -1,5 +1,9 @@
 //! What agents may do through a connection holds for Graph and the token alike.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atthene_core::activity::{ActivityFilter, Kind};
@@ -82,6 +86,53 @@ fn each_permission_opens_its_kind_of_act_and_no_other() {
     world.permit(&id, Permissions { graph: GraphReach::Off, ..Permissions::everything() });
     let answer = world.call(&format!("GET /api/amas/connections/{}/graph/v1.0/me", id.as_str()), b"");
     assert_eq!(code(&answer).as_deref(), Some("not_permitted"));
+}
+
+/// Answers a first call on a connection that it keeps, and closes it with the second one in hand; takes any on others.
+/// Counts calls of DELETE.
+fn closes_with_a_call_in_hand(deletes: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let deletes = deletes.clone();
+            std::thread::spawn(move || {
+                let mut calls = 0;
+                let mut part = [0; 8192];
+                while let Ok(read @ 1..) = stream.read(&mut part) {
+                    calls += 1;
+                    deletes.fetch_add(usize::from(part[..read].starts_with(b"DELETE")), Ordering::Relaxed);
+                    if calls > 1 {
+                        return;
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+                    stream.write_all(answer).expect("answered");
+                }
+            });
+        }
+    });
+    base
+}
+
+#[test]
+fn what_a_person_allowed_once_is_sent_once_although_its_connection_breaks() {
+    let deletes = Arc::<AtomicUsize>::default();
+    let limits = Limits { approval_time: Duration::from_millis(50), ..Limits::default() };
+    let world = World::at_graph(limits, &closes_with_a_call_in_hand(deletes.clone()));
+    let id = world.connect_only("access-1");
+    world.permit(&id, Permissions { graph: GraphReach::Granted, ..Permissions::default() });
+    let call = |line: &str| world.call(&line.replace("ID", id.as_str()), b"");
+    let delete = "DELETE /api/amas/connections/ID/graph/v1.0/me/messages/1";
+    assert_eq!(call(delete).code(), "approval_waiting");
+    let one = world.running.core.approvals.waiting().expect("lists").pop().expect("a question");
+    world.running.core.approvals.approve(&one.id, false).expect("says yes");
+    // Its connection is kept.
+    assert_eq!(call("GET /api/amas/connections/ID/graph/v1.0/me").status, 200);
+    assert_eq!((call(delete).status, deletes.load(Ordering::Relaxed)), (502, 1));
+    // Whether it is gone, nobody knows; a mail that lies in the bin would be purged by a second one.
+    assert_eq!(call(delete).code(), "outcome_unknown");
+    assert_eq!(deletes.load(Ordering::Relaxed), 1);
 }
 
 /// A mailbox that a person is asked about before something leaves it.
