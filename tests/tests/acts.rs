@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use atthene_e2e::acts::Scene;
 
 /// Where no number of rounds is given, as many as fit.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 fn given<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()

@@ -54,6 +54,8 @@ pub(super) struct AllowedAhead {
     pub(super) through: usize,
     pub(super) addresses: HashSet<String>,
     pub(super) from: Instant,
+    /// When that had been said for sure.
+    pub(super) said: Option<Instant>,
     pub(super) until: Option<Instant>,
 }
 
@@ -186,7 +188,13 @@ impl Judge {
                 && !given.is_used
         };
         let Some(given) = self.given.iter_mut().find(fits) else {
-            bail!("nobody said yes to exactly this, or it was used before: {arrival:?}\nit is {essence}")
+            let given: Vec<_> = self.given.iter().filter(|given| given.essence == essence).collect();
+            let calls: Vec<_> = self.calls.iter().filter(|call| deeds.contains(&call.deed)).collect();
+            let ahead: Vec<_> = self.ahead.iter().rev().take(3).collect();
+            bail!(
+                "nobody said yes to exactly this, or it was used before: {arrival:?}\nit is {essence}\nthey said {given:?}\n\
+                 the calls were {calls:#?}\nallowed ahead {ahead:?}"
+            )
         };
         // Whoever looks may look again, and access that was refused is renewed once.
         given.is_used = !reads && arrival.answer != Some(401);

@@ -73,17 +73,29 @@ impl Person {
             judge.given.len() - 1
         };
         let mut arguments = vec!["approval", "approve", id];
-        if ahead {
+        let allowed = if ahead {
             arguments.push("--recipients");
             let listed = one["shown"]["recipients"].as_array().into_iter().flatten();
             let addresses: HashSet<_> = listed.filter_map(|one| Some(one.as_str()?.to_lowercase())).collect();
-            lock(&self.judge).ahead.push(AllowedAhead { through, addresses, from: Instant::now(), until: None });
-        }
+            let mut judge = lock(&self.judge);
+            judge.ahead.push(AllowedAhead { through, addresses, from: Instant::now(), said: None, until: None });
+            Some(judge.ahead.len() - 1)
+        } else {
+            None
+        };
         let said = self.machine.run(&arguments).await?.code == 0;
         lock(&self.tally).yes += usize::from(said);
-        if !said {
-            lock(&self.judge).given[number].is_void = true;
-        } else if random.random_bool(0.1) {
+        {
+            let mut judge = lock(&self.judge);
+            judge.given[number].is_void |= !said;
+            if let Some(allowed) = allowed.and_then(|allowed| judge.ahead.get_mut(allowed)) {
+                allowed.said = Some(Instant::now());
+                if !said {
+                    allowed.addresses.clear();
+                }
+            }
+        }
+        if said && random.random_bool(0.1) {
             self.denies(id).await?;
         }
         Ok(())
@@ -120,7 +132,11 @@ impl Person {
         let changed = judge.leaves[through].now() != Some(&leaves);
         judge.leaves[through].said(before, after, leaves);
         if changed {
-            let open = judge.ahead.iter_mut().filter(|ahead| ahead.through == through && ahead.until.is_none());
+            // What was being said meanwhile may have come later.
+            let is_open = |ahead: &&mut AllowedAhead| {
+                ahead.through == through && ahead.until.is_none() && ahead.said.is_some_and(|said| said < before)
+            };
+            let open = judge.ahead.iter_mut().filter(is_open);
             open.for_each(|ahead| ahead.until = Some(after));
         }
         drop(judge);
