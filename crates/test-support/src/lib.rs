@@ -12,10 +12,13 @@
 )]
 
 pub mod authority;
+pub mod caller;
 pub mod databases;
 pub mod graph;
 pub mod machine;
+pub mod mailbox;
 pub mod raw_rows;
+pub mod strict_authority;
 pub mod vaults;
 pub mod world;
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use atthene_test_support::caller::{Caller, EXECUTE};
+use atthene_test_support::strict_authority::StrictAuthority;
 use rand::RngExt;
 
-use crate::authority::Strict;
-use crate::http::{Caller, EXECUTE};
-use crate::machine::Machine;
+use crate::machine::{LIVES, Machine};
 
 /// What a crash may lose of the counts.
 const MAY_BE_LOST: Duration = Duration::from_millis(250);
@@ -33,9 +33,10 @@ struct Figures {
 }
 
 pub(crate) fn run(rounds: usize) -> Result<()> {
-    let strict = Strict::start()?;
+    let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let strict = own.block_on(StrictAuthority::start(LIVES));
     let machine = Arc::new(Machine::new()?);
-    machine.add_integration(&strict)?;
+    machine.add_integration(&strict, &strict.base())?;
     let mut connections = Vec::new();
     for account in 0..ACCOUNTS {
         connections.push(machine.sign_in(&format!("account-{account}"))?);
@@ -173,7 +174,7 @@ fn check_keys(machine: &Machine, key: &str) -> Result<()> {
 /// A connection that ended was killed inside the authority's answer; it is signed in again.
 fn check_connections(
     machine: &Machine,
-    strict: &Strict,
+    strict: &StrictAuthority,
     killed_at: Instant,
     connections: &mut [String],
     figures: &mut Figures,

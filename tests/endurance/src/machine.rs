@@ -7,10 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use atthene_test_support::authority::CLIENT_ID;
+use atthene_test_support::strict_authority::{self, StrictAuthority};
 use rusqlite::Connection;
 
-use crate::authority::{Strict, code};
-use crate::http;
+/// Access lives so long, in seconds: each connection is renewed every second or so.
+pub(crate) const LIVES: u64 = 2;
 
 pub(crate) struct Machine {
     dir: tempfile::TempDir,
@@ -54,9 +55,9 @@ impl Machine {
         Ok(String::from_utf8(done.stdout)?.trim().to_owned())
     }
 
-    pub(crate) fn add_integration(&self, at: &Strict) -> Result<()> {
-        let (issuer, graph) = (at.authority.issuer.clone(), at.base());
-        let named = ["--name", "Contoso", "--client-id", CLIENT_ID, "--authority", &issuer, "--graph", &graph];
+    pub(crate) fn add_integration(&self, at: &StrictAuthority, graph: &str) -> Result<()> {
+        let issuer = &at.authority.issuer;
+        let named = ["--name", "Contoso", "--client-id", CLIENT_ID, "--authority", issuer, "--graph", graph];
         self.run(&[&["integration", "add"], &named[..], &["--scopes", "Mail.Read"]].concat())?;
         Ok(())
     }
@@ -74,14 +75,7 @@ impl Machine {
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let link = lines.next().context("no link")??;
-        let link = url::Url::parse(&link)?;
-        let of = |name: &str| link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        let back = url::Url::parse(&of("redirect_uri").context("no redirect")?)?;
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("code", &code(account, &of("nonce").unwrap_or_default()))
-            .append_pair("state", &of("state").unwrap_or_default())
-            .finish();
-        http::post_form(back.port().context("no port")?, back.path(), &form)?;
+        strict_authority::sign_in(&link, account)?;
         let id = lines.next().context("no connection")??;
         ensure!(child.wait()?.success(), "the sign-in ended with an error");
         self.run(&["connection", "permit", &id, "--everything"])?;

@@ -2,9 +2,7 @@
 //! on. What is not as promised ends with an error; figures are printed.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells figures")]
 
-mod authority;
 mod crash;
-mod http;
 mod machine;
 mod runtime;
 mod soak;

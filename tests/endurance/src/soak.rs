@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use atthene_test_support::caller::{Caller, EXECUTE, connect};
+use atthene_test_support::strict_authority::StrictAuthority;
 
-use crate::authority::Strict;
-use crate::http::{Caller, EXECUTE, connect};
-use crate::machine::Machine;
+use crate::machine::{LIVES, Machine};
 use crate::runtime;
 
 const NEW_KEY_EVERY: Duration = Duration::from_secs(20);
@@ -64,11 +64,11 @@ impl Size {
 }
 
 pub(crate) fn run(minutes: f64) -> Result<()> {
-    let strict = Strict::start()?;
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let strict = own.block_on(StrictAuthority::start(LIVES));
     let machine = Arc::new(Machine::new()?);
     machine.run(&["config", "set", "runtime_url", &runtime::start(&own)?])?;
-    machine.add_integration(&strict)?;
+    machine.add_integration(&strict, &strict.base())?;
     let connections: Vec<String> =
         (0..4).map(|account| machine.sign_in(&format!("account-{account}"))).collect::<Result<_>>()?;
     let first = machine.key()?;

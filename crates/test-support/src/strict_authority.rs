@@ -5,50 +5,64 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use anyhow::Result;
-use atthene_test_support::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use serde_json::json;
+use url::Url;
 
+use crate::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
+use crate::caller;
+
+/// What it has handed out and taken back.
 #[derive(Default)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     next: u64,
+    /// Access lives so long, in seconds.
+    lives: u64,
     /// Good ones, and whose they are.
     good: HashMap<String, String>,
     /// Spent ones: whose they were, and when.
     spent: HashMap<String, (String, Instant)>,
-    pub(crate) refreshes: u64,
+    pub refreshes: u64,
     /// Spent ones that came again: whose, and when they were spent.
-    pub(crate) again: Vec<(String, Instant)>,
+    pub again: Vec<(String, Instant)>,
 }
 
-pub(crate) struct Strict {
-    pub(crate) authority: ScriptedAuthority,
-    pub(crate) tokens: Arc<Mutex<Tokens>>,
-    _runtime: tokio::runtime::Runtime,
+pub struct StrictAuthority {
+    pub authority: ScriptedAuthority,
+    pub tokens: Arc<Mutex<Tokens>>,
 }
 
-/// Access lives so long, in seconds: each connection is renewed every second or so.
-const LIVES: u64 = 2;
-
-impl Strict {
-    pub(crate) fn start() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let authority = runtime.block_on(ScriptedAuthority::start(|_| (500, "", String::new())));
-        let tokens = Arc::<Mutex<Tokens>>::default();
+impl StrictAuthority {
+    /// Its access lives for so many seconds.
+    pub async fn start(lives: u64) -> Self {
+        let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
+        let tokens = Arc::new(Mutex::new(Tokens { lives, ..Tokens::default() }));
         let (answered, issuer) = (tokens.clone(), authority.issuer.clone());
         authority.says(move |form| answer(&mut answered.lock().expect("not poisoned"), &issuer, form));
-        Ok(Self { authority, tokens, _runtime: runtime })
+        Self { authority, tokens }
     }
 
     /// Where its Graph is.
-    pub(crate) fn base(&self) -> String {
+    pub fn base(&self) -> String {
         self.authority.issuer.split(&format!("/{TENANT}")).next().unwrap_or_default().to_owned()
     }
 }
 
 /// The code of a sign-in: who it is, and the nonce that the id token has to name.
-pub(crate) fn code(account: &str, nonce: &str) -> String {
+fn code(account: &str, nonce: &str) -> String {
     format!("{account}~{nonce}")
+}
+
+/// Signs this account in on the page of this address, as a browser would.
+pub fn sign_in(page: &str, account: &str) -> std::io::Result<()> {
+    let unreadable = || std::io::Error::other(format!("no page to sign in: {page}"));
+    let page = Url::parse(page).map_err(|_| unreadable())?;
+    let of = |name: &str| page.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let back = of("redirect_uri").and_then(|uri| Url::parse(&uri).ok()).ok_or_else(unreadable)?;
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("code", &code(account, &of("nonce").unwrap_or_default()))
+        .append_pair("state", &of("state").unwrap_or_default())
+        .finish();
+    caller::post_form(back.port().ok_or_else(unreadable)?, back.path(), &form)
 }
 
 fn answer(tokens: &mut Tokens, issuer: &str, form: &Form) -> Reply {
@@ -61,7 +75,7 @@ fn answer(tokens: &mut Tokens, issuer: &str, form: &Form) -> Reply {
             "tid": TENANT, "preferred_username": format!("{account}@contoso.example"),
         });
         return ok(&json!({
-            "token_type": "Bearer", "expires_in": LIVES, "access_token": access, "refresh_token": refresh,
+            "token_type": "Bearer", "expires_in": tokens.lives, "access_token": access, "refresh_token": refresh,
             "scope": "Mail.Read", "id_token": id_token(&claims),
         }));
     }
@@ -71,7 +85,7 @@ fn answer(tokens: &mut Tokens, issuer: &str, form: &Form) -> Reply {
         tokens.spent.insert(presented, (account.clone(), Instant::now()));
         tokens.good.insert(refresh.clone(), account);
         return ok(&json!({
-            "token_type": "Bearer", "expires_in": LIVES, "access_token": access, "refresh_token": refresh,
+            "token_type": "Bearer", "expires_in": tokens.lives, "access_token": access, "refresh_token": refresh,
         }));
     }
     if let Some(spent) = tokens.spent.get(&presented).cloned() {
