@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use atthene_core::address::is_loopback;
-use atthene_core::port::{Http, Later, NetworkError};
+use atthene_core::port::{Http, Keep, Later, NetworkError};
 
 /// A proxy that calls go through.
 #[derive(Clone)]
@@ -109,6 +109,7 @@ impl Network {
         &self,
         request: http::Request<Vec<u8>>,
         limit: usize,
+        mut keep: Keep<'_>,
     ) -> Result<http::Response<Vec<u8>>, NetworkError> {
         let url = Url::parse(&request.uri().to_string());
         let host = request.uri().host().unwrap_or_default().to_owned();
@@ -123,12 +124,12 @@ impl Network {
         if let Some(headers) = parts.headers_mut() {
             *headers = std::mem::take(answer.headers_mut());
         }
-        let mut body = Vec::new();
+        let (mut body, mut read) = (Vec::new(), 0);
         while let Some(part) = answer.chunk().await.map_err(|error| failed(&error))? {
-            if body.len() + part.len() > limit {
+            read += part.len();
+            if read > limit || !keep(&part, &mut body) {
                 return Err(NetworkError::TooLarge { host, limit });
             }
-            body.extend_from_slice(&part);
         }
         parts.body(body).map_err(|error| NetworkError::Unreachable { host, reason: error.to_string() })
     }
@@ -155,12 +156,13 @@ impl Network {
 }
 
 impl Http for Network {
-    fn send_up_to(
-        &self,
+    fn send_and_keep<'a>(
+        &'a self,
         request: http::Request<Vec<u8>>,
         limit: usize,
-    ) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
-        Box::pin(self.call(request, limit))
+        keep: Keep<'a>,
+    ) -> Later<'a, Result<http::Response<Vec<u8>>, NetworkError>> {
+        Box::pin(self.call(request, limit, keep))
     }
 
     fn proxy_to(&self, url: &str) -> Option<String> {

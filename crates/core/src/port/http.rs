@@ -40,6 +40,9 @@ pub enum NetworkError {
 /// In bytes. Discovery documents and token answers are a few KiB.
 pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
+/// Takes the next bytes of an answer and adds to what is kept of it; `false`: it is too large.
+pub type Keep<'a> = Box<dyn FnMut(&[u8], &mut Vec<u8>) -> bool + Send + 'a>;
+
 /// Calls whose whole answer is small.
 pub trait Http: Send + Sync {
     /// Sends the call and reads its whole answer.
@@ -52,7 +55,21 @@ pub trait Http: Send + Sync {
         &self,
         request: http::Request<Vec<u8>>,
         limit: usize,
-    ) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>>;
+    ) -> Later<'_, Result<http::Response<Vec<u8>>, NetworkError>> {
+        let all = |part: &[u8], kept: &mut Vec<u8>| {
+            kept.extend_from_slice(part);
+            true
+        };
+        self.send_and_keep(request, limit, Box::new(all))
+    }
+
+    /// The same, of whose answer no more is held than what `keep` leaves.
+    fn send_and_keep<'a>(
+        &'a self,
+        request: http::Request<Vec<u8>>,
+        limit: usize,
+        keep: Keep<'a>,
+    ) -> Later<'a, Result<http::Response<Vec<u8>>, NetworkError>>;
 
     /// The proxy that calls to this address go through, without its password; `None`: they go straight.
     fn proxy_to(&self, _url: &str) -> Option<String> {

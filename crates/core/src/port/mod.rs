@@ -9,7 +9,7 @@ mod sealed;
 mod store;
 mod vault;
 
-pub use http::{Http, LARGEST_ANSWER, Later, NetworkError};
+pub use http::{Http, Keep, LARGEST_ANSWER, Later, NetworkError};
 pub use identity::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Identity, Meaning, Page, PageRequest, TellStep, TokenFailure,
     Tokens,

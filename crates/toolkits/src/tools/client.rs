@@ -14,13 +14,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::{GraphRefusal, ToolError};
-use super::text;
+use super::shorten::{Lists, Shortener};
 use super::tool::Tool;
+use super::{repair, text};
 use crate::access::{Wanted, access};
 use crate::graph_acts::act_of_tool;
 
-/// In bytes. The largest answers are pages of mails and one mail with its body.
-const LARGEST: usize = 4 * 1024 * 1024;
+/// In bytes, as they arrive: the largest answers are pages of mails with thousands of recipients and one mail with its
+/// body. Far less is held.
+const LARGEST: usize = 32 * 1024 * 1024;
 
 /// Headers of one request.
 pub(super) type Headers<'a> = &'a [(&'static str, &'a str)];
@@ -99,12 +101,17 @@ impl<'a> Graph<'a> {
 
     /// Reads; `path` stands behind the version and may have a query.
     pub(super) async fn get(&self, path: &str, headers: Headers<'_>) -> Result<Value, ToolError> {
-        Ok(self.call(&Method::GET, path, headers, None).await?.0)
+        Ok(self.call(&Method::GET, path, headers, None, Lists::Whole).await?.0)
     }
 
-    /// Reads a page: of a path, or of the link that a page before it gave.
+    /// The same, with null for what a long list has behind its first elements.
+    pub(super) async fn get_cut(&self, path: &str, headers: Headers<'_>) -> Result<Value, ToolError> {
+        Ok(self.call(&Method::GET, path, headers, None, Lists::Cut).await?.0)
+    }
+
+    /// Reads a page: of a path, or of the link that a page before it gave. Lists in its rows are cut like that.
     pub(super) async fn page(&self, link: &str, headers: Headers<'_>) -> Result<Part, ToolError> {
-        let (mut answer, base) = self.call(&Method::GET, link, headers, None).await?;
+        let (mut answer, base) = self.call(&Method::GET, link, headers, None, Lists::CutInRows).await?;
         let next = match answer.get("@odata.nextLink") {
             None | Some(Value::Null) => None,
             Some(Value::String(next)) if leads_to(next, &base) => Some(next.clone()),
@@ -117,12 +124,12 @@ impl<'a> Graph<'a> {
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value, headers: Headers<'_>) -> Result<Value, ToolError> {
-        Ok(self.call(&Method::POST, path, headers, Some(body)).await?.0)
+        Ok(self.call(&Method::POST, path, headers, Some(body), Lists::Whole).await?.0)
     }
 
     /// Does what can't be taken back. Graph may answer nothing at all.
     pub(super) async fn act(&self, path: &str, body: Option<&Value>, headers: Headers<'_>) -> Result<Value, ToolError> {
-        Ok(self.call(&Method::POST, path, headers, body).await?.0)
+        Ok(self.call(&Method::POST, path, headers, body, Lists::Whole).await?.0)
     }
 
     /// Access for what a request of this method does: whoever drafts or sends and looks something up has to be allowed to
@@ -143,9 +150,10 @@ impl<'a> Graph<'a> {
         link: &str,
         headers: Headers<'_>,
         body: Option<&Value>,
+        lists: Lists,
     ) -> Result<(Value, String), ToolError> {
         let fresh = self.access(method).await?;
-        let mut answer = self.send(&fresh, method, link, headers, body).await?;
+        let mut answer = self.send(&fresh, method, link, headers, body, lists).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             let (core, id) = (self.core.clone(), self.id.clone());
             let claims = claims_challenge(fresh.provider, answer.headers());
@@ -155,7 +163,7 @@ impl<'a> Graph<'a> {
             })
             .await?;
             let fresh = self.access(method).await?;
-            answer = self.send(&fresh, method, link, headers, body).await?;
+            answer = self.send(&fresh, method, link, headers, body, lists).await?;
             return self.read(&answer).map(|value| (value, base(&fresh)));
         }
         self.read(&answer).map(|value| (value, base(&fresh)))
@@ -168,6 +176,7 @@ impl<'a> Graph<'a> {
         link: &str,
         headers: Headers<'_>,
         body: Option<&Value>,
+        lists: Lists,
     ) -> Result<Response<Vec<u8>>, ToolError> {
         let base = base(fresh);
         let url = if link.contains("://") {
@@ -204,7 +213,9 @@ impl<'a> Graph<'a> {
         if is_final {
             self.has_acted.store(true, Ordering::Relaxed);
         }
-        let answer = self.core.http().send_up_to(request, LARGEST).await?;
+        let mut shortener = Shortener::new(lists);
+        let keep = Box::new(move |part: &[u8], kept: &mut Vec<u8>| shortener.take(part, kept));
+        let answer = self.core.http().send_and_keep(request, LARGEST, keep).await?;
         if is_final && answer.status().is_client_error() {
             self.has_acted.store(false, Ordering::Relaxed);
         }
@@ -217,7 +228,7 @@ impl<'a> Graph<'a> {
             if answer.body().is_empty() {
                 return Ok(Value::Null);
             }
-            return serde_json::from_slice(answer.body()).map_err(|_| ToolError::Unreadable);
+            return repair::parsed(answer.body()).map_err(|_| ToolError::Unreadable);
         }
         let said = serde_json::from_slice::<Said>(answer.body()).unwrap_or_default().error;
         let wait = answer.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());

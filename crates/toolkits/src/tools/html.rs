@@ -1,8 +1,11 @@
 //! HTML of strangers as plain text. One pass from left to right that builds no tree, so that nothing hostile makes it
 //! slow, deep or large: parsers that follow the standard are quadratic for nested elements, and worse for formatting.
 
-/// In bytes; more is not read.
+/// In bytes; more is not read, and no client of Graph's leaves more.
 const LARGEST: usize = 256 * 1024;
+
+/// Stands where more is than was read.
+pub(super) const GOES_ON: &str = "[This text goes on, but is too long to be read here.]";
 
 /// Between two of these stands an empty line, between the others a new one.
 const PARAGRAPHS: [&str; 11] = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote"];
@@ -26,7 +29,8 @@ pub(super) fn plain_text(html: &str) -> String {
     let mut text = out.text;
     text.truncate(text.trim_end().len());
     if read.len() < html.len() {
-        text.push_str("\n[This text goes on, but is too long to be read here.]");
+        text.push('\n');
+        text.push_str(GOES_ON);
     }
     text
 }

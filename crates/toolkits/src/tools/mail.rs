@@ -11,6 +11,7 @@ use super::error::ToolError;
 use super::paging::{AskedList, page};
 use super::people::{first, people, person, string};
 use super::run::Run;
+use super::shorten::CUT;
 use super::text::{self, NAME, PREVIEW, SUBJECT};
 use super::tool::Tool;
 use super::{arguments, folders, html, schema};
@@ -176,7 +177,7 @@ pub(super) struct Read {
 pub(super) async fn read(run: &Run<'_>, asked: Read) -> Result<Value, ToolError> {
     let id = arguments::id("id", &asked.id)?;
     let path = arguments::with_query(&format!("me/messages/{id}"), &[("$select", WHOLE)]);
-    let mail = run.graph.get(&path, HEADERS).await?;
+    let mail = run.graph.get_cut(&path, HEADERS).await?;
     let (own, whole) = (body(&mail["uniqueBody"]), body(&mail["body"]));
     let is_whole = asked.whole == Some(true) || own.trim().is_empty();
     let quoted = whole.chars().count().saturating_sub(own.chars().count());
@@ -208,12 +209,14 @@ pub(super) async fn read(run: &Run<'_>, asked: Read) -> Result<Value, ToolError>
 /// A body as text, without what can't be seen.
 pub(super) fn body(body: &Value) -> String {
     let content = string(body, "content");
+    let (content, goes_on) = content.strip_suffix(CUT).map_or((content, false), |read| (read, true));
     let content = if string(body, "contentType").eq_ignore_ascii_case("text") {
         text::visible(content)
     } else {
         text::visible(&html::plain_text(content))
     };
-    content.trim_end().to_owned()
+    let content = content.trim_end();
+    if goes_on { format!("{content}\n{}", html::GOES_ON) } else { content.to_owned() }
 }
 
 async fn attachments(run: &Run<'_>, id: &str, mail: &Value) -> Result<Value, ToolError> {

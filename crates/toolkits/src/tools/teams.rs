@@ -107,7 +107,8 @@ fn chat_row(chat: &Value, own: &str) -> Value {
         if email.is_empty() { name } else { format!("{} <{email}>", name.replace(['<', '>'], "")) }
     };
     let members: Vec<String> = others.map(|one| member(&one)).filter(|name| !name.is_empty()).collect();
-    let count = members.len();
+    // Of those that were cut off no more is known.
+    let count = members.len() + all.iter().filter(|member| member.is_null()).count();
     let mut row = json!({
         "id": string(chat, "id"),
         "type": text::line(string(chat, "chatType"), 30),

@@ -1,5 +1,7 @@
 //! Text that others wrote: without what is not seen, and never longer than it may be.
 
+use super::shorten::CUT;
+
 /// What a list shows of a subject, a preview and a name.
 pub(super) const SUBJECT: usize = 200;
 pub(super) const PREVIEW: usize = 300;
@@ -23,18 +25,20 @@ pub(super) fn visible(text: &str) -> String {
 
 /// What can be seen, cut after so many characters; a cut is told.
 pub(super) fn clean(text: &str, most: usize) -> String {
-    cut(&visible(text), most)
+    cut(&visible(text), most, text.ends_with(CUT))
 }
 
 /// The same in one line.
 pub(super) fn line(text: &str, most: usize) -> String {
-    cut(&visible(&text.replace(['\n', '\t'], " ")).split_whitespace().collect::<Vec<_>>().join(" "), most)
+    let line = visible(&text.replace(['\n', '\t'], " ")).split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&line, most, text.ends_with(CUT))
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// `goes_on`: there was more than was read.
+fn cut(text: &str, most: usize, goes_on: bool) -> String {
     let Some((at, _)) = text.char_indices().nth(most) else { return text.to_owned() };
     let more = text[at..].chars().count();
-    format!("{}… ({more} more characters)", &text[..at])
+    format!("{}… ({}{more} more characters)", &text[..at], if goes_on { "over " } else { "" })
 }
 
 #[cfg(test)]

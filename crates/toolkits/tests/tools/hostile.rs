@@ -72,9 +72,16 @@ async fn large_and_deep_html_is_read_in_no_time() {
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         assert!(answer["body"].as_str().expect("a body").chars().count() < 8_100);
     }
-    // More than one answer may have.
+    // More than is held: what was read is told, and that there is more.
     desk.graph.says(|_| found(&body("text", &"x".repeat(5 * 1024 * 1024))));
-    assert!(desk.fails("mail_read", &json!({ "id": "m1" })).await.contains("larger than 4096 KiB"));
+    let read = desk.done("mail_read", &json!({ "id": "m1" })).await;
+    let rest = read["rest"].as_u64().expect("a number");
+    assert!((200_000..300_000).contains(&rest), "{rest}");
+    let end = desk.done("mail_read", &json!({ "id": "m1", "offset": rest })).await;
+    assert!(end["body"].as_str().is_some_and(|body| body.contains("[This text goes on")), "{end}");
+    // And more than any answer has.
+    desk.graph.says(|_| found(&body("text", &"x".repeat(33 * 1024 * 1024))));
+    assert!(desk.fails("mail_read", &json!({ "id": "m1" })).await.contains("larger than 32768 KiB"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,4 +111,20 @@ async fn what_graph_leaves_out_or_turns_round_is_no_failure() {
         desk.graph.says(move |_| found(&mail));
         desk.done("mail_read", &json!({ "id": "a" })).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_mails_to_thousands_is_told_and_so_is_one_with_broken_text() {
+    let desk = Desk::new().await;
+    let to: Vec<Value> = (0..5_000).map(|n| json!({ "emailAddress": { "name": format!("Recipient {n}"), "address": format!("a{n}@contoso.example") } })).collect();
+    let mail = json!({ "id": "m1", "subject": "s", "toRecipients": to });
+    desk.graph.says(move |_| found(&json!({ "value": vec![mail.clone(); 25] })));
+    let told = desk.done("mail_search", &json!({ "limit": 25 })).await;
+    let rows = told["mails"].as_array().expect("rows");
+    assert_eq!((rows.len(), &rows[24]["to"][5]), (25, &json!("and 4995 more")));
+    // Half a pair of UTF-16, where a preview was cut off.
+    desk.graph
+        .says(|_| (200, String::new(), r#"{"value":[{"id":"m1","bodyPreview":"x\ud83d"},{"id":"m2"}]}"#.to_owned()));
+    let told = desk.done("mail_search", &json!({})).await;
+    assert_eq!((&told["mails"][0]["preview"], &told["mails"][1]["id"]), (&json!("x\u{fffd}"), &json!("m2")));
 }
