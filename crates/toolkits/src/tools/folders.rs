@@ -23,7 +23,7 @@ pub(super) async fn folder(run: &Run<'_>, asked: &str) -> Result<String, ToolErr
     match named(&all, asked) {
         Some(folder) => arguments::id("folder", string(folder, "id")),
         None if looks_like_id(asked) => arguments::id("folder", asked),
-        None => Err(unknown(&all)),
+        None => Err(unknown(run, &all)),
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn destination(run: &Run<'_>, asked: &str) -> Result<String, To
         Some(folder) => string(folder, "id").to_owned(),
         None if looks_like_id(asked) && lies_below(run, asked, &root).await? => asked.to_owned(),
         None if looks_like_id(asked) => return Err(refused()),
-        None => return Err(unknown(&all)),
+        None => return Err(unknown(run, &all)),
     };
     let outbox = run.graph.get("me/mailFolders/outbox?$select=id", &[]).await?;
     if string(&outbox, "id") == found {
@@ -76,9 +76,10 @@ fn named<'a>(all: &'a [Value], asked: &str) -> Option<&'a Value> {
     by_id.or_else(|| all.iter().find(|folder| string(folder, "displayName").to_lowercase() == name))
 }
 
-fn unknown(all: &[Value]) -> ToolError {
+/// Their names may be anybody's: of a folder that is shared, or was made by a rule.
+fn unknown(run: &Run<'_>, all: &[Value]) -> ToolError {
     let names: Vec<String> = all.iter().take(50).map(|folder| text::line(string(folder, "displayName"), 60)).collect();
-    ToolError::Arguments(format!("There is no folder of this name. There are: {}.", names.join(", ")))
+    ToolError::Arguments(run.fence.told("There is no folder of this name. There are others.", &names.join("\n")))
 }
 
 /// Whether the way up from this folder leads to the root of those that are seen.

@@ -106,8 +106,8 @@ impl Tools {
         let link = format!("{gateway}{}", self.shared.attachments.link(&answer.connection, path.clone()));
         answer.structured["link"] = link.as_str().into();
         answer.text = answer.text.replace(&path, &link);
-        let name = answer.structured["name"].as_str().unwrap_or_default().to_owned();
-        Some(ContentBlock::resource_link(Resource::new(link, name)))
+        // Its own name is a stranger's text, and stands inside of the fence.
+        Some(ContentBlock::resource_link(Resource::new(link, "attachment")))
     }
 }
 
