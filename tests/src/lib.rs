@@ -7,12 +7,15 @@ mod browser;
 mod checks;
 mod command;
 mod desktop;
+mod fenced;
 mod graph;
 mod http;
 mod machine;
+mod mailbox;
 mod many;
 mod parts;
 mod processes;
+mod strangers;
 mod window;
 
 use std::future::Future;
@@ -25,12 +28,15 @@ pub use browser::Browser;
 pub use checks::{add_key, conformance, inspect};
 pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
+pub use fenced::fenced;
 pub use graph::Graph;
 pub use http::{Answer, call, call_tool, execute, execute_as, execute_with};
 pub use machine::Machine;
+pub use mailbox::{MailAgent, MailDesk};
 pub use many::many;
 pub use parts::{Emulate, Keychain, OpenIdProvider};
 pub use processes::{app_is_running, end_app, kill_window, service, window_is_running};
+pub use strangers::{WROTE, mails as mails_of_strangers, tricks};
 pub use window::Window;
 
 /// How long the slowest step may take on a busy machine.
