@@ -28,6 +28,7 @@ pub mod permissions;
 mod policy;
 mod policy_owner;
 pub mod port;
+pub mod private_file;
 pub mod problem;
 mod profile_secret;
 pub mod provider;
