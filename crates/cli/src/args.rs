@@ -4,10 +4,12 @@ mod approval;
 mod ids;
 mod mcp;
 mod permit;
+mod serve;
 
 pub(crate) use approval::ApprovalCommand;
 pub(crate) use mcp::McpArguments;
 pub(crate) use permit::PermitArguments;
+pub(crate) use serve::ServeArguments;
 
 use std::path::PathBuf;
 
@@ -345,23 +347,6 @@ pub(crate) struct ActivityArguments {
     /// Only what is younger, as in `7d` or `12h`.
     #[arg(long, value_parser = crate::time::span_ms, value_name = "SPAN")]
     pub(crate) since: Option<i64>,
-}
-
-#[derive(Args)]
-pub(crate) struct ServeArguments {
-    /// This port, instead of the configured one.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1024..))]
-    pub(crate) port: Option<u16>,
-    /// Serve figures for Prometheus on this loopback port.
-    #[arg(long, value_name = "PORT")]
-    pub(crate) metrics_port: Option<u16>,
-    /// How many seconds open calls may go on once it is told to end. A second signal ends it at once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 75)]
-    pub(crate) drain: u64,
-    /// As the window starts it: go on while the gateway is turned off or can't listen, and write the log to files in
-    /// the data folder.
-    #[arg(long)]
-    pub(crate) background: bool,
 }
 
 #[derive(Subcommand)]

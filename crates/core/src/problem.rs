@@ -165,13 +165,15 @@ pub enum ProblemCode {
     GraphTimeout,
     /// The rows of this profile can't be had now.
     StoreUnavailable,
+    /// It was started a moment ago, and does not know yet what it calls the agent runtime with.
+    Starting,
     /// Something inside the gateway broke.
     Internal,
 }
 
 impl ProblemCode {
     /// Every one, in the order in which they are told.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::MissingKey,
         Self::MalformedAuthorization,
         Self::InvalidKey,
@@ -210,6 +212,7 @@ impl ProblemCode {
         Self::GraphClosed,
         Self::GraphTimeout,
         Self::StoreUnavailable,
+        Self::Starting,
         Self::Internal,
     ];
 
@@ -254,6 +257,7 @@ impl ProblemCode {
             Self::GraphClosed => "graph_closed",
             Self::GraphTimeout => "graph_timeout",
             Self::StoreUnavailable => "store_unavailable",
+            Self::Starting => "starting",
             Self::Internal => "internal",
         }
     }
@@ -335,7 +339,7 @@ impl ProblemCode {
             Self::ForbiddenHost => (
                 403,
                 "Host not allowed",
-                "Call 127.0.0.1 or localhost. For another name, put a reverse proxy in front that sets the Host header.",
+                "Call 127.0.0.1 or localhost. For another name, start the gateway with --host NAME, or put a reverse proxy in front that sets the Host header.",
                 CallCheck::Host,
                 true,
             ),
@@ -530,6 +534,9 @@ impl ProblemCode {
                 CallCheck::Answer,
                 false,
             ),
+            Self::Starting => {
+                (503, "Starting", "Ask again in a second: the keychain has not answered yet.", CallCheck::Answer, false)
+            }
             Self::Internal => {
                 (500, "Gateway error", "Try again; if it stays, the log says more.", CallCheck::Answer, false)
             }

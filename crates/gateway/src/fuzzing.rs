@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue, Request};
 
 use crate::api::{auth, guard, next_links, path, routes};
+use crate::hosts::Hosts;
 use crate::transport::headers;
 
 /// A head as lines: method and target, then `name: value`. Nothing of it may break anything.
@@ -23,7 +24,7 @@ pub fn head(bytes: &[u8]) {
     }
     let Ok(request) = request.body(()) else { return };
     let (mut head, ()) = request.into_parts();
-    let _ = guard::check(&head.uri, &head.headers);
+    let _ = guard::check(&head.uri, &head.headers, &Hosts::default());
     let _ = routes::is_for_agents(head.uri.path());
     // Whatever is let through must stay where it belongs, also for a server that decodes once more.
     if path::stays(head.uri.path()) {

@@ -1,26 +1,25 @@
 //! One running gateway: its state, its listeners, and what it looks after.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use atthene_core::oversight::{GatewayState, Serving};
-use atthene_core::{Change, Core, Settings};
-use secrecy::SecretString;
-use tokio::net::TcpListener;
+use atthene_core::oversight::GatewayState;
+use atthene_core::{Change, Core};
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::api::routes;
 use crate::caller;
 use crate::caller::stranger::Strangers;
-use crate::problem::{Callee, Problem};
-use crate::server;
+use crate::config::keep_config;
+use crate::listeners::{ListeningTask, bind_loopback, bind_named};
+use crate::listening::{Listening, is_loopback};
 use crate::shared::{Config, Shared};
-use crate::transport::body::MIB;
-use crate::transport::forward::Runtime;
 use crate::transport::limits::Limits;
+use crate::workers::{self, WorkerThreads};
 
 /// The running gateway. Dropping it stops it.
 pub struct Gateway {
@@ -42,29 +41,32 @@ impl Hurry {
 }
 
 impl Gateway {
-    /// Starts the gateway on its own thread; it follows the settings of `core` from then on, the port aside where
+    /// Starts the gateway on threads of its own; it follows the settings of `core` from then on, the port aside where
     /// one is given.
-    pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>) -> std::io::Result<Self> {
+    pub fn start_on(core: Arc<Core>, limits: Limits, listening: Listening) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (tell, state) = watch::channel(GatewayState::Starting);
         let hurry = Hurry::default();
         let hurried = hurry.clone();
         let thread = std::thread::Builder::new().name("gateway".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build();
-            match runtime {
-                Ok(runtime) => {
-                    runtime.block_on(async {
-                        run(core.clone(), limits, port, &tell, stopped, hurried).await;
-                        // A refresh that a call began goes on to its end without it.
-                        core.finish_begun().await;
-                    });
-                    // Blocking work may wait for a person at the keychain; nobody waits for that.
-                    runtime.shutdown_timeout(Duration::from_millis(200));
-                }
+            let started = workers::runtime().and_then(|runtime| {
+                let threads = WorkerThreads::start(runtime.handle().clone(), listening.workers)?;
+                Ok((runtime, threads))
+            });
+            let (runtime, threads) = match started {
+                Ok(started) => started,
                 Err(error) => {
                     tell.send_replace(GatewayState::Failed { reason: error.to_string() });
+                    return core.changes().publish(Change::Gateway);
                 }
-            }
+            };
+            runtime.block_on(async {
+                run(core.clone(), limits, &listening, threads.handles(), &tell, stopped, hurried).await;
+                // A refresh that a call began goes on to its end without it.
+                core.finish_begun().await;
+            });
+            drop(threads);
+            workers::end(runtime);
         })?;
         Ok(Self { state, stop, hurry, thread: Some(thread) })
     }
@@ -107,13 +109,14 @@ const RETRY_EVERY: Duration = Duration::from_secs(2);
 async fn run(
     core: Arc<Core>,
     limits: Limits,
-    fixed_port: Option<u16>,
+    listening: &Listening,
+    workers: &[Handle],
     state: &watch::Sender<GatewayState>,
     mut stop: watch::Receiver<bool>,
     hurry: Hurry,
 ) {
     let mut changes = core.changes().subscribe();
-    let shared = match Shared::new(core.clone(), limits) {
+    let shared = match Shared::new(core.clone(), limits, listening) {
         Ok(shared) => Arc::new(shared),
         Err(error) => {
             state.send_replace(GatewayState::Failed { reason: error.to_string() });
@@ -139,7 +142,9 @@ async fn run(
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = tokio::time::interval(RETRY_EVERY);
+    // On the port of loopback, and on the addresses that were named.
     let mut serving: Option<ListeningTask> = None;
+    let mut named: Option<ListeningTask> = None;
     let mut strangers = Strangers::new(core.clone());
     let mut cut = follow_stop(&shared, None);
     loop {
@@ -156,23 +161,32 @@ async fn run(
             }
             _ = retry.tick() => {
                 let settings = core.settings.current();
-                let port = fixed_port.unwrap_or(settings.gateway_port);
+                let port = listening.port().unwrap_or(settings.gateway_port);
                 if !settings.gateway_on {
-                    if let Some(old) = serving.take() {
+                    for old in serving.take().into_iter().chain(named.take()) {
                         tokio::spawn(old.end());
                     }
                     strangers.watch(port);
                     tell(GatewayState::Off);
                     continue;
                 }
-                if serving.as_ref().is_some_and(|serving| serving.port == port) {
+                if named.is_none() {
+                    match listen_at_named(listening, workers, &shared, &router).await {
+                        Ok(listens) => named = listens,
+                        Err(error) => {
+                            tell(GatewayState::Failed { reason: error.to_string() });
+                            continue;
+                        }
+                    }
+                }
+                if serving.as_ref().is_some_and(|serving| serving.port == Some(port)) {
                     tell(serving_state(port, cut));
                     continue;
                 }
-                match bind(port).await {
-                    Ok(listeners) => {
+                match bind_loopback(port, listening, workers).await {
+                    Ok(bound) => {
                         strangers.are_gone();
-                        let old = serving.replace(ListeningTask::start(port, listeners, &shared, &router));
+                        let old = serving.replace(ListeningTask::start(Some(port), bound, workers, &shared, &router));
                         tracing::info!("the gateway listens at {}", url(port));
                         tell(serving_state(port, cut));
                         if let Some(old) = old {
@@ -194,11 +208,10 @@ async fn run(
             }
         }
     }
-    if let Some(serving) = serving {
-        tokio::select! {
-            () = serving.end() => {}
-            () = hurry.0.notified() => {}
-        }
+    let ending = serving.into_iter().chain(named).map(|serving| Box::pin(serving.end()));
+    tokio::select! {
+        _ = join_all(ending) => {}
+        () = hurry.0.notified() => {}
     }
     reloading.abort();
     tell(GatewayState::Stopped);
@@ -221,6 +234,24 @@ fn trouble_of(state: &GatewayState) -> Option<String> {
     }
 }
 
+/// Listens at the addresses that were named; `None`: there are none.
+async fn listen_at_named(
+    listening: &Listening,
+    workers: &[Handle],
+    shared: &Arc<Shared>,
+    router: &axum::Router,
+) -> std::io::Result<Option<ListeningTask>> {
+    if listening.addresses().is_empty() {
+        return Ok(None);
+    }
+    let bound = bind_named(listening, workers).await?;
+    for address in listening.addresses() {
+        let encrypted = listening.certificate.is_some() && !is_loopback(address);
+        tracing::info!("the gateway listens at {}://{address}", if encrypted { "https" } else { "http" });
+    }
+    Ok(Some(ListeningTask::start(None, bound, workers, shared, router)))
+}
+
 fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
@@ -240,38 +271,6 @@ fn follow_stop(shared: &Shared, cut: Option<usize>) -> Option<usize> {
     None
 }
 
-struct ListeningTask {
-    port: u16,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
-    /// Tells the command which port that is.
-    _told: Option<Serving>,
-}
-
-impl ListeningTask {
-    fn start(port: u16, listeners: Vec<TcpListener>, shared: &Arc<Shared>, router: &axum::Router) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(server::serve(listeners, shared.clone(), router.clone(), stopped));
-        Self { port, stop, task, _told: shared.core.serving(port) }
-    }
-
-    async fn end(self) {
-        self.stop.send_replace(true);
-        let _ = self.task.await;
-    }
-}
-
-async fn bind(port: u16) -> std::io::Result<Vec<TcpListener>> {
-    let mut listeners = vec![TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await?];
-    match TcpListener::bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port)).await {
-        Ok(listener) => listeners.push(listener),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(error),
-        // A machine without IPv6 is served over IPv4.
-        Err(_) => {}
-    }
-    Ok(listeners)
-}
-
 /// Ports looked at for a free one.
 const NEARBY: u16 = 20;
 
@@ -281,70 +280,11 @@ async fn cannot_listen(port: u16, error: &std::io::Error) -> GatewayState {
     }
     let mut free_port = None;
     for near in port.saturating_add(1)..=port.saturating_add(NEARBY) {
-        if bind(near).await.is_ok() {
+        if bind_loopback(near, &Listening::default(), &[Handle::current()]).await.is_ok() {
             free_port = Some(near);
             break;
         }
     }
     let by = tokio::task::spawn_blocking(move || caller::listener_on(port)).await.ok().flatten();
     GatewayState::PortTaken { port, by, free_port }
-}
-
-/// How soon a credential that could not be had is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(15);
-
-/// Keeps what calls are served with true to the settings and the keychain.
-async fn keep_config(shared: Arc<Shared>, reload: Arc<Notify>) {
-    let mut before = None;
-    loop {
-        let settings = shared.core.settings.current();
-        let mut config = Config::of(&shared);
-        let of = Some((settings.runtime_url.clone(), shared.core.settings.credential_writing()));
-        if std::mem::replace(&mut before, of.clone()) != of {
-            // What was called with until now is not to be used any more; calls wait for what comes instead.
-            shared.set_config(config.clone());
-        }
-        if config.is_loading
-            && let Some(url) = settings.runtime_url.as_deref()
-        {
-            config.runtime = Some(match shared.core.runtime_credential().await {
-                Ok(credential) => shared.runtime(&settings, url, credential.as_ref()),
-                Err(error) => Err(Problem::CredentialUnavailable(error.to_string())),
-            });
-            config.is_loading = false;
-        }
-        let unavailable = matches!(config.runtime, Some(Err(Problem::CredentialUnavailable(_))));
-        shared.set_config(config);
-        if unavailable {
-            let _ = tokio::time::timeout(ASK_AGAIN, reload.notified()).await;
-        } else {
-            reload.notified().await;
-        }
-    }
-}
-
-impl Config {
-    /// What the settings of this profile alone say.
-    fn of(shared: &Shared) -> Self {
-        let settings = shared.core.settings.current();
-        let is_loading = shared.core.settings.has_runtime_credential();
-        let runtime = settings.runtime_url.as_deref().map(|url| {
-            if is_loading {
-                return Err(Problem::CredentialUnavailable("The keychain has not answered yet.".into()));
-            }
-            shared.runtime(&settings, url, None)
-        });
-        Self {
-            largest_body: u64::from(settings.largest_body_mib) * MIB,
-            is_loading: is_loading && runtime.is_some(),
-            runtime,
-        }
-    }
-}
-
-impl Shared {
-    fn runtime(&self, settings: &Settings, url: &str, credential: Option<&SecretString>) -> Result<Runtime, Problem> {
-        let runtime = Runtime::new(Callee::Runtime, url, credential).ok_or(Problem::RUNTIME_UNUSABLE)?;
-        Ok(runtime.trusting_front_proxy(settings.trust_front_proxy).marking(self.hop()))
-    }
 }

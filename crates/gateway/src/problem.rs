@@ -21,7 +21,7 @@ pub(crate) enum Problem {
     MalformedAuthorization,
     /// A key that opens nothing.
     Key(Refusal),
-    /// A `Host` other than loopback: DNS rebinding.
+    /// A `Host` other than loopback and the names that were given: DNS rebinding.
     ForbiddenHost,
     /// A call from a web page.
     ForbiddenOrigin,
@@ -51,6 +51,8 @@ pub(crate) enum Problem {
     LoopDetected,
     /// The rows can't be had, for this reason.
     StoreUnavailable(String),
+    /// The keychain has not answered yet.
+    Starting,
     /// No such connection.
     ConnectionNotFound,
     /// A person has to sign in again.
@@ -135,6 +137,8 @@ pub(crate) enum UpstreamFailure {
 pub(crate) enum UnreadableHead {
     /// It is not HTTP/1.1.
     Malformed,
+    /// It came as plain HTTP where TLS is spoken.
+    Plain,
     /// Its headers are too many, or too long.
     TooLarge,
     /// Its address is.
@@ -153,7 +157,7 @@ impl UnreadableHead {
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::Plain => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::AddressTooLong => StatusCode::URI_TOO_LONG,
         }
@@ -224,6 +228,7 @@ impl Problem {
             Self::Unreadable(_) => ProblemCode::UnreadableRequest,
             Self::LoopDetected => ProblemCode::LoopDetected,
             Self::StoreUnavailable(_) => ProblemCode::StoreUnavailable,
+            Self::Starting => ProblemCode::Starting,
             Self::ConnectionNotFound => ProblemCode::ConnectionNotFound,
             Self::NeedsSignIn(_) => ProblemCode::NeedsSignIn,
             Self::ConnectionFailing(_) => ProblemCode::ConnectionFailing,
@@ -281,7 +286,7 @@ impl Problem {
                 "This key was revoked by an administrator. Ask for a new one.".into()
             }
             Self::ForbiddenHost => {
-                "The gateway answers only to localhost, 127.0.0.1 and [::1]. Put a reverse proxy in front of it to use another name.".into()
+                "The gateway answers only to localhost, 127.0.0.1, [::1] and the names that it was started with (--host). Start it with this name, or put a reverse proxy in front of it.".into()
             }
             Self::ForbiddenOrigin => {
                 "Calls from web pages are refused, so that no site can use the key from a browser. Call from a server or a script.".into()
@@ -309,6 +314,9 @@ impl Problem {
             Self::Unreadable(UnreadableHead::Malformed) => {
                 "The head of the request can't be read as HTTP/1.1. Look for a line end or a control character inside a header (a key from a file with Windows line ends, for one), a header without a colon, two lengths, or a space in the address.".into()
             }
+            Self::Unreadable(UnreadableHead::Plain) => {
+                "This address speaks https, and the call came as plain http: write https:// in its URL. A key that it carried went in clear text; replace it where others may have listened.".into()
+            }
             Self::Unreadable(UnreadableHead::TooLarge) => {
                 format!("The gateway takes up to 100 headers of {} KiB in all. Send fewer, or shorter ones.", limits::HEAD_BYTES / 1024)
             }
@@ -321,6 +329,7 @@ impl Problem {
             Self::StoreUnavailable(reason) => {
                 format!("{reason} No call is let in until the gateway can read its own data again.")
             }
+            Self::Starting => "The keychain has not said yet what the agent runtime is called with.".into(),
             Self::ConnectionNotFound => "Connections are listed at /api/amas/connections.".into(),
             Self::NeedsSignIn(text)
             | Self::ConnectionFailing(text)
@@ -368,7 +377,7 @@ impl Problem {
     /// How soon it is worth a try again, in whole seconds (RFC 9110, 10.2.3).
     pub(crate) fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooManyConnections | Self::StoreUnavailable(_) => Some(1),
+            Self::TooManyConnections | Self::StoreUnavailable(_) | Self::Starting => Some(1),
             Self::ApprovalWaiting(_) => Some(5),
             // Rounded up: whoever comes a moment too early is sent away again.
             Self::ConnectionWaiting(_, left) => Some((left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1)),
@@ -449,10 +458,12 @@ mod tests {
             Problem::NoAgentRuntime,
             Problem::CredentialUnavailable(text()),
             Problem::Unreadable(UnreadableHead::Malformed),
+            Problem::Unreadable(UnreadableHead::Plain),
             Problem::Unreadable(UnreadableHead::TooLarge),
             Problem::Unreadable(UnreadableHead::AddressTooLong),
             Problem::LoopDetected,
             Problem::StoreUnavailable(text()),
+            Problem::Starting,
             Problem::ConnectionNotFound,
             Problem::NeedsSignIn(text()),
             Problem::PathNotAllowed,

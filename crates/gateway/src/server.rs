@@ -18,20 +18,23 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::api::{agents, guard};
 use crate::problem::{PendingProblem, Problem};
 use crate::shared::Shared;
 use crate::transport::call::{CallContext, Measured, Outbound};
-use crate::transport::caller_connection::CallerConnection;
+use crate::transport::caller_connection::{Arrival, CallerConnection};
 use crate::transport::caller_stream::CallerStream;
-use crate::transport::connections::OpenConnections;
+use crate::transport::connections::Slot;
 use crate::transport::forward::{self, REQUEST_ID};
 use crate::transport::log_throttle::LogThrottle;
+use crate::transport::tls::{self, Beginning};
 use crate::transport::unserved;
 
 /// How many connections the system may hold for a listener, at most.
@@ -41,49 +44,80 @@ const BACKLOG: usize = 4096;
 struct CallServices {
     shared: Arc<Shared>,
     router: Router,
+    builder: http1::Builder,
 }
 
-/// Serves until `stop` turns true, then lets open calls go on for a moment.
-pub(crate) async fn serve(
-    listeners: Vec<TcpListener>,
-    shared: Arc<Shared>,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    let limits = shared.limits;
-    let services = Arc::new(CallServices { shared: shared.clone(), router });
-    let open = OpenConnections::new(limits.connections);
-    let mut sweeps = tokio::time::interval(limits.head_time / 2);
-    // Looks that were missed do not follow each other at once: each stands for its time.
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut cut = shared.cut.subscribe();
-    let mut builder = http1::Builder::new();
-    // Heads that never end are found by the sweeps.
-    builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
-    let take = |(stream, peer): (TcpStream, SocketAddr)| {
-        let Some(slot) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
-            tokio::spawn(unserved::refuse(stream, shared.core.clone(), shared.next_request_id()));
-            return;
-        };
-        let Ok(local) = stream.local_addr() else { return };
-        // Answers leave at once; without this, small ones wait for the caller's ACK.
-        let _ = stream.set_nodelay(true);
+impl CallServices {
+    /// What one connection is seen to its end with.
+    fn see_through<S>(self: Arc<Self>, stream: S, slot: Slot, arrival: Arrival) -> impl Future<Output = ()> + Send
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shared = self.shared.clone();
         let (core, look_ups) = (shared.core.clone(), shared.look_ups.clone());
-        let connection = Arc::new(CallerConnection::new((peer, local), slot.slot(), core, look_ups));
-        let services = services.clone();
-        let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
+        let connection = Arc::new(CallerConnection::new(arrival, slot.slot(), core, look_ups));
         let unreadable = {
             let shared = shared.clone();
             Box::new(move |status| unserved::answer_unreadable(&shared.core, status, &shared.next_request_id()))
         };
         let stream = CallerStream::new(stream, slot.slot(), unreadable);
-        let connection = slot.hold(builder.serve_connection(stream, service).with_upgrades());
-        let shared = shared.clone();
-        tokio::spawn(async move {
+        let services = self.clone();
+        let service = service_fn(move |request| handle(request, connection.clone(), services.clone()));
+        let connection = slot.hold(self.builder.serve_connection(stream, service).with_upgrades());
+        async move {
             if let Err(error) = connection.await {
                 shared.unserved.broke(&error);
             }
-        });
+        }
+    }
+
+    /// The same for one that is to be encrypted first.
+    async fn shake_hands(self: Arc<Self>, acceptor: TlsAcceptor, stream: TcpStream, slot: Slot, arrival: Arrival) {
+        match slot.shake_hands(tls::begin(acceptor, stream)).await {
+            Some(Beginning::Encrypted(stream)) => self.see_through(stream, slot, arrival.encrypted()).await,
+            Some(Beginning::Plain(stream)) => {
+                drop(slot);
+                unserved::refuse_plain(stream, &self.shared.core, &self.shared.next_request_id()).await;
+            }
+            Some(Beginning::Nothing) | None => {}
+        }
+    }
+}
+
+/// Serves as this worker until `stop` turns true, then lets open calls go on for a moment.
+pub(crate) async fn serve(
+    listeners: Vec<TcpListener>,
+    worker: usize,
+    shared: Arc<Shared>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = shared.limits;
+    let mut builder = http1::Builder::new();
+    // Heads that never end are found by the sweeps.
+    builder.header_read_timeout(None).max_buf_size(limits.head_bytes);
+    let services = Arc::new(CallServices { shared: shared.clone(), router, builder });
+    let open = shared.connections.accepting();
+    let mut sweeps = tokio::time::interval(limits.head_time / 2);
+    // Looks that were missed do not follow each other at once: each stands for its time.
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cut = shared.cut.subscribe();
+    let take = |(stream, peer): (TcpStream, SocketAddr)| {
+        let Ok(local) = stream.local_addr() else { return };
+        let arrival = Arrival::new((peer, local), worker);
+        // Nobody listens in on loopback.
+        let certificate = shared.certificate.as_ref().filter(|_| !arrival.is_local());
+        let acceptor = certificate.map(|certificate| certificate.acceptor());
+        let Some(slot) = open.admit(shared.calls.load(Ordering::Relaxed)) else {
+            tokio::spawn(unserved::refuse(stream, acceptor, shared.core.clone(), shared.next_request_id()));
+            return;
+        };
+        // Answers leave at once; without this, small ones wait for the caller's ACK.
+        let _ = stream.set_nodelay(true);
+        match acceptor {
+            None => drop(tokio::spawn(services.clone().see_through(stream, slot, arrival))),
+            Some(acceptor) => drop(tokio::spawn(services.clone().shake_hands(acceptor, stream, slot, arrival))),
+        }
     };
     loop {
         let accepted = tokio::select! {
@@ -125,6 +159,9 @@ pub(crate) async fn serve(
 }
 
 async fn accept(listeners: &[TcpListener], log: &LogThrottle) -> (TcpStream, SocketAddr) {
+    if listeners.is_empty() {
+        return std::future::pending().await;
+    }
     loop {
         let next = futures_util::future::select_all(listeners.iter().map(|listener| listener.accept().boxed()));
         match next.await.0 {
@@ -175,7 +212,7 @@ async fn answer(
     call: &CallContext,
     services: &CallServices,
 ) -> Result<Response<Outbound>, Problem> {
-    guard::check(&head.uri, &head.headers)?;
+    guard::check(&head.uri, &head.headers, &services.shared.hosts)?;
     // Nearly all calls are for agents. They go past the router, which boxes each call and its bodies.
     if agents::is_for_agents(head.uri.path()) {
         return agents::agents(&services.shared, call, head, Either::Left(body)).await;

@@ -12,14 +12,18 @@ use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
 use crate::attachment_links::AttachmentLinks;
+use crate::hosts::Hosts;
+use crate::listening::Listening;
 use crate::problem::{Callee, Problem, UpstreamFailure};
 use crate::transport::body::Limited;
 use crate::transport::call::CallContext;
 use crate::transport::caller_connection::LookUps;
+use crate::transport::connections::OpenConnections;
 use crate::transport::forward::{Forwarder, Runtime};
 use crate::transport::limits::Limits;
 use crate::transport::log_throttle::LogThrottle;
 use crate::transport::request_id::RequestId;
+use crate::transport::tls::Certificate;
 use crate::transport::unserved::Unserved;
 
 /// What calls are served with; replaced whole when settings change.
@@ -41,8 +45,14 @@ const LONGEST_LOADING: Duration = Duration::from_secs(10);
 /// What every call shares.
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
-    forwarder: OnceLock<Forwarder>,
+    /// Each worker keeps connections of its own to whoever is called.
+    forwarders: Vec<OnceLock<Forwarder>>,
     pub(crate) limits: Limits,
+    /// The names that are answered to beyond those of loopback.
+    pub(crate) hosts: Hosts,
+    /// What connections from other machines are encrypted with.
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    pub(crate) connections: Arc<OpenConnections>,
     config: RwLock<Arc<Config>>,
     /// The config was replaced.
     loaded: Notify,
@@ -64,11 +74,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn new(core: Arc<Core>, limits: Limits, listening: &Listening) -> std::io::Result<Self> {
         Ok(Self {
             core,
-            forwarder: OnceLock::new(),
+            forwarders: (0..listening.workers.get()).map(|_| OnceLock::new()).collect(),
             limits,
+            hosts: listening.hosts.clone(),
+            certificate: listening.certificate.clone(),
+            connections: OpenConnections::new(limits.connections),
             config: RwLock::default(),
             loaded: Notify::new(),
             look_ups: LookUps::start()?,
@@ -109,22 +122,23 @@ impl Shared {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Made by the first call that needs it: reading the system's certificates takes time and
+    /// That of this worker. Made by the first call that needs it: reading the system's certificates takes time and
     /// memory that an app without a runtime does not owe.
-    pub(crate) fn forwarder(&self) -> Result<&Forwarder, Problem> {
-        if let Some(forwarder) = self.forwarder.get() {
+    pub(crate) fn forwarder(&self, worker: usize) -> Result<&Forwarder, Problem> {
+        let own = self.forwarders.get(worker).ok_or(Problem::Internal)?;
+        if let Some(forwarder) = own.get() {
             return Ok(forwarder);
         }
         let made = Forwarder::new(self.limits).map_err(|error| {
             let why = UpstreamFailure::Unreachable(error.to_string().into());
             Problem::Upstream(Callee::Runtime, why)
         })?;
-        Ok(self.forwarder.get_or_init(|| made))
+        Ok(own.get_or_init(|| made))
     }
 
     /// Lets go of connections that nobody uses.
     pub(crate) fn tidy(&self) {
-        if let Some(forwarder) = self.forwarder.get() {
+        for forwarder in self.forwarders.iter().filter_map(OnceLock::get) {
             forwarder.tidy();
         }
     }
@@ -137,7 +151,7 @@ impl Shared {
         body: Limited,
         call: &CallContext,
     ) -> Result<Response<Incoming>, Problem> {
-        let answer = self.forwarder()?.forward(runtime, head, body, call).await;
+        let answer = self.forwarder(call.connection().worker())?.forward(runtime, head, body, call).await;
         match &answer {
             Ok(_) if self.runtime_trouble.swap(false, Ordering::Relaxed) => self.core.signals.runtime_seen(Ok(())),
             Err(Problem::Upstream(_, UpstreamFailure::Unreachable(reason))) => {
@@ -157,6 +171,17 @@ impl Shared {
     /// Counts the call as open for as long as what this returns is held.
     pub(crate) fn open_call(&self) -> Arc<()> {
         self.open_calls.clone()
+    }
+
+    /// Why no call is let in now; `None`: calls are.
+    pub(crate) fn not_ready(&self) -> Option<Problem> {
+        if let Some(trouble) = self.store_trouble() {
+            return Some(Problem::StoreUnavailable(trouble));
+        }
+        if self.is_stopped() {
+            return Some(Problem::Stopped);
+        }
+        self.config().is_loading.then_some(Problem::Starting)
     }
 
     /// Why the rows can't be had; `None`: they can.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atthene_core::Core;
 use atthene_core::oversight::{GatewayState, Keeper};
-use atthene_gateway::{Gateway, Hurry, Limits};
+use atthene_gateway::{Gateway, Hurry, Limits, Listening};
 use tokio::sync::watch;
 
 use crate::files;
@@ -23,13 +23,13 @@ pub struct Service {
 impl Service {
     /// Starts gateway and jobs on threads of their own; both follow the settings of `core` from then on.
     pub fn start(core: Arc<Core>, limits: Limits) -> std::io::Result<Self> {
-        Self::start_on(core, limits, None, Keeper::Window)
+        Self::start_on(core, limits, Listening::default(), Keeper::Window)
     }
 
-    /// The same with the gateway on this port, whatever the settings say of it, kept by this one.
-    pub fn start_on(core: Arc<Core>, limits: Limits, port: Option<u16>, keeper: Keeper) -> std::io::Result<Self> {
+    /// The same with the gateway listening as it is told here, whatever the settings say of it, kept by this one.
+    pub fn start_on(core: Arc<Core>, limits: Limits, listening: Listening, keeper: Keeper) -> std::io::Result<Self> {
         let jobs = Jobs::start(core.clone())?;
-        let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), port)?;
+        let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), listening)?;
         let state = gateway.watch();
         let reporter = Reporter::start(core, state.clone(), keeper);
         Ok(Self { state, gateway: Some(gateway), jobs, reporter })

@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod health;
 pub(crate) mod integration;
 pub(crate) mod key;
+mod listening;
 pub(crate) mod mcp;
 pub(crate) mod permit;
 pub(crate) mod serve;

@@ -10,11 +10,14 @@ use atthene_service::Service;
 use serde_json::json;
 
 use crate::args::ServeArguments;
+use crate::commands::listening::WantedListening;
 use crate::desktop;
 use crate::log::Log;
 use crate::out::{CommandResult, Failure, Out};
 
 pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArguments) -> CommandResult {
+    let place = WantedListening::of(wanted)?;
+    place.warn(&core);
     let step = core.clone();
     // May wait for the keychain, and nothing waits for it.
     tokio::spawn(async move {
@@ -25,7 +28,7 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
     let mut signals = ProcessSignals::listen()?;
     let limits = Limits { drain: Duration::from_secs(wanted.drain), ..Limits::default() };
     let keeper = if wanted.background { Keeper::Window } else { Keeper::Other };
-    let service = Service::start_on(core.clone(), limits, wanted.port, keeper)?;
+    let service = Service::start_on(core.clone(), limits, place.listening.clone(), keeper)?;
     if service.is_the_service() {
         tokio::spawn(desktop::run(core.clone(), service.watch()));
     } else if wanted.background {
@@ -33,7 +36,7 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
         return Ok(());
     }
     let hurry = service.hurry();
-    let outcome = until_told(&core, out, log, wanted, &service, &mut signals).await;
+    let outcome = until_told(&core, out, log, wanted, &place, &service, &mut signals).await;
     notify(&[Notice::Stopping]);
     // Open calls go on to their own end, for a while; that blocks.
     let mut stopping = tokio::task::spawn_blocking(move || service.stop());
@@ -57,6 +60,7 @@ async fn until_told(
     out: &Out,
     log: &Log,
     wanted: &ServeArguments,
+    place: &WantedListening,
     service: &Service,
     signals: &mut ProcessSignals,
 ) -> CommandResult {
@@ -121,6 +125,7 @@ async fn until_told(
                         Ok(()) => tracing::info!("everything was read again"),
                         Err(error) => tracing::error!(%error, "not everything could be read again"),
                     }
+                    place.read_again();
                     notify(&[Notice::Ready]);
                 }
             },

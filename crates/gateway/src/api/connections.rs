@@ -143,7 +143,7 @@ pub(crate) async fn graph(
     let Path((id, _)) = path.map_err(|_| Problem::PathNotAllowed)?;
     let id = known(&id)?;
     let (mut head, body) = request.into_parts();
-    let gateway = own_url(&head, shared.core.settings.current().trust_front_proxy);
+    let gateway = own_url(&head, &call, shared.core.settings.current().trust_front_proxy);
     head.uri = graph_path(&head.uri, &id).ok_or(Problem::PathNotAllowed)?;
     // Links are led back in what is read as it is.
     head.headers.remove(header::ACCEPT_ENCODING);

@@ -56,6 +56,8 @@ const RUNTIME: &[ProblemCode] = &[
     ProblemCode::LoopDetected,
     ProblemCode::StoreUnavailable,
 ];
+/// Where calls are not let in at all.
+const NOT_READY: &[ProblemCode] = &[ProblemCode::Stopped, ProblemCode::StoreUnavailable, ProblemCode::Starting];
 const GRAPH: &[ProblemCode] = &[
     ProblemCode::PathNotAllowed,
     ProblemCode::GraphUnreachable,
@@ -73,6 +75,7 @@ fn groups(path: &str) -> &'static [&'static [ProblemCode]] {
         "/api/amas/connections/{id}/graph/{path}" => &[KEY, CONNECTION, BODY, GRAPH],
         "/api/amas/connections/{id}/attachments/{name}" => &[KEY, CONNECTION, BODY, GRAPH, &[ProblemCode::NotFound]],
         "/auth/verify" => &[KEY],
+        "/readyz" => &[NOT_READY],
         _ => &[],
     }
 }
@@ -173,7 +176,13 @@ fn problem(status: u16, codes: &[ProblemCode]) -> Response {
         response = response.header_ref(CHALLENGE, header(CHALLENGE));
     }
     if codes.iter().any(|code| {
-        matches!(code, ProblemCode::TooManyConnections | ProblemCode::StoreUnavailable | ProblemCode::ConnectionWaiting)
+        matches!(
+            code,
+            ProblemCode::TooManyConnections
+                | ProblemCode::StoreUnavailable
+                | ProblemCode::Starting
+                | ProblemCode::ConnectionWaiting
+        )
     }) {
         response = response.header_ref(RETRY, header(RETRY));
     }

@@ -1,7 +1,8 @@
 //! Who may call at all. A program on this machine may; a web page may not.
 //!
-//! A browser can be made to call loopback in two ways. A page whose name was re-bound to
-//! 127.0.0.1 sends its own name as `Host`, so only loopback names pass. A page of another
+//! A browser can be made to call the gateway in two ways. A page whose name was re-bound to its
+//! address sends its own name as `Host`, so only loopback names pass, and those that whoever started the
+//! gateway has given. A page of another
 //! site sends `Origin` (or `Sec-Fetch-Site`), which no program sends by itself, so any of
 //! these is refused. There is no CORS: no page can read an answer.
 //!
@@ -11,17 +12,19 @@
 
 use http::{HeaderMap, HeaderName, Uri, header};
 
+use crate::hosts::Hosts;
 use crate::problem::Problem;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks the caller before anything else is looked at.
-pub(crate) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(Problem::ForbiddenHost) };
-    let loopback = is_loopback(host.as_bytes())
-        && uri.authority().is_none_or(|authority| is_loopback(authority.as_str().as_bytes()));
-    if !loopback && !asks_for_another(uri.path()) {
+pub(crate) fn check(uri: &Uri, headers: &HeaderMap, hosts: &Hosts) -> Result<(), Problem> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (named.next(), named.next()) else { return Err(Problem::ForbiddenHost) };
+    let is_ours = |authority: &[u8]| is_loopback(authority) || is_given(hosts, authority);
+    let passes =
+        is_ours(host.as_bytes()) && uri.authority().is_none_or(|authority| is_ours(authority.as_str().as_bytes()));
+    if !passes && !asks_for_another(uri.path()) {
         return Err(Problem::ForbiddenHost);
     }
     let cross_site = |value: &http::HeaderValue| !matches!(value.as_bytes(), b"none");
@@ -39,16 +42,32 @@ fn asks_for_another(path: &str) -> bool {
 /// Whether it names this machine. Any port passes: a tunnel to this machine keeps its own.
 pub(crate) fn is_loopback(authority: &[u8]) -> bool {
     // A host is compared in any case (RFC 3986, 3.2.2).
-    let is_port = |port: &[u8]| {
-        port.iter().all(u8::is_ascii_digit) && str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok())
-    };
     ["127.0.0.1", "localhost", "[::1]"]
         .iter()
         .filter_map(|name| {
             authority.split_at_checked(name.len()).filter(|(host, _)| host.eq_ignore_ascii_case(name.as_bytes()))
         })
         .map(|(_, rest)| rest)
-        .any(|rest| rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+        .any(is_port_or_nothing)
+}
+
+/// What may stand behind a host.
+fn is_port_or_nothing(rest: &[u8]) -> bool {
+    let is_port = |port: &[u8]| {
+        port.iter().all(u8::is_ascii_digit) && str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok())
+    };
+    rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port)
+}
+
+/// The same for the names that the gateway was given.
+fn is_given(hosts: &Hosts, authority: &[u8]) -> bool {
+    // In brackets stands an address with colons of its own.
+    let end = match authority.iter().position(|byte| *byte == b']') {
+        Some(bracket) => bracket + 1,
+        None => authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len()),
+    };
+    let (host, rest) = authority.split_at(end);
+    is_port_or_nothing(rest) && str::from_utf8(host).is_ok_and(|host| hosts.contains(host))
 }
 
 #[cfg(test)]
@@ -61,7 +80,7 @@ mod tests {
         for (name, value) in more {
             headers.append(*name, value.parse().expect("a header value"));
         }
-        check(&Uri::from_static("/healthz"), &headers)
+        check(&Uri::from_static("/healthz"), &headers, &Hosts::default())
     }
 
     #[test]
@@ -95,10 +114,49 @@ mod tests {
             assert_eq!(check_with(host, &[]), Err(Problem::ForbiddenHost), "{host}");
         }
         assert_eq!(check_with("localhost", &[("host", "evil.example")]), Err(Problem::ForbiddenHost));
-        assert_eq!(check(&Uri::from_static("/"), &HeaderMap::new()), Err(Problem::ForbiddenHost));
+        assert_eq!(check(&Uri::from_static("/"), &HeaderMap::new(), &Hosts::default()), Err(Problem::ForbiddenHost));
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, http::HeaderValue::from_static("localhost"));
-        assert_eq!(check(&Uri::from_static("http://evil.example/"), &headers), Err(Problem::ForbiddenHost));
+        assert_eq!(
+            check(&Uri::from_static("http://evil.example/"), &headers, &Hosts::default()),
+            Err(Problem::ForbiddenHost)
+        );
+    }
+
+    #[test]
+    fn a_name_that_was_given_passes_and_one_that_was_not_does_not() {
+        let hosts =
+            Hosts::new(["agents.example", "10.0.0.5", "fd00::5"].map(|host| host.parse().expect("a host")).into());
+        let checked = |host: &str, uri: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().expect("a header value"));
+            check(&Uri::from_static(uri), &headers, &hosts)
+        };
+        for host in
+            ["agents.example", "Agents.Example:8765", "10.0.0.5:1", "[fd00::5]", "[FD00::5]:65535", "localhost:1"]
+        {
+            assert_eq!(checked(host, "/"), Ok(()), "{host}");
+        }
+        for host in [
+            "example",
+            "x.agents.example",
+            "agents.example.evil.example",
+            "agents.example:",
+            "agents.example:80:80",
+            "agents.example:65536",
+            "u@agents.example",
+            "agents.example.",
+            "10.0.0.50",
+            "fd00::5",
+            "[fd00::5]x",
+            "[fd00::5",
+            "]",
+            "",
+        ] {
+            assert_eq!(checked(host, "/"), Err(Problem::ForbiddenHost), "{host}");
+        }
+        assert_eq!(checked("agents.example", "http://agents.example/"), Ok(()));
+        assert_eq!(checked("agents.example", "http://evil.example/"), Err(Problem::ForbiddenHost));
     }
 
     #[test]
@@ -108,10 +166,13 @@ mod tests {
         for (path, passes) in
             [("/auth/verify", true), ("/auth/verify/orders/7", true), ("/auth/verifyx", false), ("/", false)]
         {
-            assert_eq!(check(&Uri::from_static(path), &headers).is_ok(), passes, "{path}");
+            assert_eq!(check(&Uri::from_static(path), &headers, &Hosts::default()).is_ok(), passes, "{path}");
         }
         headers.insert(header::ORIGIN, http::HeaderValue::from_static("http://app.example"));
-        assert_eq!(check(&Uri::from_static("/auth/verify"), &headers), Err(Problem::ForbiddenOrigin));
+        assert_eq!(
+            check(&Uri::from_static("/auth/verify"), &headers, &Hosts::default()),
+            Err(Problem::ForbiddenOrigin)
+        );
     }
 
     #[test]

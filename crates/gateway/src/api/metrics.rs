@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::api::guard;
+use crate::hosts::Hosts;
 
 /// Serves `/metrics` on this port of loopback until the task ends.
 pub async fn serve_metrics(core: Arc<Core>, listener: TcpListener) -> std::io::Result<()> {
@@ -28,7 +29,7 @@ pub async fn serve_metrics(core: Arc<Core>, listener: TcpListener) -> std::io::R
 
 async fn metrics(State(core): State<Arc<Core>>, request: Request) -> Response {
     // A web page must not read these either.
-    if let Err(problem) = guard::check(request.uri(), request.headers()) {
+    if let Err(problem) = guard::check(request.uri(), request.headers(), &Hosts::default()) {
         return problem.respond("");
     }
     match tokio::task::spawn_blocking(move || text(&core)).await {

@@ -54,6 +54,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(attachments::attachment))
         .routes(routes!(verify_get))
         .routes(routes!(healthz))
+        .routes(routes!(readyz))
         .routes(routes!(openapi))
 }
 
@@ -127,8 +128,8 @@ async fn verify_get(_key: LiveKey) -> StatusCode {
         description = "The gateway serves",
         body = String,
         headers(
-            ("x-atthene-folder" = String, description = "Tells its data folder apart from others"),
-            ("x-atthene-proof" = String, description = "Answers the header x-atthene-challenge, where one was sent"),
+            ("x-atthene-folder" = String, description = "Tells its data folder apart from others; on loopback only"),
+            ("x-atthene-proof" = String, description = "Answers the header x-atthene-challenge, where one was sent; on loopback only"),
         ),
     )),
 )]
@@ -144,13 +145,36 @@ async fn healthz(
         None => (StatusCode::OK, "ok".to_owned()),
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
     };
+    // It proves itself on loopback alone: a stranger on the port of another machine could pass the challenge on.
+    let Some(port) = call.connection().local_port() else { return (status, text).into_response() };
     let mut response = (status, [(FOLDER_HEADER, shared.core.folder_id())], text).into_response();
     if let Some(challenge) = challenge.filter(|challenge| challenge.len() <= LONGEST_CHALLENGE) {
-        let proof = shared.core.profile_secret().proof(call.connection().local_port(), challenge);
+        let proof = shared.core.profile_secret().proof(port, challenge);
         if let Ok(proof) = HeaderValue::try_from(hex(&proof)) {
             response.headers_mut().insert(PROOF_HEADER, proof);
         }
     }
+    response
+}
+
+/// How soon it is worth asking again whether calls are let in.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+/// Readiness.
+///
+/// Whether calls are let in, for whoever spreads them. It says nothing of the agent runtime: that is away for every
+/// gateway at once, and callers are told so.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses((status = 200, description = "Calls are let in", body = String)),
+)]
+async fn readyz(State(shared): State<Arc<Shared>>, Extension(call): Extension<CallContext>) -> Response {
+    call.leave_out();
+    let Some(problem) = shared.not_ready() else { return "ready".into_response() };
+    let mut response = problem.respond(call.request_id().as_str());
+    // Nobody knows how long it takes: a probe looks now and then.
+    response.headers_mut().entry(header::RETRY_AFTER).or_insert(ASK_AGAIN);
     response
 }
 

@@ -1,5 +1,6 @@
 //! One accepted connection, and the look-up of the program that called on it.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,9 +20,37 @@ use crate::caller::{Ends, Programs};
 /// program is gone, and its name with it, once it has its answer.
 const HOLD: Duration = Duration::from_millis(25);
 
+/// How a connection came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    ends: Ends,
+    is_encrypted: bool,
+    /// The worker that serves it.
+    worker: usize,
+}
+
+impl Arrival {
+    /// Of a connection with these ends, which worker `worker` accepted. One socket may listen for both versions
+    /// of IP: an address of version 4 is told as what it is.
+    pub(crate) fn new((peer, local): Ends, worker: usize) -> Self {
+        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        Self { ends: (canonical(peer), canonical(local)), is_encrypted: false, worker }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn encrypted(self) -> Self {
+        Self { is_encrypted: true, ..self }
+    }
+
+    /// Whether it came to loopback, so that nobody else's machine is in between.
+    pub(crate) fn is_local(&self) -> bool {
+        self.ends.1.ip().is_loopback()
+    }
+}
+
 /// One accepted connection: who is at its other end, and how its calls go.
 pub(crate) struct CallerConnection {
-    ends: Ends,
+    arrival: Arrival,
     /// Counts its calls.
     pub(crate) core: Arc<Core>,
     look_ups: LookUps,
@@ -36,9 +65,9 @@ pub(crate) struct CallerConnection {
 }
 
 impl CallerConnection {
-    pub(crate) fn new(ends: Ends, slot: Arc<SlotState>, core: Arc<Core>, look_ups: LookUps) -> Self {
+    pub(crate) fn new(arrival: Arrival, slot: Arc<SlotState>, core: Arc<Core>, look_ups: LookUps) -> Self {
         Self {
-            ends,
+            arrival,
             slot,
             core,
             look_ups,
@@ -50,9 +79,19 @@ impl CallerConnection {
         }
     }
 
-    /// The port that it came to.
-    pub(crate) fn local_port(&self) -> u16 {
-        self.ends.1.port()
+    /// The port of loopback that it came to; `None`: it came to another address.
+    pub(crate) fn local_port(&self) -> Option<u16> {
+        self.arrival.is_local().then_some(self.arrival.ends.1.port())
+    }
+
+    /// Whether what is on it can be read by nobody in between.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.arrival.is_encrypted
+    }
+
+    /// The worker that serves it.
+    pub(crate) fn worker(&self) -> usize {
+        self.arrival.worker
     }
 
     /// The user agent as it is counted.
@@ -68,7 +107,15 @@ impl CallerConnection {
     /// Starts the look-up, once in the life of the connection.
     pub(crate) fn look_up(self: &Arc<Self>) {
         let first = !self.asked.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed);
-        if first && !self.look_ups.ask(self.clone()) {
+        if !first {
+            return;
+        }
+        if !self.arrival.ends.0.ip().is_loopback() {
+            // No process of this machine holds the other end. Whoever does not say who it is, is known by its address.
+            let says_who = !self.user_agent.lock().unwrap_or_else(PoisonError::into_inner).1.is_empty();
+            let address = self.arrival.ends.0.ip();
+            self.found(if says_who { "".into() } else { address.to_string().into() });
+        } else if !self.look_ups.ask(self.clone()) {
             self.found("".into());
         }
     }
@@ -120,7 +167,7 @@ impl LookUps {
         while let Ok(first) = asked.recv() {
             let waiting: Vec<Arc<CallerConnection>> = std::iter::once(first).chain(asked.try_iter()).collect();
             let started = Instant::now();
-            let ends: Vec<Ends> = waiting.iter().map(|connection| connection.ends).collect();
+            let ends: Vec<Ends> = waiting.iter().map(|connection| connection.arrival.ends).collect();
             for (connection, name) in waiting.iter().zip(programs.of(&ends)) {
                 connection.found(name.unwrap_or_default().into());
             }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::connections::SlotState;
@@ -23,8 +22,9 @@ const READS_AT_ONCE: usize = 32;
 /// Makes an answer in place of hyper's own, which has this status.
 pub(crate) type AnswerUnreadable = Box<dyn FnOnce(u16) -> Vec<u8> + Send>;
 
-pub(crate) struct CallerStream {
-    io: TokioIo<TcpStream>,
+pub(crate) struct CallerStream<S> {
+    /// In the clear, or encrypted.
+    io: TokioIo<S>,
     slot: Arc<SlotState>,
     unreadable: Option<AnswerUnreadable>,
     /// How many calls had begun when all that was answered had left, and none was under way.
@@ -35,8 +35,8 @@ pub(crate) struct CallerStream {
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
-impl CallerStream {
-    pub(crate) fn new(stream: TcpStream, slot: Arc<SlotState>, unreadable: AnswerUnreadable) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> CallerStream<S> {
+    pub(crate) fn new(stream: S, slot: Arc<SlotState>, unreadable: AnswerUnreadable) -> Self {
         let (io, unreadable) = (TokioIo::new(stream), Some(unreadable));
         Self { io, slot, unreadable, flushed_after: 0, own: None, is_shut: false, lingering: None }
     }
@@ -65,7 +65,7 @@ impl CallerStream {
         }
     }
 
-    fn stream(&mut self) -> Pin<&mut TcpStream> {
+    fn stream(&mut self) -> Pin<&mut S> {
         Pin::new(self.io.inner_mut())
     }
 
@@ -102,7 +102,7 @@ impl CallerStream {
     }
 }
 
-impl Read for CallerStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> Read for CallerStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -112,7 +112,7 @@ impl Read for CallerStream {
     }
 }
 
-impl Write for CallerStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for CallerStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         if self.takes_over(bytes) {
             return Poll::Ready(Ok(bytes.len()));

@@ -1,5 +1,5 @@
-//! The open connections of one listener: how many there may be, which of them have gone quiet,
-//! and what they are told.
+//! The open connections: how many there may be in all, which of them have gone quiet, and what they are told. Each was
+//! accepted by one of several loops, which looks after its own.
 //!
 //! They are looked at once in a while. A timer and a channel in each would cost every call more
 //! than the check of its key.
@@ -42,6 +42,8 @@ pub(crate) struct SlotState {
     /// The number of its latest call, or of the latest of all when it was accepted: the lower, the
     /// longer it has been quiet. Calls are numbered anyway; asking a clock would cost each of them.
     latest: AtomicU64,
+    /// Whether what it had sent was looked at since it was accepted.
+    looked_at: AtomicBool,
     /// Whether a call on it has held the live key.
     trusted: AtomicBool,
     /// The latest [`Order`]; zero where there was none.
@@ -122,6 +124,8 @@ impl SlotState {
 /// An open connection, as it was at the latest sweep.
 struct SlotActivity {
     state: Arc<SlotState>,
+    /// The loop that accepted it.
+    by: u64,
     /// Calls that had begun and ended; `None` before the first sweep.
     calls: Option<(u32, u32)>,
     /// Sweeps in a row that found no call under way, begun or ended.
@@ -139,25 +143,47 @@ const QUIET_SWEEPS: u8 = 2;
 struct SlotTable {
     next: u64,
     open: HashMap<u64, SlotActivity>,
+    /// How many each loop has accepted of these.
+    accepted: HashMap<u64, usize>,
 }
 
 impl SlotTable {
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Takes one out; tells whether it was the last of the loop that accepted it.
+    fn take(&mut self, number: u64) -> Option<(SlotActivity, bool)> {
+        let seen = self.open.remove(&number)?;
+        let left = self.accepted.entry(seen.by).or_default();
+        *left = left.saturating_sub(1);
+        let was_last = *left == 0;
+        if was_last {
+            self.accepted.remove(&seen.by);
+        }
+        Some((seen, was_last))
+    }
+
     fn quietest(&self) -> Option<u64> {
         let quiet = self.open.iter().filter(|(_, seen)| {
             let (begun, ended) = seen.state.calls();
             begun == ended
         });
         let rank = |number: &u64, slot: &SlotState| {
-            (slot.trusted.load(Ordering::Relaxed), slot.latest.load(Ordering::Relaxed), *number)
+            // One whose worker had no turn yet may have sent its call.
+            let is_new = !slot.looked_at.load(Ordering::Relaxed);
+            (slot.trusted.load(Ordering::Relaxed), is_new, slot.latest.load(Ordering::Relaxed), *number)
         };
         quiet.min_by_key(|(number, seen)| rank(number, &seen.state)).map(|(number, _)| *number)
     }
 }
 
-/// The open connections.
+/// The open connections, whoever accepted them.
 pub(crate) struct OpenConnections {
     most: usize,
     table: Mutex<SlotTable>,
+    /// A loop has none left.
     none_left: Notify,
 }
 
@@ -167,28 +193,49 @@ impl OpenConnections {
         Arc::new(Self { most, table: Mutex::default(), none_left: Notify::new() })
     }
 
-    /// A slot for one more, accepted after the call of this number. Where all are taken, the
-    /// connection without a call that was quiet the longest makes room, one that never held the live
-    /// key first; `None` where all have calls under way.
-    pub(crate) fn admit(self: &Arc<Self>, latest: u64) -> Option<Slot> {
-        let mut table = self.table();
-        if table.open.len() >= self.most {
-            let quietest = table.quietest()?;
-            if let Some(seen) = table.open.remove(&quietest) {
-                seen.state.tell(Order::Cut);
-            }
-        }
-        let number = table.next;
-        table.next += 1;
-        let slot = Arc::new(SlotState { latest: AtomicU64::new(latest), ..SlotState::default() });
-        table.open.insert(number, SlotActivity { state: slot.clone(), calls: None, quiet: 0 });
-        Some(Slot { open: self.clone(), number, state: slot })
+    /// For a loop that accepts some of them.
+    pub(crate) fn accepting(self: &Arc<Self>) -> Accepted {
+        let by = self.table().next();
+        Accepted { all: self.clone(), by }
     }
 
-    /// Cuts those that have been quiet all the time between three sweeps: a head that never ends, or
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those that one loop has accepted.
+pub(crate) struct Accepted {
+    all: Arc<OpenConnections>,
+    by: u64,
+}
+
+impl Accepted {
+    /// A slot for one more, accepted after the call of this number. Where all are taken, the
+    /// connection without a call that was quiet the longest makes room, one that never held the live
+    /// key first, whichever loop accepted it; `None` where all have calls under way.
+    pub(crate) fn admit(&self, latest: u64) -> Option<Slot> {
+        let mut table = self.all.table();
+        if table.open.len() >= self.all.most {
+            let quietest = table.quietest()?;
+            if let Some((seen, was_last)) = table.take(quietest) {
+                seen.state.tell(Order::Cut);
+                if was_last {
+                    self.all.none_left.notify_waiters();
+                }
+            }
+        }
+        let number = table.next();
+        let slot = Arc::new(SlotState { latest: AtomicU64::new(latest), ..SlotState::default() });
+        table.open.insert(number, SlotActivity { state: slot.clone(), by: self.by, calls: None, quiet: 0 });
+        *table.accepted.entry(self.by).or_default() += 1;
+        Some(Slot { open: self.all.clone(), number, state: slot })
+    }
+
+    /// Cuts those that have been quiet all the time between three sweeps: a head or a handshake that never ends, or
     /// nobody there.
     pub(crate) fn sweep(&self) {
-        for seen in self.table().open.values_mut() {
+        for seen in self.all.table().open.values_mut().filter(|seen| seen.by == self.by) {
             let (begun, ended) = seen.state.calls();
             let quiet = begun == ended && seen.calls == Some((begun, ended));
             seen.quiet = if quiet { seen.quiet.saturating_add(1) } else { 0 };
@@ -207,21 +254,20 @@ impl OpenConnections {
     /// Lets them finish what they have begun. Returns when all have ended.
     pub(crate) async fn finish(&self) {
         self.tell(Order::Finish);
-        let mut none_left = pin!(self.none_left.notified());
-        none_left.as_mut().enable();
-        if !self.table().open.is_empty() {
+        loop {
+            let mut none_left = pin!(self.all.none_left.notified());
+            none_left.as_mut().enable();
+            if !self.all.table().accepted.contains_key(&self.by) {
+                return;
+            }
             none_left.await;
         }
     }
 
     fn tell(&self, order: Order) {
-        for seen in self.table().open.values() {
+        for seen in self.all.table().open.values().filter(|seen| seen.by == self.by) {
             seen.state.tell(order);
         }
-    }
-
-    fn table(&self) -> MutexGuard<'_, SlotTable> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -251,6 +297,7 @@ impl Slot {
         let ended = {
             let mut connection = pin!(connection);
             let mut last_call: Option<Pin<Box<Sleep>>> = None;
+            let mut is_new = true;
             poll_fn(|context| {
                 self.state.waker.register(context.waker());
                 if self.state.was_told(Order::Cut) {
@@ -261,7 +308,11 @@ impl Slot {
                 {
                     connection.as_mut().graceful_shutdown();
                 }
-                connection.as_mut().poll(context)
+                let polled = connection.as_mut().poll(context);
+                if std::mem::take(&mut is_new) {
+                    self.state.looked_at.store(true, Ordering::Relaxed);
+                }
+                polled
             })
             .await
         };
@@ -280,6 +331,27 @@ impl Slot {
         ended
     }
 
+    /// What comes of the handshake, which is told what the connection is told; `None`: it was cut before its end, or was
+    /// to finish, and no call had begun.
+    pub(crate) async fn shake_hands<T>(&self, handshake: impl Future<Output = T>) -> Option<T> {
+        let mut handshake = pin!(handshake);
+        let mut last_call: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|context| {
+            self.state.waker.register(context.waker());
+            if self.state.was_told(Order::Cut) {
+                return Poll::Ready(None);
+            }
+            if let Poll::Ready(done) = handshake.as_mut().poll(context) {
+                return Poll::Ready(Some(done));
+            }
+            self.state.looked_at.store(true, Ordering::Relaxed);
+            let is_over = self.state.is_to_finish()
+                && last_call.get_or_insert_with(|| Box::pin(sleep(LAST_CALL))).as_mut().poll(context).is_ready();
+            if is_over { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
     async fn until_cut(&self, mut work: Pin<Box<dyn Future<Output = ()> + Send + '_>>) {
         poll_fn(|context| {
             self.state.waker.register(context.waker());
@@ -291,9 +363,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut table = self.open.table();
-        table.open.remove(&self.number);
-        if table.open.is_empty() {
+        let taken = self.open.table().take(self.number);
+        if taken.is_some_and(|(_, was_last)| was_last) {
             self.open.none_left.notify_waiters();
         }
     }
@@ -309,7 +380,7 @@ mod tests {
 
     #[test]
     fn the_quietest_makes_room_and_one_with_the_key_or_a_call_last() {
-        let open = OpenConnections::new(4);
+        let open = OpenConnections::new(4).accepting();
         let [trusted, busy, quiet, later] = [1, 2, 3, 4].map(|latest| open.admit(latest).expect("a slot"));
         trusted.state.trust();
         busy.state.call_began(5);
@@ -331,8 +402,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_nobody_has_looked_at_yet_makes_no_room_before_one_that_is_quiet() {
+        let open = OpenConnections::new(2).accepting();
+        let [new, quiet] = [1, 2].map(|latest| open.admit(latest).expect("a slot"));
+        quiet.state.looked_at.store(true, Ordering::Relaxed);
+        drop(open.admit(3).expect("a slot"));
+        assert!(cut(&quiet) && !cut(&new));
+    }
+
+    #[test]
     fn a_connection_without_a_call_is_cut_at_the_third_look() {
-        let open = OpenConnections::new(3);
+        let open = OpenConnections::new(3).accepting();
         let [quiet, busy, waiting] = [0; 3].map(|latest| open.admit(latest).expect("a slot"));
         waiting.state.call_began(1);
         for _ in 0..5 {
@@ -353,8 +433,10 @@ mod tests {
 
     #[tokio::test]
     async fn all_have_ended_when_they_have_finished() {
-        let open = OpenConnections::new(2);
+        let open = Arc::new(OpenConnections::new(3).accepting());
         open.finish().await;
+        let elsewhere = open.all.accepting();
+        let goes_on = elsewhere.admit(0).expect("a slot");
         let (one, other) = (open.admit(0).expect("a slot"), open.admit(0).expect("a slot"));
         let finish = tokio::spawn({
             let open = open.clone();
@@ -367,5 +449,35 @@ mod tests {
         assert!(!finish.is_finished());
         drop(other);
         finish.await.expect("it ends");
+        assert!(!goes_on.state.was_told(Order::Finish), "another loop accepted it");
+    }
+
+    #[test]
+    fn there_are_as_many_places_however_many_accept() {
+        let all = OpenConnections::new(2);
+        let (one, other) = (all.accepting(), all.accepting());
+        let (quiet, busy) = (one.admit(0).expect("a slot"), other.admit(1).expect("a slot"));
+        busy.state.call_began(2);
+        let next = other.admit(2).expect("the quiet one makes room, whoever accepted it");
+        assert!(cut(&quiet));
+        next.state.call_began(3);
+        assert!(one.admit(3).is_none() && other.admit(3).is_none());
+        drop(quiet);
+        assert!(one.admit(3).is_none(), "its place was given on already");
+        drop(next);
+        assert!(one.admit(3).is_some());
+    }
+
+    #[test]
+    fn each_looks_after_those_that_it_accepted() {
+        let all = OpenConnections::new(2);
+        let (one, other) = (all.accepting(), all.accepting());
+        let (own, theirs) = (one.admit(0).expect("a slot"), other.admit(0).expect("a slot"));
+        for _ in 0..3 {
+            one.sweep();
+        }
+        assert!(cut(&own) && !cut(&theirs), "one look of each counts, not one of all");
+        other.cut();
+        assert!(cut(&theirs));
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod headers;
 pub(crate) mod limits;
 pub(crate) mod log_throttle;
 pub(crate) mod request_id;
+pub(crate) mod tls;
 mod tunnel;
 pub(crate) mod unserved;
 mod upstream;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use atthene_core::Core;
 use atthene_core::activity::{Call, CallOutcome, Caller, Trouble};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use super::log_throttle::LogThrottle;
 use super::request_id::RequestId;
+use super::tls::{self, Beginning};
 use crate::problem::{Problem, UnreadableHead};
 
 /// Refused callers whose connection is kept until they have read why.
@@ -45,19 +47,40 @@ pub(crate) fn answer_unreadable(core: &Core, status: u16, id: &RequestId) -> Vec
 }
 
 /// All places are taken by calls under way: says so in bytes, without a place.
-pub(crate) async fn refuse(mut stream: TcpStream, core: Arc<Core>, id: RequestId) {
-    let answer = answer(&core, &Problem::TooManyConnections, &id);
-    if stream.writable().await.is_err() || stream.try_write(&answer).is_err() {
+pub(crate) async fn refuse(stream: TcpStream, acceptor: Option<TlsAcceptor>, core: Arc<Core>, id: RequestId) {
+    let problem = Problem::TooManyConnections;
+    let Some(acceptor) = acceptor else { return say(stream, &answer(&core, &problem, &id)).await };
+    let answer = answer(&core, &problem, &id);
+    // So few at a time are told: a handshake costs more than the answer.
+    let Ok(_waits) = WAITING.try_acquire() else { return };
+    let said = async {
+        if let Beginning::Encrypted(mut stream) = tls::begin(acceptor, stream).await {
+            let _ = say_all(&mut *stream, &answer).await;
+        }
+    };
+    let _ = tokio::time::timeout(LONGEST_WAIT, said).await;
+}
+
+/// Who came in plain HTTP to where TLS is spoken can read this, and nothing else.
+pub(crate) async fn refuse_plain(stream: TcpStream, core: &Core, id: &RequestId) {
+    say(stream, &answer(core, &Problem::Unreadable(UnreadableHead::Plain), id)).await;
+}
+
+async fn say(mut stream: TcpStream, answer: &[u8]) {
+    if stream.writable().await.is_err() || stream.try_write(answer).is_err() {
         return;
     }
     // What is not read would end the connection with a reset, which may overtake the answer.
     let Ok(_waits) = WAITING.try_acquire() else { return };
-    let read = async {
-        stream.shutdown().await?;
-        while stream.read(&mut [0; 4096]).await? > 0 {}
-        Ok::<(), std::io::Error>(())
-    };
-    let _ = tokio::time::timeout(LONGEST_WAIT, read).await;
+    let _ = tokio::time::timeout(LONGEST_WAIT, say_all(&mut stream, b"")).await;
+}
+
+/// Writes it and reads what still comes.
+async fn say_all(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]) -> std::io::Result<()> {
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    while stream.read(&mut [0; 4096]).await? > 0 {}
+    Ok(())
 }
 
 /// A problem as bytes, the last ones of its connection; counted, and kept to be explained.

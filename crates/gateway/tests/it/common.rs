@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use atthene_core::keys::{Expiry, KeyId, KeyText, NewKey};
-use atthene_core::oversight::GatewayState;
+use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Clock, Core, SecretChange, Settings, UnixMs};
-use atthene_gateway::Limits;
+use atthene_gateway::{Limits, Listening, Workers};
 use atthene_service::Service;
 use atthene_test_support::open;
 use atthene_vault::MemoryVault;
@@ -22,6 +22,12 @@ pub struct Running {
     pub port: u16,
     now: Arc<AtomicI64>,
     dir: tempfile::TempDir,
+}
+
+/// With how many workers a gateway runs that a test says nothing of: all of them hold with several.
+fn workers() -> Workers {
+    let wanted = std::env::var("ATTHENE_TEST_WORKERS").ok();
+    wanted.map_or_else(Workers::default, |number| Workers::new(number.parse().expect("a number")).expect("workers"))
 }
 
 /// A port that nothing listens on at this moment.
@@ -55,6 +61,22 @@ impl Running {
     }
 
     pub fn on_vault(dir: tempfile::TempDir, limits: Limits, vault: impl atthene_vault::SecretStore + 'static) -> Self {
+        Self::listening(dir, limits, Listening::default().with_workers(workers()), vault)
+    }
+
+    /// With one worker, whatever the others have: what is tested is kept by each for itself.
+    pub fn with_one_worker() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::listening(folder, Limits::default(), Listening::default(), MemoryVault::default())
+    }
+
+    /// One that listens as it is told.
+    pub fn listening(
+        dir: tempfile::TempDir,
+        limits: Limits,
+        listening: Listening,
+        vault: impl atthene_vault::SecretStore + 'static,
+    ) -> Self {
         let now = Arc::new(AtomicI64::new(Clock::system().now().0));
         let clock = {
             let now = now.clone();
@@ -63,7 +85,7 @@ impl Running {
         let core = open(dir.path(), clock, vault).expect("opens");
         let port = free_port();
         core.settings.save(Settings { gateway_port: port, ..Settings::default() }).expect("saves");
-        let service = Service::start(core.clone(), limits).expect("starts");
+        let service = Service::start_on(core.clone(), limits, listening, Keeper::Window).expect("starts");
         let running = Self { core, service, port, now, dir };
         running.wait_for(|state| matches!(state, GatewayState::Listening { .. }));
         running
@@ -180,7 +202,7 @@ pub struct Answer {
 
 impl Answer {
     /// Reads to the end of the connection. Status 0: it was closed without an answer.
-    pub fn read(stream: &mut TcpStream) -> Self {
+    pub fn read(stream: &mut impl Read) -> Self {
         let mut bytes = Vec::new();
         // A reset after the answer is still an answer.
         let _ = stream.read_to_end(&mut bytes);

@@ -30,7 +30,7 @@ pub fn server(play: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> String
 }
 
 /// Reads a head; `None`: the connection ended before it did.
-pub fn head(stream: &mut TcpStream) -> Option<String> {
+pub fn head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -54,7 +54,10 @@ fn numbered(headers: usize) -> String {
 }
 
 fn with_runtime(play: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> (Running, KeyText) {
-    let running = Running::start();
+    before_runtime(Running::start(), play)
+}
+
+fn before_runtime(running: Running, play: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> (Running, KeyText) {
     let key = running.key(None);
     running.set_runtime(&server(play), None);
     (running, key)
@@ -206,7 +209,7 @@ fn k3_a_call_that_a_closing_connection_lost_is_sent_once_more_where_it_may_be() 
         ("PATCH", "abc", false),
     ] {
         let calls = Arc::new(AtomicUsize::new(0));
-        let (running, key) = with_runtime(closes_kept_ones(&calls));
+        let (running, key) = before_runtime(Running::with_one_worker(), closes_kept_ones(&calls));
         let call = || {
             let line = format!("{method} /api/amas/x HTTP/1.1\r\nauthorization: Bearer {}", key.expose());
             running.send(&line, body.as_bytes())
@@ -270,7 +273,7 @@ fn k3_an_answer_that_comes_before_the_end_of_the_body_always_arrives() {
 fn k2_a_slow_answer_leaves_a_connection_that_the_next_call_takes() {
     let connections = Arc::new(AtomicUsize::new(0));
     let seen = connections.clone();
-    let (running, key) = with_runtime(move |_, mut stream| {
+    let (running, key) = before_runtime(Running::with_one_worker(), move |_, mut stream| {
         seen.fetch_add(1, Ordering::SeqCst);
         while head(&mut stream).is_some() {
             // Longer than a call that can't be sent twice lets a connection lie.
@@ -349,7 +352,7 @@ fn k10_a_length_beside_a_coding_cuts_nothing() {
 }
 
 /// Echoes what comes after it has agreed to change the protocol.
-fn echo(_: usize, mut stream: TcpStream) {
+pub fn echo(_: usize, mut stream: TcpStream) {
     let Some(call) = head(&mut stream) else { return };
     assert!(call.contains("upgrade: websocket") && call.contains("connection: upgrade"), "{call}");
     assert!(call.contains("sec-websocket-key: k") && !call.contains("bearer atk_"), "{call}");

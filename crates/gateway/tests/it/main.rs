@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod beyond;
 mod common;
 mod connections;
 mod field;
@@ -21,3 +22,6 @@ mod oversight;
 mod permissions;
 mod service;
 mod strangers;
+mod tls;
+#[cfg(target_os = "linux")]
+mod workers;

@@ -2,7 +2,7 @@
 
 use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Clock, Core};
-use atthene_gateway::Limits;
+use atthene_gateway::{Limits, Listening};
 use atthene_service::Service;
 use atthene_test_support::machine::Machine;
 use atthene_test_support::open;
@@ -28,9 +28,13 @@ fn one_process_is_the_service_and_the_others_see_what_it_does() {
     assert_eq!(told.process, std::process::id());
 
     // A second one serves, and is not it.
-    let second =
-        Service::start_on(beside(&running), Limits::default(), Some(super::common::free_port()), Keeper::Other)
-            .expect("starts");
+    let second = Service::start_on(
+        beside(&running),
+        Limits::default(),
+        Listening::on_port(Some(super::common::free_port())),
+        Keeper::Other,
+    )
+    .expect("starts");
     assert!(!second.is_the_service());
     drop(second);
     assert!(window.has_service(), "the one that ended was another one");
@@ -43,7 +47,8 @@ fn who_keeps_a_service_is_known_when_it_has_ended() {
     assert_eq!(window.keeper_of_service().expect("reads"), Keeper::Window, "there was none");
     for keeper in [Keeper::Other, Keeper::Window] {
         let limits = Limits::default();
-        let service = Service::start_on(machine.open(), limits, Some(super::common::free_port()), keeper);
+        let service =
+            Service::start_on(machine.open(), limits, Listening::on_port(Some(super::common::free_port())), keeper);
         let service = service.expect("starts");
         eventually("the service to tell what it does", || window.service_status().expect("reads"));
         drop(service);

@@ -299,6 +299,7 @@ export const text = {
       graph_closed: 'Microsoft Graph hung up',
       graph_timeout: 'Microsoft Graph too slow',
       store_unavailable: 'The data could not be read',
+      starting: 'Was starting',
       not_permitted: 'Not permitted',
       approval_waiting: 'Waits for a person',
       approval_denied: 'A person said no',

@@ -102,7 +102,7 @@ impl Tools {
     /// Makes a link of what a file is in Graph, which an agent has no way to.
     fn file(&self, answer: &mut ToolAnswer, caller: &Calling<'_>) -> Option<ContentBlock> {
         let path = answer.structured["link"].as_str()?.to_owned();
-        let gateway = own_url(caller.head, self.shared.core.settings.current().trust_front_proxy);
+        let gateway = own_url(caller.head, &caller.call, self.shared.core.settings.current().trust_front_proxy);
         let link = format!("{gateway}{}", self.shared.attachments.link(&answer.connection, path.clone()));
         answer.structured["link"] = link.as_str().into();
         answer.text = answer.text.replace(&path, &link);
