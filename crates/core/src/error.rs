@@ -294,6 +294,9 @@ pub enum StoreError {
         /// What the network or the database said.
         reason: String,
     },
+    /// What was to be written belongs to another host by now.
+    #[error("Another host has gone on with this meanwhile, so nothing was saved here.")]
+    Overtaken,
     /// This database is copied and put back with tools of its own.
     #[error("This profile lies in PostgreSQL, which is copied and put back with its own tools.")]
     HasOwnTools,
@@ -341,7 +344,7 @@ impl Error {
             Self::RecipientsNotKnown => Code::RecipientsNotKnown,
             Self::EditRefused(_) => Code::EditRefused,
             Self::TooManyQuestions => Code::TooManyQuestions,
-            Self::Store(StoreError::Locked) => Code::DatabaseLocked,
+            Self::Store(StoreError::Locked | StoreError::Overtaken) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
             Self::Store(StoreError::DiskFull) => Code::DiskFull,

@@ -85,8 +85,14 @@ impl Secrets {
     ) -> Result<T, Error> {
         let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
-            self.vault.set(entry, sealed.clone()).await?;
-            if let Some(written) = unit(SecretStep::Written(entry))? {
+            let among_rows = self.vault.seal(entry, &sealed).await?;
+            let step = if let Some(bytes) = &among_rows {
+                SecretStep::Sealed(entry, bytes)
+            } else {
+                self.vault.set(entry, sealed.clone()).await?;
+                SecretStep::Written(entry)
+            };
+            if let Some(written) = unit(step)? {
                 return Ok(written);
             }
             self.store.mark_unsettled(entry)?;

@@ -16,6 +16,7 @@ use crate::error::{Error, StoreError};
 use crate::identity::Profile;
 use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, ProfileParts};
 use crate::keys::Keys;
+use crate::leases::Leases;
 use crate::oversight::Signals;
 use crate::policy::Policy;
 use crate::port::{Http, Identity, Store, Vault};
@@ -40,6 +41,8 @@ pub struct Environment {
     pub actor: Actor,
     /// The account of the machine that this process runs as; `None`: not known.
     pub os_user: Option<String>,
+    /// What one host at a time does; `None`: the profile is of this machine alone.
+    pub leases: Option<Leases>,
 }
 
 /// One open profile: the use cases on its keys, usage, settings and integrations.
@@ -74,7 +77,7 @@ pub struct Core {
 impl Core {
     /// Opens the profile with what is outside of it. Blocks on its rows, not on the vault.
     pub fn open(profile: &Profile, environment: Environment) -> Result<Arc<Self>, Error> {
-        let Environment { store, vault, http, identity, clock, policy, actor, os_user } = environment;
+        let Environment { store, vault, http, identity, clock, policy, actor, os_user, leases } = environment;
         let changes = Changes::default();
         // From before the first row is read: nothing is missed between the two.
         let watcher = store.watch()?;
@@ -94,7 +97,7 @@ impl Core {
             keys: Keys::load(store.clone(), clock.clone(), changes.clone(), recorder.clone())?,
             usage: Usage::new(store.clone(), clock.clone(), changes.clone(), recorder.clone()),
             settings: SettingsStore::load(store.clone(), changes.clone(), recorder.clone(), &policy)?,
-            connections: Arc::new(Connections::new(shared, integrations.clone(), begun.clone())),
+            connections: Arc::new(Connections::new(shared, integrations.clone(), begun.clone(), leases)),
             begun,
             approvals: Arc::new(Approvals::new(store.clone(), recorder.clone(), clock.clone(), changes.clone())),
             integrations,

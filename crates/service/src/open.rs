@@ -24,6 +24,7 @@ pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
         actor,
         // A hint in the record: whoever may write the profile may write any name.
         os_user: whoami::username().ok(),
+        leases: None,
     };
     Core::open(profile, environment)
 }

@@ -70,6 +70,7 @@ pub fn environment_on(store: Arc<dyn Store>, clock: Clock, vault: impl SecretSto
         policy: Policy::default(),
         actor: Actor::Window,
         os_user: None,
+        leases: None,
     }
 }
 

@@ -202,7 +202,7 @@ impl Connections {
             challenge: None,
             permissions: Permissions::default(),
         };
-        let _lock = self.refresh_locks.wait(&row.id).await.map_err(|error| view(&error))?;
+        let lock = self.refresh_locks.wait(&row.id).await.map_err(|error| view(&error))?;
         let refresh = Bound::new(registration.recipient(), refresh.clone()).of_account(row.account.owner());
         let recipient = registration.recipient();
         let keep = |step: SecretStep<'_>| self.store.keep_connection(&row, &recipient, step);
@@ -212,6 +212,9 @@ impl Connections {
             SignInKept::Moved => return Err(view(&Error::NeedsSignIn(MOVED.to_owned()))),
             SignInKept::Gone => return Err(view(&Error::IntegrationNotFound)),
         };
+        // Whatever became of the token before it, this one is new.
+        lock.end();
+        lock.give_back().await;
         self.take_over(&row, revision, tokens, found);
         Ok(row)
     }

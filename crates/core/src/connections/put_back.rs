@@ -52,7 +52,7 @@ impl Connections {
         if !token.is_some_and(|token| token.is_for(&registration.recipient(), Some(&row.account.owner()))) {
             return Ok(false);
         }
-        self.store.set_standing(&row.id, &Standing::Connected, None)?;
+        self.store.set_standing(&row.id, &Standing::Connected, None, None)?;
         Ok(true)
     }
 }

@@ -24,9 +24,10 @@ use crate::error::Error;
 use crate::hex::hex;
 use crate::integrations::{IntegrationId, Integrations, ProfileParts, Redirect};
 use crate::keys::KeyId;
+use crate::leases::Leases;
 use crate::limits::{Allowance, REFUSED_SIGN_INS_AN_HOUR};
 use crate::permissions::{Intent, Leave, Permissions};
-use crate::port::{Identity, Store, Tokens};
+use crate::port::{Identity, Store, Tokens, UnderLease};
 use crate::provider::{Authority, Discovery};
 use crate::secrets::Secrets;
 
@@ -65,10 +66,15 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(shared: ProfileParts, integrations: Arc<Integrations>, begun: Begun) -> Self {
+    pub(crate) fn new(
+        shared: ProfileParts,
+        integrations: Arc<Integrations>,
+        begun: Begun,
+        leases: Option<Leases>,
+    ) -> Self {
         let ProfileParts { store, secrets, identity, recorder, clock, changes } = shared;
         Self {
-            refresh_locks: RefreshLocks::new(store.folder()),
+            refresh_locks: RefreshLocks::new(store.folder(), leases.map(Arc::new), changes.clone()),
             store,
             begun,
             secrets,
@@ -268,7 +274,7 @@ impl Connections {
     /// Signs out here: the refresh token goes, the account at Microsoft stays.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), Error> {
         let row = self.row(id)?;
-        let _lock = self.refresh_locks.wait(id).await?;
+        let lock = self.refresh_locks.wait(id).await?;
         self.live().remove(id);
         let detail = json!({ "account": row.account.label, "toolkit": row.toolkit });
         let entry = self.recorder.entry(Kind::Disconnected, id.as_str(), ActOutcome::Done, detail);
@@ -278,6 +284,8 @@ impl Connections {
             })
             .await?;
         self.live().remove(id);
+        lock.end();
+        lock.give_back().await;
         self.refresh_locks.forget(id);
         self.changes.publish(Change::Connections);
         Ok(())
@@ -389,8 +397,9 @@ impl Connections {
         id: &ConnectionId,
         standing: &Standing,
         challenge: Option<&str>,
+        lease: Option<UnderLease<'_>>,
     ) -> Result<Option<Revision>, Error> {
-        let revision = self.store.set_standing(id, standing, challenge)?;
+        let revision = self.store.set_standing(id, standing, challenge, lease)?;
         self.follow_rows()?;
         self.changes.publish(Change::Connections);
         Ok(revision)

@@ -13,8 +13,8 @@ use crate::activity::{ActOutcome, Kind};
 use crate::bound::{Bound, Recipient};
 use crate::change::Change;
 use crate::clock::UnixMs;
-use crate::error::Error;
-use crate::port::{Client, Grant, Meaning, Refreshed, SecretStep, TokenFailure, Tokens};
+use crate::error::{Error, StoreError};
+use crate::port::{Client, Grant, Meaning, Refreshed, RenewedAccess, SecretStep, TokenFailure, Tokens};
 use crate::provider::{Authority, AuthorityFailure, Discovery};
 
 /// A discovery document is asked for again after a day; Entra's own say the same.
@@ -25,6 +25,12 @@ const IDLE: i64 = 7 * UnixMs::DAY;
 const PAUSE: Duration = Duration::from_secs(15);
 /// A connection that fails is not asked about again at once; a corrected registration ends this.
 const FAILING_PAUSE: Duration = Duration::from_mins(1);
+/// When another host will have renewed it.
+const SOON: Duration = Duration::from_secs(1);
+/// Why a token that may be spent is not sent again.
+const SPENT_OR_NOT: &str = "A host that renewed this sign-in ended before it could say what came of it. Its refresh \
+                            token may be spent, and the authority would take a second use for a theft, so it was not \
+                            sent again. Sign in again.";
 /// How soon what could not be kept is tried to be kept again, at first and at the latest.
 const KEEP_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
@@ -41,17 +47,38 @@ impl Connections {
     }
 
     async fn refreshed(self: &Arc<Self>, id: &ConnectionId) -> Result<Fresh, Error> {
-        let lock = self.refresh_locks.wait(id).await?;
-        if let Some(access) = self.at_hand(id, true) {
-            return Ok(access.fresh(&self.clock));
-        }
-        match self.refresh(id, lock).await {
+        match self.refresh_alone(id).await {
             Ok(access) => Ok(access.fresh(&self.clock)),
             // What is at hand still opens Graph while the authority can't be asked.
             Err(error @ (Error::Waiting { .. } | Error::Authority(_) | Error::Store(_) | Error::Vault(_))) => {
                 self.at_hand(id, false).map(|access| access.fresh(&self.clock)).ok_or(error)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Access that is fresh, or was given by a refresh under the lock.
+    async fn refresh_alone(self: &Arc<Self>, id: &ConnectionId) -> Result<Access, Error> {
+        let lock = self.refresh_locks.wait_unless(id, || self.at_hand(id, false).is_some()).await?;
+        if let Some(access) = self.at_hand(id, true) {
+            return Ok(access);
+        }
+        let Some(lock) = lock else {
+            // Another host renews it. What it is given is not for this one; what is at hand is.
+            let why = "Another host renews this connection. Try again.".to_owned();
+            return self.at_hand(id, false).ok_or(Error::Waiting { why, left: SOON });
+        };
+        match self.refresh(id, &lock).await {
+            // Spent: what was given for it is not let go of. The access is good all the same.
+            Ok((access, Some(kept))) => {
+                let this = self.clone();
+                self.begun.leave(async move { this.keep_later(kept, lock).await });
+                Ok(access)
+            }
+            done => {
+                lock.give_back().await;
+                done.map(|(access, _)| access)
+            }
         }
     }
 
@@ -92,8 +119,8 @@ impl Connections {
         Ok(())
     }
 
-    /// One refresh, under this lock.
-    async fn refresh(self: &Arc<Self>, id: &ConnectionId, lock: RefreshLock) -> Result<Access, Error> {
+    /// One refresh, under this lock, and what of it could not be kept yet.
+    async fn refresh(&self, id: &ConnectionId, lock: &RefreshLock) -> Result<(Access, Option<Kept>), Error> {
         // Read inside the refresh lock: another process may have signed in or out meanwhile.
         let row = self.row(id)?;
         if let Standing::NeedsSignIn(why) = row.standing {
@@ -106,6 +133,9 @@ impl Connections {
         }
         let entry = id.token_entry();
         let registration = self.integrations.registration(&row.integration)?;
+        if lock.is_outcome_unknown() && !self.identity.may_spend_again(&registration.authority) {
+            return Err(self.spent_or_not(&row, lock));
+        }
         let recipient = registration.recipient();
         let owner = row.account.owner();
         // One for another authority, client ID or account is as good as none.
@@ -123,31 +153,45 @@ impl Connections {
         let grant = Grant::Refresh { token: &token, granted: &row.granted };
         // The token is spent by asking: before that it is sure that its successor can be kept.
         self.secrets.make_sure(&entry).await?;
+        if let Err(error) = lock.begin().await {
+            self.secrets.nothing_written(&entry);
+            return Err(error);
+        }
         match self.identity.tokens(client, grant, &row.asked, row.challenge.as_deref()).await {
             Ok(tokens) => {
                 let kept = Kept { row, recipient, owner, tokens, found };
-                match self.keep_refreshed(&kept).await {
-                    Ok(revision) => Ok(self.take_over(&kept.row, revision, &kept.tokens, &kept.found)),
-                    // Spent: what was given for it is not let go of. The access is good all the same.
+                match self.keep_refreshed(&kept, lock).await {
+                    Ok(revision) => Ok((self.take_over(&kept.row, revision, &kept.tokens, &kept.found), None)),
                     Err(Unkept::Later(error)) => {
                         tracing::error!(%error, "what a refresh brought could not be kept yet");
                         let access = self.take_over(&kept.row, kept.row.revision, &kept.tokens, &kept.found);
-                        let this = self.clone();
-                        self.begun.leave(async move { this.keep_later(kept, lock).await });
-                        Ok(access)
+                        Ok((access, Some(kept)))
                     }
                     Err(Unkept::Never(error)) => Err(error),
                 }
             }
             Err(failed) => {
                 self.secrets.nothing_written(&entry);
-                Err(self.refused(&row, failed).await)
+                let refused = self.refused(&row, failed, lock).await;
+                lock.end();
+                Err(refused)
             }
         }
     }
 
+    /// A host ended between spending the refresh token and keeping what it was given, if it came that far.
+    fn spent_or_not(&self, row: &Connection, lock: &RefreshLock) -> Error {
+        match self.set_standing(&row.id, &Standing::NeedsSignIn(SPENT_OR_NOT.to_owned()), None, lock.under()) {
+            Ok(_) => {
+                lock.end();
+                Error::NeedsSignIn(SPENT_OR_NOT.to_owned())
+            }
+            Err(error) => error,
+        }
+    }
+
     /// Keeps what a refresh brought; the new refresh token before the new access is used.
-    async fn keep_refreshed(&self, kept: &Kept) -> Result<Revision, Unkept> {
+    async fn keep_refreshed(&self, kept: &Kept, lock: &RefreshLock) -> Result<Revision, Unkept> {
         let Kept { row, recipient, owner, tokens, .. } = kept;
         let write = |step: SecretStep<'_>| {
             // Dated when it is written: the vault may have waited for a person before.
@@ -157,16 +201,20 @@ impl Connections {
                 ActOutcome::Done,
                 json!({ "account": row.account.label }),
             );
-            self.store.refreshed(row, self.clock.now(), tokens.granted.as_deref(), tokens.confidential, step, &done)
+            let (granted, confidential) = (tokens.granted.as_deref(), tokens.confidential);
+            let new = RenewedAccess { at: self.clock.now(), granted, confidential };
+            self.store.refreshed(row, &new, step, lock.under(), &done)
         };
         let entry = row.id.token_entry();
         let written = if let Some(rotated) = &tokens.refresh {
             let rotated = Bound::new(recipient.clone(), rotated.clone()).of_account(owner.clone());
-            Some(self.secrets.replace(&entry, &rotated, write).await.map_err(Unkept::Later)?)
+            Some(self.secrets.replace(&entry, &rotated, write).await.map_err(Unkept::of)?)
         } else {
             self.secrets.nothing_written(&entry);
-            write(SecretStep::Nothing).map_err(|error| Unkept::Later(error.into()))?
+            write(SecretStep::Nothing).map_err(|error| Unkept::of(error.into()))?
         };
+        // Kept, or for nobody.
+        lock.end();
         match written {
             Some(Refreshed::Kept(revision)) => {
                 self.changes.publish(Change::Connections);
@@ -182,7 +230,7 @@ impl Connections {
         let (mut pause, longest) = KEEP_AGAIN;
         loop {
             tokio::time::sleep(pause).await;
-            match self.keep_refreshed(&kept).await {
+            match self.keep_refreshed(&kept, &lock).await {
                 Ok(_) => {
                     tracing::info!(connection = kept.row.id.as_str(), "what a refresh brought is kept now");
                     break;
@@ -194,12 +242,12 @@ impl Connections {
                 Err(Unkept::Later(_)) => pause = (pause * 2).min(longest),
             }
         }
-        drop(lock);
+        lock.give_back().await;
     }
 
     /// What a failed refresh leaves behind, and the error to tell. Where that can't be written down, it is told all the
     /// same.
-    async fn refused(&self, row: &Connection, failed: TokenFailure) -> Error {
+    async fn refused(&self, row: &Connection, failed: TokenFailure, lock: &RefreshLock) -> Error {
         let TokenFailure { failure, meaning, claims } = failed;
         let text = format!("{failure}. {}", failure.fix);
         let mut detail = failure_detail(&failure, row.toolkit.as_str());
@@ -217,14 +265,19 @@ impl Connections {
             }
             Meaning::SignIn { forget } => {
                 let standing = Standing::NeedsSignIn(text.clone());
-                let written = self.set_standing(&row.id, &standing, claims.as_deref()).map(drop);
-                if forget && let Err(error) = self.secrets.forget(&row.id.token_entry()).await {
+                let written = self.set_standing(&row.id, &standing, claims.as_deref(), lock.under()).map(drop);
+                // Where hosts share it, the next one may be there by now: a sign-in replaces it.
+                if forget
+                    && lock.under().is_none()
+                    && let Err(error) = self.secrets.forget(&row.id.token_entry()).await
+                {
                     tracing::warn!(%error, "a refresh token that is of no use is left in the keychain");
                 }
                 (written, Error::NeedsSignIn(text))
             }
             Meaning::Failing => {
-                let written = self.set_standing(&row.id, &Standing::Failing(text.clone()), claims.as_deref());
+                let standing = Standing::Failing(text.clone());
+                let written = self.set_standing(&row.id, &standing, claims.as_deref(), lock.under());
                 let revision = written.as_ref().ok().copied().flatten().unwrap_or(row.revision);
                 self.pause(row, revision, FAILING_PAUSE, &text, true);
                 (written.map(drop), Error::ConnectionFailing(text))
@@ -296,4 +349,14 @@ enum Unkept {
     Later(Error),
     /// It is for nobody any more.
     Never(Error),
+}
+
+impl Unkept {
+    fn of(error: Error) -> Self {
+        match error {
+            // Another host holds the lease: it has asked for tokens of its own, or said why not.
+            Error::Store(StoreError::Overtaken) => Self::Never(error),
+            error => Self::Later(error),
+        }
+    }
 }

@@ -178,6 +178,9 @@ pub trait Identity: Send + Sync {
     fn discover<'a>(&'a self, authority: &'a Authority) -> Later<'a, Result<Discovery, AuthorityFailure>>;
     /// Where the tokens of an account are renewed: the authority, or a part of it.
     fn renews_at(&self, authority: &Authority, account: &Account) -> Authority;
+    /// Whether a refresh token that may be spent already may be sent once more: not where the authority takes that for
+    /// a theft and signs the person out (RFC 9700, 4.14.2).
+    fn may_spend_again(&self, authority: &Authority) -> bool;
     /// Prepares a page to sign in on.
     fn page(&self, request: &PageRequest<'_>) -> Result<Page, &'static str>;
     /// What an authority meant that answered through the browser with an error.

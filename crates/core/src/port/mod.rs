@@ -14,12 +14,12 @@ pub use identity::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Identity, Meaning, Page, PageRequest, TellStep, TokenFailure,
     Tokens,
 };
-pub use lease::{LeaseFence, LeaseRows};
+pub use lease::{LeaseFence, LeaseRows, TakenLease, UnderLease};
 pub use revisions::Revisions;
 pub use sealed::SealedRows;
 pub use store::{
     ActivityRows, ApprovalRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows,
-    IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, SecretRows, SecretStep, ServiceRows,
-    SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows,
+    SecretStep, ServiceRows, SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
 pub use vault::Vault;

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::UnderLease;
 use super::backup::Backup;
 use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
@@ -33,6 +34,9 @@ pub enum SecretStep<'a> {
     /// The secret under this entry was written; with the row it is settled. Where another process has swept
     /// it meanwhile, the unit of work does nothing and tells that.
     Written(&'a str),
+    /// These bytes are the secret under this entry: written with the row, or not at all. Only where sealed secrets lie
+    /// among the rows.
+    Sealed(&'a str, &'a [u8]),
     /// The secret under this entry goes once the row is gone.
     Leaving(&'a str),
 }
@@ -324,6 +328,16 @@ pub enum SignInKept {
     Gone,
 }
 
+/// What a refresh brought, as the row has it.
+#[derive(Debug, Clone, Copy)]
+pub struct RenewedAccess<'a> {
+    pub at: UnixMs,
+    /// `None`: what was granted before.
+    pub granted: Option<&'a [String]>,
+    /// Whether the client's secret was sent.
+    pub confidential: bool,
+}
+
 /// What came of writing a refresh down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
@@ -359,24 +373,25 @@ pub trait ConnectionRows {
         step: SecretStep<'_>,
     ) -> Result<Option<SignInKept>, StoreError>;
     /// Writes down whether it works, and why not, and what the next access has to hold where that was told. Returns
-    /// what the connection is known by from now on; `None`: it is gone.
+    /// what the connection is known by from now on; `None`: it is gone. `lease`: as with [`Self::refreshed`].
     fn set_standing(
         &self,
         id: &ConnectionId,
         standing: &Standing,
         challenge: Option<&str>,
+        lease: Option<UnderLease<'_>>,
     ) -> Result<Option<Revision>, StoreError>;
     /// Writes down what the next access has to hold.
     fn set_challenge(&self, id: &ConnectionId, challenge: &str) -> Result<(), StoreError>;
     /// A refresh of this very sign-in succeeded, recorded; it met the challenge of the row, if there was one.
-    /// `None`: its secret was swept meanwhile, and nothing was done.
+    /// `None`: its secret was swept meanwhile, and nothing was done. `lease`: the one that it was done under, whose end
+    /// this is; [`StoreError::Overtaken`]: another host holds it by now, and nothing was done.
     fn refreshed(
         &self,
         row: &Connection,
-        at: UnixMs,
-        granted: Option<&[String]>,
-        confidential: bool,
+        new: &RenewedAccess<'_>,
         step: SecretStep<'_>,
+        lease: Option<UnderLease<'_>>,
         entry: &Entry<'_>,
     ) -> Result<Option<Refreshed>, StoreError>;
     /// Somebody had access through it, recorded.

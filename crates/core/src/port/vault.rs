@@ -11,6 +11,12 @@ pub trait Vault: Send + Sync {
     fn get<'a>(&'a self, name: &str) -> Later<'a, Result<Option<SecretString>, VaultError>>;
     /// Keeps the secret under that name, over an older one.
     fn set<'a>(&'a self, name: &str, secret: SecretString) -> Later<'a, Result<(), VaultError>>;
+    /// The secret as it lies among the rows, for a vault whose secrets lie there: whoever changes both writes them
+    /// together ([`super::SecretStep::Sealed`]). `None`: this vault is apart from them.
+    fn seal<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
+        let (_, _) = (name, secret);
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Forgets the secret of that name; one that is not there is no error.
     fn delete<'a>(&'a self, name: &str) -> Later<'a, Result<(), VaultError>>;
     /// Whether secrets can be kept now: tried, and nothing is left of it.

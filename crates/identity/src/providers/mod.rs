@@ -143,6 +143,12 @@ impl Identity for Platforms {
         }
     }
 
+    fn may_spend_again(&self, authority: &Authority) -> bool {
+        match authority.provider() {
+            Provider::Microsoft => microsoft::may_spend_again(authority),
+        }
+    }
+
     fn page(&self, request: &PageRequest<'_>) -> Result<Page, &'static str> {
         match request.found.authority.provider() {
             Provider::Microsoft => microsoft::page(request),

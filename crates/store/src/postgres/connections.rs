@@ -7,7 +7,7 @@ use atthene_core::connections::{
 };
 use atthene_core::integrations::IntegrationId;
 use atthene_core::permissions::{GraphReach, Permission, Permissions};
-use atthene_core::port::{ConnectionRows, Refreshed, SecretStep, SignInKept};
+use atthene_core::port::{ConnectionRows, Refreshed, RenewedAccess, SecretStep, SignInKept, UnderLease};
 use atthene_core::{StoreError, UnixMs};
 use tokio_postgres::Row;
 
@@ -15,7 +15,7 @@ use super::database::Postgres;
 use super::db::{Db, get};
 use super::fault::{Fault, word};
 use super::revisions::{self, Topic};
-use super::{approvals, integrations, sign_ins, unsettled};
+use super::{approvals, integrations, leases, sign_ins, unsettled};
 
 const COLUMNS: &str = "id, integration_id, toolkit, oid, tid, account, asked, granted, confidential, state, problem, \
                        signed_in_at, refreshed_at, used_at, revision, challenge, may_read, may_draft, \
@@ -178,8 +178,10 @@ impl ConnectionRows for Postgres {
         id: &ConnectionId,
         standing: &Standing,
         challenge: Option<&str>,
+        lease: Option<UnderLease<'_>>,
     ) -> Result<Option<Revision>, StoreError> {
         self.write(&[Topic::Connections], |unit| {
+            leases::end_under(unit, lease)?;
             unit.run(
                 "UPDATE connections SET state = $2, problem = $3, challenge = coalesce($4, challenge) WHERE id = $1",
                 &[&id.as_str(), &standing.state().as_str(), &standing.problem(), &challenge],
@@ -196,13 +198,14 @@ impl ConnectionRows for Postgres {
     fn refreshed(
         &self,
         row: &Connection,
-        at: UnixMs,
-        granted: Option<&[String]>,
-        confidential: bool,
+        new: &RenewedAccess<'_>,
         step: SecretStep<'_>,
+        lease: Option<UnderLease<'_>>,
         entry: &Entry<'_>,
     ) -> Result<Option<Refreshed>, StoreError> {
+        let RenewedAccess { at, granted, confidential } = *new;
         self.write(&[Topic::Connections], |unit| {
+            leases::end_under(unit, lease)?;
             // Ended while the tokens were asked for: they are for nobody any more.
             match by_id(unit, &row.id)? {
                 None => return Ok(Some(Refreshed::Gone)),

@@ -20,6 +20,9 @@ pub(super) enum Fault {
     /// The connection broke while the unit of work was confirmed.
     #[error("{0}")]
     Unconfirmed(String),
+    /// What was to be written was written under a lease that another host holds by now.
+    #[error("another host has gone on with it")]
+    Overtaken,
     /// A row holds what no version of this app has written.
     #[error("{0}")]
     Unreadable(String),
@@ -75,6 +78,7 @@ impl From<Fault> for StoreError {
         let reason = fault.to_string();
         let unreachable = fault.ends_connection();
         match (&fault, fault.state().map(SqlState::code)) {
+            (Fault::Overtaken, _) => Self::Overtaken,
             (Fault::Unconfirmed(_), _) => Self::OutcomeUnknown { reason },
             (Fault::Late | Fault::Busy | Fault::Away(_), _) => Self::Unreachable { reason },
             (_, Some("55P03")) => Self::Locked,

@@ -4,13 +4,19 @@ use atthene_core::StoreError;
 use atthene_core::port::SealedRows;
 
 use super::database::Postgres;
-use super::db::get;
+use super::db::{Db, get};
+use super::fault::Fault;
+
+/// Keeps these bytes under the entry, over older ones.
+pub(super) fn put(db: &Db<'_>, entry: &str, sealed: &[u8]) -> Result<(), Fault> {
+    let sql = "INSERT INTO secrets VALUES ($1, $2)
+               ON CONFLICT (entry) DO UPDATE SET sealed = excluded.sealed";
+    db.run(sql, &[&entry, &sealed]).map(drop)
+}
 
 impl SealedRows for Postgres {
     fn put(&self, entry: &str, sealed: &[u8]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO secrets VALUES ($1, $2)
-                   ON CONFLICT (entry) DO UPDATE SET sealed = excluded.sealed";
-        self.write(&[], |unit| unit.run(sql, &[&entry, &sealed]).map(drop))
+        self.write(&[], |unit| put(unit, entry, sealed))
     }
 
     fn get(&self, entry: &str) -> Result<Option<Vec<u8>>, StoreError> {

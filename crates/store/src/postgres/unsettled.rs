@@ -7,6 +7,7 @@ use atthene_core::port::{SecretRows, SecretStep};
 use super::database::{Postgres, Unit};
 use super::db::{Db, get};
 use super::fault::Fault;
+use super::sealed;
 
 /// Marks an entry of the vault as being between two steps of this host.
 fn unsettle(db: &Db<'_>, host: &str, entry: &str) -> Result<(), Fault> {
@@ -29,6 +30,13 @@ pub(super) fn advance(db: &Db<'_>, host: &str, step: SecretStep<'_>) -> Result<b
     match step {
         SecretStep::Nothing => Ok(true),
         SecretStep::Written(entry) => settle(db, entry),
+        SecretStep::Sealed(entry, sealed) => {
+            let is_there = settle(db, entry)?;
+            if is_there {
+                sealed::put(db, entry, sealed)?;
+            }
+            Ok(is_there)
+        }
         SecretStep::Leaving(entry) => unsettle(db, host, entry).map(|()| true),
     }
 }

@@ -9,7 +9,7 @@ use atthene_core::connections::{
 };
 use atthene_core::integrations::IntegrationId;
 use atthene_core::permissions::{GraphReach, Permission, Permissions};
-use atthene_core::port::{ConnectionRows, Refreshed, SecretStep, SignInKept};
+use atthene_core::port::{ConnectionRows, Refreshed, RenewedAccess, SecretStep, SignInKept, UnderLease};
 use atthene_core::{StoreError, UnixMs};
 
 use super::database::Sqlite;
@@ -119,13 +119,8 @@ fn set_standing(db: &Db, id: &ConnectionId, standing: &Standing, challenge: Opti
     Ok(())
 }
 
-fn refreshed(
-    db: &Db,
-    row: &Connection,
-    at: UnixMs,
-    granted: Option<&[String]>,
-    confidential: bool,
-) -> rusqlite::Result<()> {
+fn refreshed(db: &Db, row: &Connection, new: &RenewedAccess<'_>) -> rusqlite::Result<()> {
+    let RenewedAccess { at, granted, confidential } = *new;
     db.execute(
         "UPDATE connections SET refreshed_at = ?2, granted = coalesce(?3, granted), confidential = ?4,
                                 state = 'connected', problem = NULL,
@@ -223,6 +218,8 @@ impl ConnectionRows for Sqlite {
         id: &ConnectionId,
         standing: &Standing,
         challenge: Option<&str>,
+        // One machine has no leases: a lock file keeps its processes apart.
+        _lease: Option<UnderLease<'_>>,
     ) -> Result<Option<Revision>, StoreError> {
         self.write(|tx| {
             set_standing(tx, id, standing, challenge)?;
@@ -239,10 +236,9 @@ impl ConnectionRows for Sqlite {
     fn refreshed(
         &self,
         row: &Connection,
-        at: UnixMs,
-        granted: Option<&[String]>,
-        confidential: bool,
+        new: &RenewedAccess<'_>,
         step: SecretStep<'_>,
+        _lease: Option<UnderLease<'_>>,
         entry: &Entry<'_>,
     ) -> Result<Option<Refreshed>, StoreError> {
         self.write(|tx| {
@@ -261,7 +257,7 @@ impl ConnectionRows for Sqlite {
             if !unsettled::advance(tx, step)? {
                 return Ok(None);
             }
-            refreshed(tx, row, at, granted, confidential)?;
+            refreshed(tx, row, new)?;
             activity::append(tx, entry)?;
             Ok(Some(revision(tx, &row.id)?.map_or(Refreshed::Gone, Refreshed::Kept)))
         })

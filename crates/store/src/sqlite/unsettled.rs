@@ -28,6 +28,8 @@ pub(super) fn advance(db: &Connection, step: SecretStep<'_>) -> rusqlite::Result
     match step {
         SecretStep::Nothing => Ok(true),
         SecretStep::Written(entry) => settle(db, entry),
+        // No secret lies in this database: nothing is written, and no row either.
+        SecretStep::Sealed(..) => Err(rusqlite::Error::InvalidQuery),
         SecretStep::Leaving(entry) => unsettle(db, entry).map(|()| true),
     }
 }

@@ -107,6 +107,12 @@ pub(super) fn renews_at(authority: &Authority, account: &Account) -> Authority {
     authority::pinned(authority, &account.directory)
 }
 
+/// Entra does not revoke a refresh token when it is used ("Refresh tokens in the Microsoft identity platform", Token
+/// lifetime). What stands in for it may be as strict as RFC 9700 asks.
+pub(super) fn may_spend_again(authority: &Authority) -> bool {
+    authority.cloud().is_some()
+}
+
 pub(super) fn refusal(error: String, description: Option<String>) -> AuthorityFailure {
     crate::oauth::ErrorBody::from_redirect(error, description).failure(help::Stage::SignIn)
 }

@@ -386,5 +386,7 @@ CREATE TABLE leases (
   name   text PRIMARY KEY,
   holder text,
   until  timestamptz NOT NULL,
-  fence  bigint NOT NULL
+  fence  bigint NOT NULL,
+  -- What can't be done twice was begun under it, and nobody has written down how it ended.
+  begun  boolean NOT NULL DEFAULT false
 );
