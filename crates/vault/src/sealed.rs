@@ -115,14 +115,13 @@ fn write(
             }
         };
         let sealed = seal(key, profile, entry, secret.expose_secret())?;
-        let before = match rows.get(entry).map_err(away)? {
-            Some(before) => before,
+        let before = if let Some(before) = rows.get(entry).map_err(away)? {
+            before
+        } else {
             // Only what is there can be compared, so it is put first and confirmed then.
-            None => {
-                rows.put(entry, &sealed).map_err(away)?;
-                unsure = Some(sealed.clone());
-                sealed.clone()
-            }
+            rows.put(entry, &sealed).map_err(away)?;
+            unsure = Some(sealed.clone());
+            sealed.clone()
         };
         if rows.replace_all(&[same(proof), (entry.to_owned(), before, sealed)]).map_err(away)? {
             return Ok(());
