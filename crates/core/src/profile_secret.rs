@@ -10,6 +10,7 @@ use secrecy::zeroize::{Zeroize, Zeroizing};
 use subtle::ConstantTimeEq;
 
 use crate::error::Error;
+use crate::hex::hex;
 
 pub(crate) const SECRET_LEN: usize = 32;
 
@@ -19,6 +20,9 @@ const CHECK_OF_KEYS: [u8; 8] = *b"key text";
 const PROOF_OF_GATEWAYS: [u8; 8] = *b"gateway?";
 const KEY_OF_SIGNATURES: [u8; 8] = *b"signings";
 const SEAL_OF_CURSORS: [u8; 8] = *b"cursors.";
+const PUBLIC_ID: [u8; 8] = *b"publicid";
+/// Bytes of a public id: no two of a million profiles have the same.
+const PUBLIC_ID_LEN: usize = 8;
 
 /// What a gateway answers to a challenge.
 pub type Proof = [u8; 32];
@@ -75,6 +79,12 @@ impl ProfileSecret {
         self.seal(text).ct_eq(seal).into()
     }
 
+    /// What this profile is called where it has to be told from others: 16 hexadecimal digits that tell nothing of the
+    /// secret, and are the same wherever its rows lie.
+    pub fn public_id(&self) -> String {
+        hex(&self.mac(PUBLIC_ID, &[])[..PUBLIC_ID_LEN])
+    }
+
     /// The key that this profile signs with, always the same one.
     pub(crate) fn signing_key(&self) -> Ed25519KeyPair {
         let seed = Zeroizing::new(self.mac(KEY_OF_SIGNATURES, &[]));
@@ -127,5 +137,13 @@ mod tests {
         assert!(!own.has_sealed(b"texu", &seal) && !other.has_sealed(b"text", &seal));
         assert!(!own.has_sealed(b"text", &seal[..31]) && !own.has_sealed(b"text", b""));
         assert_ne!(seal, own.proof(0, b"text"), "its uses are kept apart");
+    }
+
+    #[test]
+    fn a_public_id_is_what_others_compute_by_blake2s() {
+        // hashlib.blake2s(key=secret, person=b"publicid", digest_size=32).hexdigest()[:16]
+        assert_eq!(ProfileSecret::from_row([1; SECRET_LEN]).public_id(), "851b58d81ee5da9c");
+        let counted = std::array::from_fn(|at| u8::try_from(at).expect("small"));
+        assert_eq!(ProfileSecret::from_row(counted).public_id(), "0702558e8ab0594d");
     }
 }
