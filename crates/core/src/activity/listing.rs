@@ -55,10 +55,13 @@ impl Activity {
 
     /// Writes the rows that pass the filter, the newest first.
     pub fn export(&self, filter: &ActivityFilter, format: Format, to: impl Write) -> Result<u64, Error> {
-        let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail"];
-        let mut table = ExportTable::begin(to, format, &names)?;
+        let is_shared = self.store.shared().is_some();
+        let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail", "host"];
+        // Files of a profile that one machine has for itself stay as they always were.
+        let columns = if is_shared { names.len() } else { names.len() - 1 };
+        let mut table = ExportTable::begin(to, format, &names[..columns])?;
         self.store.export_activity(filter, &mut |row| {
-            table.row(&[
+            let values = [
                 row.id.into(),
                 row.at.rfc3339().into(),
                 row.actor.into(),
@@ -66,7 +69,9 @@ impl Activity {
                 row.subject.into(),
                 row.outcome.into(),
                 row.detail,
-            ])
+                row.host.into(),
+            ];
+            table.row(&values[..columns])
         })?;
         table.end()
     }

@@ -26,6 +26,10 @@ pub struct ActivityRow {
     /// Names and codes that help later.
     #[ts(type = "Record<string, unknown>")]
     pub detail: Value,
+    /// What the host is called on which it was done, where several share the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub host: Option<String>,
 }
 
 /// Which rows are wanted. Nothing set: all.

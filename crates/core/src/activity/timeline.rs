@@ -76,12 +76,15 @@ pub struct TimelineRow {
     pub subject: String,
     pub outcome: String,
     pub detail: Value,
+    /// The name of the host, where several share the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl From<ActivityRow> for TimelineRow {
     fn from(row: ActivityRow) -> Self {
-        let ActivityRow { id, at, actor, kind, subject, outcome, detail } = row;
-        Self { id, at: at.rfc3339(), actor, kind, subject, outcome, detail }
+        let ActivityRow { id, at, actor, kind, subject, outcome, detail, host } = row;
+        Self { id, at: at.rfc3339(), actor, kind, subject, outcome, detail, host }
     }
 }
 

@@ -1,14 +1,17 @@
 //! What the rules need of the outside, as traits: adapters are crates of their own.
 
 pub mod backup;
+mod hosts;
 mod http;
 mod identity;
 mod lease;
 mod revisions;
 mod sealed;
+mod shared;
 mod store;
 mod vault;
 
+pub use hosts::{HostRow, HostRows, HostSeen};
 pub use http::{Http, Keep, LARGEST_ANSWER, Later, NetworkError};
 pub use identity::{
     BuiltInApp, Client, DeviceCode, Expected, Grant, Identity, Meaning, Page, PageRequest, TellStep, TokenFailure,
@@ -17,6 +20,7 @@ pub use identity::{
 pub use lease::{LeaseFence, LeaseRows, TakenLease, UnderLease};
 pub use revisions::Revisions;
 pub use sealed::SealedRows;
+pub use shared::SharedRows;
 pub use store::{
     ActivityRows, ApprovalRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows,
     IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::UnderLease;
 use super::backup::Backup;
+use super::shared::SharedRows;
 use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
     Trouble,
@@ -515,6 +516,10 @@ pub trait Store:
     fn folder(&self) -> &Path;
     /// The secret that the profile was born with.
     fn profile_secret(&self) -> &ProfileSecret;
+    /// What several hosts share beside; `None`: this machine has the profile for itself.
+    fn shared(&self) -> Option<&dyn SharedRows> {
+        None
+    }
     /// Whether rows can be written now: tried, and nothing is left of it.
     fn check_writable(&self) -> Result<(), StoreError>;
     /// Looks through all of it, which takes as long as it is large; an error where it is not sound.

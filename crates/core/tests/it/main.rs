@@ -15,6 +15,7 @@ mod bound;
 mod durability;
 mod field;
 mod fleet;
+mod hosts;
 mod integrations;
 mod lifecycle;
 mod maintenance;

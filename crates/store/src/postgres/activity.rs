@@ -12,7 +12,9 @@ use super::fault::Fault;
 use super::record::APPENDING;
 use super::verify::verify;
 
-const COLUMNS: &str = "id, at, actor, kind, subject, outcome, detail";
+/// With what its host is called by now.
+const COLUMNS: &str = "id, at, actor, kind, subject, outcome, detail,
+    coalesce((SELECT name FROM hosts WHERE hosts.id = activity.host), host) AS host";
 
 /// Held by whoever cuts: on one host at a time.
 const CUTTING: &str = "SELECT pg_advisory_xact_lock(4711, 4)::text";
@@ -113,6 +115,7 @@ fn activity_row(row: &Row) -> Result<ActivityRow, Fault> {
         subject: get(row, "subject")?,
         outcome: get(row, "outcome")?,
         detail: serde_json::from_str(get(row, "detail")?).unwrap_or_default(),
+        host: get(row, "host")?,
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atthene_core::activity::Entry;
-use atthene_core::port::{Store, Watcher};
+use atthene_core::port::{SharedRows, Store, Watcher};
 use atthene_core::{Error, Host, ProfileSecret, StoreError};
 use rand::RngExt;
 use secrecy::SecretString;
@@ -235,6 +235,10 @@ impl Store for Postgres {
 
     fn profile_secret(&self) -> &ProfileSecret {
         &self.secret
+    }
+
+    fn shared(&self) -> Option<&dyn SharedRows> {
+        Some(self)
     }
 
     fn watch(&self) -> Result<Box<dyn Watcher>, StoreError> {

@@ -55,7 +55,8 @@ fn migrate(db: &Db<'_>, secret: &ProfileSecret, host: &Host) -> Result<i64, Faul
     profile_secret::make(db, secret)?;
     db.run(
         "INSERT INTO hosts (id, name) VALUES ($1, $2)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE hosts.name <> excluded.name",
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, left_at = NULL
+         WHERE hosts.name <> excluded.name OR hosts.left_at IS NOT NULL",
         &[&host.id(), &host.name()],
     )?;
     for table in ["chains", "services"] {

@@ -14,6 +14,7 @@ mod db;
 mod engine;
 mod fault;
 mod heard;
+mod hosts;
 mod integrations;
 mod keys;
 mod leases;

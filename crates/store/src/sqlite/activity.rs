@@ -160,6 +160,7 @@ fn activity_row(row: &Row<'_>) -> rusqlite::Result<ActivityRow> {
         subject: row.get("subject")?,
         outcome: row.get("outcome")?,
         detail: serde_json::from_str(&detail).unwrap_or_default(),
+        host: None,
     })
 }
 

@@ -1,11 +1,18 @@
 -- Never edit this file once it has landed; add the next one.
 -- Times are Unix milliseconds UTC, of the host that wrote them.
 
--- Those who share this profile. id: ten letters. counted: how often one has added to the counters.
+-- Those who share this profile. id: ten letters. counted: how often one has added to the counters. version, address and
+-- started_at: what its service said last, at seen_at by this database's clock. left_at: it was forgotten; the row stays,
+-- so that the record still knows its name.
 CREATE TABLE hosts (
-  id      text PRIMARY KEY,
-  name    text NOT NULL,
-  counted bigint NOT NULL DEFAULT 0
+  id         text PRIMARY KEY,
+  name       text NOT NULL,
+  counted    bigint NOT NULL DEFAULT 0,
+  version    text,
+  address    text,
+  started_at bigint,
+  seen_at    timestamptz,
+  left_at    timestamptz
 );
 
 -- The secret that this profile is born with; the code that runs this fills it in.
