@@ -61,6 +61,8 @@ pub enum Code {
     DatabaseUnreachable,
     DatabaseOutcomeUnknown,
     DatabaseHasOwnTools,
+    DatabaseNotEmpty,
+    NotTakenOver,
     DiskFull,
     DataFolderNotWritable,
     KeychainMissing,
@@ -300,6 +302,20 @@ pub enum StoreError {
     /// This database is copied and put back with tools of its own.
     #[error("This profile lies in PostgreSQL, which is copied and put back with its own tools.")]
     HasOwnTools,
+    /// A profile can be copied only to where none is yet. Nothing was changed.
+    #[error("Nothing was copied: the database has {what} already.")]
+    NotEmpty {
+        /// What was found there.
+        what: String,
+    },
+    /// Rows of a profile that was to be copied can't be. Nothing was copied.
+    #[error("Nothing was copied: the {what} of this profile can't be taken over: {reason}.")]
+    NotTakenOver {
+        /// Which rows.
+        what: String,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// Anything else that the database says.
     #[error("The database failed: {0}.")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -355,6 +371,8 @@ impl Error {
             Self::Store(StoreError::Unreachable { .. }) => Code::DatabaseUnreachable,
             Self::Store(StoreError::OutcomeUnknown { .. }) => Code::DatabaseOutcomeUnknown,
             Self::Store(StoreError::HasOwnTools) => Code::DatabaseHasOwnTools,
+            Self::Store(StoreError::NotEmpty { .. }) => Code::DatabaseNotEmpty,
+            Self::Store(StoreError::NotTakenOver { .. }) => Code::NotTakenOver,
             Self::Vault(VaultError::Missing(_)) => Code::KeychainMissing,
             Self::Vault(VaultError::Locked(_)) => Code::KeychainLocked,
             Self::Vault(VaultError::Refused(_)) => Code::KeychainRefused,
@@ -459,6 +477,10 @@ impl Code {
             Code::DatabaseOutcomeUnknown => "Look at the list again before you repeat it: it may have been done.",
             Code::DatabaseHasOwnTools => {
                 "Copy it with pg_dump or your database's own backup, and put that back with pg_restore."
+            }
+            Code::DatabaseNotEmpty => "Name a database that is empty, or join the profile that lies in this one.",
+            Code::NotTakenOver => {
+                "The profile is as it was: go on with it here, and tell the maintainers what this says."
             }
             Code::DataFolderNotWritable => {
                 "Give your account write access to the folder, or start with ATTHENE_DATA_DIR set to another one."

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use atthene_core::identity::Profile;
 use atthene_core::port::Store;
 use atthene_core::{Error, Host};
-use atthene_store::{Postgres, Sqlite};
+use atthene_store::{DATABASE_FILE, Postgres, Sqlite};
 use rand::distr::{Alphabetic, SampleString};
 use secrecy::SecretString;
 use tokio_postgres::error::SqlState;
@@ -20,9 +20,14 @@ pub fn server() -> Option<String> {
     std::env::var(SERVER).ok().filter(|url| !url.is_empty())
 }
 
+/// Whether the profile in this folder lies, or would lie, in a file of its own: one that is there stays.
+pub fn lies_in_file(folder: &Path) -> bool {
+    server().is_none() || folder.join(DATABASE_FILE).exists()
+}
+
 /// Opens the rows of the profile in this folder, whichever process made them.
 pub fn open(folder: &Path) -> Result<Arc<dyn Store>, Error> {
-    if server().is_none() {
+    if lies_in_file(folder) {
         return Ok(Arc::new(Sqlite::open(folder)?));
     }
     let host = Host::of(folder, "a machine of the tests").expect("a folder");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Expiry, KeyId, NewKey};
 use atthene_core::{Clock, Core, Environment, Policy, UnixMs};
+use atthene_store::Sqlite;
 use atthene_vault::{MemoryVault, SecretStore};
 
 use crate::{databases, environment};
@@ -21,6 +22,13 @@ pub struct Machine {
 impl Machine {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a folder"), now: Arc::new(AtomicI64::new(START)) }
+    }
+
+    /// Its profile lies in a file, whatever is said of others.
+    pub fn with_file() -> Self {
+        let machine = Self::new();
+        Sqlite::open(machine.dir.path()).expect("opens");
+        machine
     }
 
     pub fn open(&self) -> Arc<Core> {

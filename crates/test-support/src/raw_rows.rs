@@ -17,9 +17,10 @@ pub enum RawRows {
 impl RawRows {
     /// Those of the profile in this folder.
     pub fn of(folder: &Path) -> Self {
-        match databases::server() {
-            None => Self::File(rusqlite::Connection::open(folder.join(DATABASE_FILE)).expect("opens")),
-            Some(_) => Self::Database(databases::made(folder)),
+        if databases::lies_in_file(folder) {
+            Self::File(rusqlite::Connection::open(folder.join(DATABASE_FILE)).expect("opens"))
+        } else {
+            Self::Database(databases::made(folder))
         }
     }
 

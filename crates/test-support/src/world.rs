@@ -36,7 +36,12 @@ impl World {
 
     /// The same with this Graph.
     pub async fn at_graph(secret: SecretChange, graph: &str) -> Self {
-        let (machine, vault) = (Machine::new(), SharedVault::default());
+        Self::on(Machine::new(), secret, graph).await
+    }
+
+    /// The same on this machine.
+    pub async fn on(machine: Machine, secret: SecretChange, graph: &str) -> Self {
+        let vault = SharedVault::default();
         let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
         let core = open(&machine, &vault);
         let draft = Draft {

@@ -16,6 +16,7 @@ mod durability;
 mod field;
 mod fleet;
 mod hosts;
+mod import;
 mod integrations;
 mod lifecycle;
 mod maintenance;

@@ -1,7 +1,7 @@
 //! The open database: units of work, and what becomes of them when they meet or a connection breaks.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use atthene_core::activity::Entry;
@@ -36,6 +36,8 @@ pub struct Postgres {
     folder: PathBuf,
     host: Host,
     secret: ProfileSecret,
+    /// That of a profile which was copied here since.
+    copied_secret: OnceLock<ProfileSecret>,
     pool: Arc<Pool>,
     marks: Marks,
 }
@@ -53,7 +55,8 @@ impl Postgres {
         let pool = Arc::new(Pool::new(engine, address));
         migration::run(&pool, host)?;
         let (folder, host, marks) = (folder.to_owned(), host.clone(), Marks::new());
-        let open = Self { folder, host, secret: ProfileSecret::from_row([0; 32]), pool, marks };
+        let (secret, copied_secret) = (ProfileSecret::from_row([0; 32]), OnceLock::new());
+        let open = Self { folder, host, secret, copied_secret, pool, marks };
         let secret = open.read(profile_secret::read)?;
         Ok(Self { secret, ..open })
     }
@@ -61,6 +64,12 @@ impl Postgres {
     /// The host that this is open for.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// A profile of this secret was copied here.
+    pub(super) fn has_become(&self, secret: ProfileSecret) {
+        // There is one already: then nothing could be copied here.
+        let _ = self.copied_secret.set(secret);
     }
 
     /// Runs `work` in one transaction while nobody else changes these topics. An error undoes everything; what met
@@ -131,6 +140,30 @@ impl Postgres {
             let lent = self.pool.lend(until)?;
             mark.was_left(&Db::new(lent.link()?, Within::Whole(until)))
         })
+    }
+
+    /// The same as [`Self::write`] once, for what writes all there is: each answer has its own time.
+    pub(super) fn write_beside<T>(
+        &self,
+        topics: &[Topic],
+        work: impl FnOnce(&Unit<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mark = self.marks.draw();
+        let link = self.pool.beside(Instant::now() + UNIT)?;
+        let unit = Unit { db: Db::new(&link, Within::Each(ANSWER)), pending: record::Pendings::default() };
+        unit.batch(UNHURRIED)?;
+        unit.begin(topics, &mark)?;
+        // Where it fails, the connection ends, and with it all that was written.
+        let done = work(&unit)?;
+        record::append(&unit.db, self.host.id(), unit.pending.take())?;
+        match unit.batch("COMMIT") {
+            Ok(_) => Ok(done),
+            Err(lost) if lost.ends_connection() => {
+                let was_left = self.was_left(&mark).map_err(|_| Fault::Unconfirmed(lost.to_string()))?;
+                if was_left { Ok(done) } else { Err(lost.into()) }
+            }
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Asks one question.
@@ -234,7 +267,7 @@ impl Store for Postgres {
     }
 
     fn profile_secret(&self) -> &ProfileSecret {
-        &self.secret
+        self.copied_secret.get().unwrap_or(&self.secret)
     }
 
     fn shared(&self) -> Option<&dyn SharedRows> {

@@ -15,6 +15,7 @@ mod engine;
 mod fault;
 mod heard;
 mod hosts;
+mod import;
 mod integrations;
 mod keys;
 mod leases;
@@ -40,3 +41,4 @@ mod verify;
 mod watch;
 
 pub use database::Postgres;
+pub use import::Imported;

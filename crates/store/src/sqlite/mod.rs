@@ -5,6 +5,7 @@ mod activity;
 mod approvals;
 mod backup;
 mod connections;
+mod copying;
 mod database;
 mod error;
 mod file_identity;
