@@ -55,14 +55,11 @@ macro_rules! postgres_only {
 
 /// What is outside of a profile in this folder: its rows, this clock and vault, no policy, at the window.
 pub fn environment(folder: &Path, clock: Clock, vault: impl SecretStore + 'static) -> Result<Environment, Error> {
-
     Ok(environment_on(databases::open(folder)?, clock, vault))
-    Ok(environment_over(databases::open(folder)?, clock, vault))
-/// The same over these rows.
+}
+
 /// The same with these rows.
 pub fn environment_on(store: Arc<dyn Store>, clock: Clock, vault: impl SecretStore + 'static) -> Environment {
-pub fn environment_over(store: Arc<dyn Store>, clock: Clock, vault: impl SecretStore + 'static) -> Environment {
-}
     let http = Arc::new(Network::default());
     Environment {
         store,

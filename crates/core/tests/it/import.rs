@@ -17,7 +17,7 @@ use atthene_core::{Actor, Core, Host, SecretChange, Settings, StoreError, Theme,
 use atthene_store::{Postgres, Sqlite};
 use atthene_test_support::machine::{Machine, START, new_key};
 use atthene_test_support::world::World;
-use atthene_test_support::{databases, environment_over};
+use atthene_test_support::{databases, environment_on};
 use serde_json::json;
 
 /// A profile in a file with everything in it.
@@ -250,7 +250,7 @@ async fn everything_of_a_profile_is_copied_as_it_is() {
     drop(here);
     let here = Arc::new(target.open());
     assert_same(&there, &here);
-    let outside = environment_over(here.clone(), lived.world.machine.clock(), lived.world.vault.clone());
+    let outside = environment_on(here.clone(), lived.world.machine.clock(), lived.world.vault.clone());
     let core = Core::open(&Profile::at(target.folder.path()), outside).expect("opens");
     assert!(matches!(core.keys.verify(lived.live.expose()).await, Verdict::Valid(id) if id == lived.live.id()));
     assert!(
