@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atthene_core::{Actor, Change, Core, Error, ErrorView, blocking};
+use atthene_core::{Actor, Change, Core, ErrorView, blocking};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::broadcast;
 
@@ -55,14 +55,11 @@ pub(crate) fn begin<R: Runtime>(app: &AppHandle<R>) {
 async fn open<R: Runtime>(app: &AppHandle<R>) -> Result<Arc<Core>, ErrorView> {
     let startup = app.state::<Startup>();
     let profile = startup.profile.clone();
-    let opened = tokio::task::spawn_blocking(move || match profile {
-        Some(profile) => atthene_service::open(&profile, Actor::Window),
+    let opened = match profile {
+        Some(profile) => atthene_service::open(&profile, Actor::Window).await,
         None => Err(no_home()),
-    });
-    let opened = match opened.await {
-        Ok(opened) => opened.map_err(|error| error.view()),
-        Err(error) => Err(Error::Internal(error.to_string()).view()),
     };
+    let opened = opened.map_err(|error| error.view());
     startup.opened.send_replace(Some(opened.clone()));
     if opened.is_err() {
         // The page says what is wrong; it must be seen.

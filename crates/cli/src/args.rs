@@ -1,12 +1,14 @@
 //! The command line, as clap reads it.
 
 mod approval;
+mod fleet;
 mod ids;
 mod mcp;
 mod permit;
 mod serve;
 
 pub(crate) use approval::ApprovalCommand;
+pub(crate) use fleet::FleetCommand;
 pub(crate) use mcp::McpArguments;
 pub(crate) use permit::PermitArguments;
 pub(crate) use serve::ServeArguments;
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// The data folder, in place of the account's own (or `ATTHENE_DATA_DIR`).
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Go on only where the rows lie there: at this URL, or `local` (or `ATTHENE_PROFILE`).
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) profile: Option<String>,
     /// Print JSON: the same in every version.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -59,6 +64,9 @@ pub(crate) enum Command {
     Approval(ApprovalCommand),
     /// What was done, by whom, and what came of it.
     Activity(ActivityArguments),
+    /// One profile for many hosts, in PostgreSQL.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Run the gateway, until it is told to end.
     Serve(ServeArguments),
     Mcp(McpArguments),
@@ -110,6 +118,7 @@ impl Command {
             Self::Config(command) => matches!(command, ConfigCommand::Set { .. }),
             Self::Stop | Self::Resume => true,
             Self::Activity(_)
+            | Self::Fleet(_)
             | Self::Serve(_)
             | Self::Mcp(_)
             | Self::Status

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use atthene_core::identity::Profile;
 use atthene_core::{Actor, Core};
+use atthene_service::fleet::Membership;
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
@@ -81,7 +82,12 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
         Command::Man { dir: Some(dir) } => return Ok(clap_mangen::generate_to(Arguments::command(), dir)?),
         _ => {}
     }
-    let core = open(&arguments)?;
+    let profile = profile(&arguments)?;
+    meant(&profile, arguments.profile.clone().or_else(|| std::env::var(PROFILE_VARIABLE).ok()))?;
+    if let Command::Fleet(command) = arguments.command {
+        return commands::fleet::run(&profile, out, command).await;
+    }
+    let core = open(&profile, &arguments).await?;
     let outcome = if let Command::Serve(wanted) = &arguments.command {
         serve::run(core.clone(), out, log, wanted).await
     } else {
@@ -126,7 +132,9 @@ async fn act(core: &Arc<Core>, out: &Out, command: Command) -> CommandResult {
             core.resume()?;
             out.done(&json!({ "stopped": false }), "The gateway goes on.")
         }
-        Command::Serve(_) | Command::Mcp(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Fleet(_) | Command::Serve(_) | Command::Mcp(_) | Command::Completions { .. } | Command::Man { .. } => {
+            Ok(())
+        }
     }
 }
 
@@ -150,13 +158,29 @@ async fn told_to_end() -> std::io::Result<u8> {
     Ok(2)
 }
 
-fn open(arguments: &Arguments) -> Result<Arc<Core>, Failure> {
+/// Says where the rows have to lie.
+const PROFILE_VARIABLE: &str = "ATTHENE_PROFILE";
+
+/// Whether the rows lie where whoever called this meant.
+fn meant(profile: &Profile, meant: Option<String>) -> CommandResult {
+    let Some(meant) = meant.filter(|meant| !meant.is_empty()) else { return Ok(()) };
+    let found = Membership::of(profile.data_dir())?.map_or_else(|| "local".to_owned(), |found| found.url);
+    if found == meant {
+        return Ok(());
+    }
+    let why = "the rows of this data folder lie elsewhere";
+    Err(Failure::Use(format!(
+        "Nothing was done: {why} ({found}). Name another --data-dir, or join that profile first."
+    )))
+}
+
+async fn open(profile: &Profile, arguments: &Arguments) -> Result<Arc<Core>, Failure> {
     let actor = match &arguments.command {
         // What is chosen in the tray is the person's at the desktop.
         Command::Serve(wanted) if wanted.background => Actor::Window,
         _ => Actor::CommandLine,
     };
-    Ok(atthene_service::open(&profile(arguments)?, actor)?)
+    Ok(atthene_service::open(profile, actor).await?)
 }
 
 fn profile(arguments: &Arguments) -> Result<Profile, Failure> {

@@ -65,6 +65,8 @@ pub enum Code {
     NotTakenOver,
     DiskFull,
     DataFolderNotWritable,
+    FleetFileUnreadable,
+    FleetSecretsGone,
     KeychainMissing,
     KeychainLocked,
     KeychainRefused,
@@ -191,6 +193,16 @@ pub enum Error {
     },
     #[error("A person has to allow this first.")]
     NeedsApproval,
+    /// The file that says which shared profile a folder takes part in.
+    #[error("The file {} says which shared profile this folder takes part in, and can't be read: {why}.", path.display())]
+    FleetFile {
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What a host keeps of a shared profile is not in its vault.
+    #[error("The password of the shared database and the fleet key are not in this host's keychain, or not whole.")]
+    FleetSecretsGone,
     #[error("There is no question of this id.")]
     ApprovalNotFound,
     #[error("This question is not open any more: it was answered, or nobody answered within a day.")]
@@ -359,6 +371,8 @@ impl Error {
             Self::ApprovalEnded => Code::ApprovalEnded,
             Self::RecipientsNotKnown => Code::RecipientsNotKnown,
             Self::EditRefused(_) => Code::EditRefused,
+            Self::FleetFile { .. } => Code::FleetFileUnreadable,
+            Self::FleetSecretsGone => Code::FleetSecretsGone,
             Self::TooManyQuestions => Code::TooManyQuestions,
             Self::Store(StoreError::Locked | StoreError::Overtaken) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) | Self::Vault(VaultError::Newer(_)) => Code::DatabaseNewer,
@@ -425,6 +439,12 @@ impl Code {
                 "Wait until they were answered, on the page Tools of the window or with: atthene approval list."
             }
             Code::RecipientsNotKnown => "Allow it once, or deny it.",
+            Code::FleetFileUnreadable => {
+                "Put the file back as it was. Without it, the folder's own rows are in use, with the key of before."
+            }
+            Code::FleetSecretsGone => {
+                "Unlock the keychain, or leave and join again with a new invite: atthene fleet leave, then atthene fleet join FILE."
+            }
             Code::EditRefused => "Change it again, allow it as it is, or deny it.",
             Code::ApprovalEnded => "The agent asks again, if it still wants to.",
             Code::InvalidSetting => "Correct the value; the old one stays in force until then.",

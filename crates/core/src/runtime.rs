@@ -9,7 +9,8 @@ use crate::secrets::read;
 use crate::settings::{Settings, SettingsStore};
 use crate::vault::SecretChange;
 
-const ENTRY: &str = "Agent runtime credential";
+/// Of the vault.
+pub(crate) const ENTRY: &str = "Agent runtime credential";
 const LONGEST: usize = 2048;
 
 /// Saves settings together with the credential: secret first, then row; on removal row

@@ -211,6 +211,14 @@ impl Core {
         Ok(expected)
     }
 
+    /// The names of all entries of the vault that belong to this profile.
+    pub fn secret_entries(&self) -> Result<Vec<String>, Error> {
+        let mut entries: Vec<String> = self.expected_secrets()?.into_iter().collect();
+        entries.push(runtime::ENTRY.to_owned());
+        entries.sort();
+        Ok(entries)
+    }
+
     /// Adds an integration, or changes the one of the same id. Where it leads to another authority, client
     /// ID or Graph from now on, the sign-ins through it end.
     pub async fn save_integration(&self, draft: Draft, secret: SecretChange) -> Result<IntegrationView, Error> {

@@ -2,6 +2,7 @@
 //! look after all of it.
 
 mod files;
+pub mod fleet;
 mod jobs;
 mod log_file;
 mod open;

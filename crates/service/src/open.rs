@@ -3,20 +3,33 @@
 use std::sync::Arc;
 
 use atthene_core::identity::Profile;
-use atthene_core::{Actor, Clock, Core, Environment, Error, Policy};
+use atthene_core::port::{Store, Vault};
+use atthene_core::{Actor, Clock, Core, Environment, Error, Leases, Policy, blocking};
 use atthene_identity::{Network, Platforms};
 use atthene_store::Sqlite;
-use atthene_vault::{FileVault, Keychain, VaultThread};
 
-/// Opens the profile with the system's clock and keychain. Blocks on SQLite, not on the keychain.
-pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
-    let keychain = Keychain::new(profile.keychain_service());
-    let vault = VaultThread::either(keychain, FileVault::new(profile.data_dir()))
-        .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))?;
+use crate::fleet::{self, Membership};
+
+/// Opens the profile with the system's clock and keychain: the folder's own, which waits for no keychain, or the one
+/// that it shares with others, which waits for this host's.
+pub async fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
+    type Parts = (Arc<dyn Store>, Arc<dyn Vault>, Option<Leases>);
+    let (store, vault, leases): Parts = match Membership::of(profile.data_dir())? {
+        Some(membership) => {
+            let fleet::Shared { store, vault } = fleet::take_part(profile, &membership).await?;
+            let leases = Leases::new(store.clone(), store.host());
+            (store, vault, Some(leases))
+        }
+        None => {
+            let folder = profile.data_dir().to_owned();
+            let store = blocking(move || Sqlite::open(&folder)).await?;
+            (Arc::new(store), Arc::new(fleet::local_vault(profile)?), None)
+        }
+    };
     let http = Arc::new(Network::default());
     let environment = Environment {
-        store: Arc::new(Sqlite::open(profile.data_dir())?),
-        vault: Arc::new(vault),
+        store,
+        vault,
         identity: Arc::new(Platforms::new(http.clone())),
         http,
         clock: Clock::system(),
@@ -24,7 +37,8 @@ pub fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
         actor,
         // A hint in the record: whoever may write the profile may write any name.
         os_user: whoami::username().ok(),
-        leases: None,
+        leases,
     };
-    Core::open(profile, environment)
+    let profile = profile.clone();
+    blocking(move || Core::open(&profile, environment)).await
 }

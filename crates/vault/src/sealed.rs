@@ -68,6 +68,14 @@ impl Vault for Sealed {
         Box::pin(self.run(move |rows, key, profile| write(rows, key, profile, &entry, &secret)))
     }
 
+    fn seal<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
+        let (entry, secret) = (name.to_owned(), secret.clone());
+        Box::pin(self.run(move |rows, key, profile| {
+            in_force(rows, key, profile)?;
+            seal(key, profile, &entry, secret.expose_secret()).map(Some)
+        }))
+    }
+
     /// Needs no key: whoever left the fleet may still forget what is theirs.
     fn delete<'a>(&'a self, name: &str) -> Later<'a, Result<(), VaultError>> {
         let entry = name.to_owned();

@@ -4,6 +4,7 @@ pub(crate) mod activity;
 pub(crate) mod approval;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod fleet;
 pub(crate) mod health;
 pub(crate) mod integration;
 pub(crate) mod key;

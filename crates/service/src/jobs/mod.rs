@@ -2,6 +2,7 @@
 //! not written yet; the other jobs share one, and may wait for each other at a busy database.
 
 mod counters;
+mod heartbeat;
 mod look_through;
 mod renewal;
 mod roll_up;
@@ -52,9 +53,11 @@ impl Jobs {
 
 async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>) {
     let began = Instant::now();
+    let since = core.now();
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = every(renewal::EVERY, || renewal::run(core)) => {}
+        () = every(heartbeat::EVERY, || heartbeat::run(core, since)) => {}
         () = every(runtime_watch::EVERY, || runtime_watch::check(core)) => {}
         () = every(roll_up::EVERY, || roll_up::run(core, began)) => {}
         () = once(|| look_through::run(core)) => {}

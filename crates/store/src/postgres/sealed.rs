@@ -37,17 +37,15 @@ impl SealedRows for Postgres {
     }
 
     fn replace_all(&self, old_and_new: &[(String, Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
-        // In one order for everybody: two who change the same entries never wait for each other.
-        let mut steps: Vec<_> = old_and_new.iter().collect();
-        steps.sort_by(|one, other| one.0.cmp(&other.0));
+        // In the order that was given, which is the same for everybody: nobody waits for who waits for them.
         self.write(&[], |unit| {
-            for (entry, old, _) in &steps {
+            for (entry, old, _) in old_and_new {
                 let held = "SELECT 1 FROM secrets WHERE entry = $1 AND sealed = $2 FOR UPDATE";
                 if unit.row(held, &[entry, old])?.is_none() {
                     return Ok(false);
                 }
             }
-            for (entry, _, new) in &steps {
+            for (entry, _, new) in old_and_new {
                 unit.run("UPDATE secrets SET sealed = $2 WHERE entry = $1", &[entry, new])?;
             }
             Ok(true)

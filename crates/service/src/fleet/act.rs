@@ -1,0 +1,179 @@
+//! Beginning, joining, changing and leaving a shared profile.
+
+use std::sync::Arc;
+
+use atthene_core::identity::Profile;
+use atthene_core::port::{SealedRows, Store as _, Vault};
+use atthene_core::vault::VaultKind;
+use atthene_core::{Actor, Clock, Core, Error, blocking};
+use atthene_store::{Imported, Sqlite};
+use atthene_vault::{FleetKey, Invite, Rotation, Sealed, open_invite, put_in_force, rotate};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::FleetError;
+use super::host_secrets::HostSecrets;
+use super::membership::Membership;
+use super::place::{Place, encoded};
+use super::take_part::{is_in_force, local_vault, open_rows, own_vault};
+
+/// What became of a local profile that is shared from now on.
+pub struct Moved {
+    pub membership: Membership,
+    /// What was copied.
+    pub imported: Imported,
+    /// How many secrets were sealed into the database.
+    pub secrets: usize,
+}
+
+/// What a host takes part in from now on.
+pub struct Joined {
+    pub membership: Membership,
+}
+
+/// Copies this folder's profile into an empty database, and takes part in it from then on. The local rows and secrets
+/// stay where they are, unused.
+///
+/// # Errors
+/// Nothing was switched: the folder's own rows are in use as before.
+pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) -> Result<Moved, FleetError> {
+    refuse_members(profile)?;
+    let (place, password) = address(url, password)?;
+    let core = crate::open(profile, Actor::CommandLine).await?;
+    // Held until the switch: what is counted or changed meanwhile would be left behind.
+    let lease = {
+        let core = core.clone();
+        blocking(move || core.become_service()).await?.ok_or(FleetError::Serves)?
+    };
+    let kind = core.settings.current().vault;
+    let from = local_vault(profile)?;
+    from.choose(kind);
+    let rows = open_rows(profile, &place, password.as_ref()).await?;
+    let imported = {
+        let (rows, folder) = (rows.clone(), profile.data_dir().to_owned());
+        blocking(move || Ok(rows.import(&Sqlite::open(&folder)?)?)).await?
+    };
+    let membership = Membership::new(place.as_str(), core.profile_secret().public_id(), kind);
+    let key = FleetKey::generate();
+    let text = key.text();
+    {
+        let (rows, name, key) = (rows.clone(), membership.profile.clone(), again(&text)?);
+        blocking(move || Ok(put_in_force(rows.as_ref() as &dyn SealedRows, &key, &name)?)).await?;
+    }
+    HostSecrets { password, key, next: None }.write(&from).await?;
+    let sealed = Sealed::new(rows, again(&text)?, &membership.profile);
+    let secrets = copy_secrets(&core, &from, &sealed).await?;
+    begin(profile, &membership)?;
+    drop(lease);
+    Ok(Moved { membership, imported, secrets })
+}
+
+/// Takes part in the profile that an invite is for. The folder's own rows stay where they are, unused.
+pub async fn join(
+    profile: &Profile,
+    invite: Vec<u8>,
+    passphrase: SecretString,
+    vault: VaultKind,
+) -> Result<Joined, FleetError> {
+    refuse_members(profile)?;
+    let opened = tokio::task::spawn_blocking(move || open_invite(&invite, &passphrase));
+    let invite = opened.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let (place, password) = Place::of(invite.url.expose_secret()).ok_or(FleetError::Address)?;
+    let rows = open_rows(profile, &place, password.as_ref()).await?;
+    let membership = Membership::new(place.as_str(), invite.profile, vault);
+    if rows.profile_secret().public_id() != membership.profile {
+        return Err(FleetError::OtherProfile(membership.url));
+    }
+    let key = is_in_force(&rows, invite.key, &membership.profile).await?;
+    let key = key.ok_or_else(|| FleetError::OtherProfile(membership.url.clone()))?;
+    let own = own_vault(profile, &membership)?;
+    HostSecrets { password, key, next: None }.write(own.as_ref()).await?;
+    begin(profile, &membership)?;
+    Ok(Joined { membership })
+}
+
+/// An invite for another host: the file, and its passphrase, which is nowhere else.
+pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetError> {
+    let membership = membership(profile)?;
+    let secrets = HostSecrets::read(own_vault(profile, &membership)?.as_ref()).await?;
+    let (place, _) = Place::of(&membership.url).ok_or(FleetError::Address)?;
+    let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    let url = place.with(secrets.password.as_ref());
+    // An invite that opens nothing any more would be found out on the other host.
+    let key = is_in_force(&rows, secrets.next.unwrap_or(secrets.key), &membership.profile).await?;
+    let key = key.ok_or(Error::FleetSecretsGone)?;
+    let invite = Invite { url, key, profile: membership.profile, made_at: Clock::system().now() };
+    let sealed = tokio::task::spawn_blocking(move || invite.seal());
+    Ok(sealed.await.map_err(|error| Error::Internal(error.to_string()))??)
+}
+
+/// Puts a new fleet key in force and seals every secret anew. Every other host has to join again.
+pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
+    let membership = membership(profile)?;
+    let own = own_vault(profile, &membership)?;
+    let mut secrets = HostSecrets::read(own.as_ref()).await?;
+    let (place, _) = Place::of(&membership.url).ok_or(FleetError::Address)?;
+    let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    // One that was broken off is ended first.
+    let next = secrets.next.take().unwrap_or_else(FleetKey::generate);
+    let text = next.text();
+    secrets.next = Some(next);
+    secrets.write(own.as_ref()).await?;
+    let HostSecrets { password, key, .. } = secrets;
+    let (new, name) = (again(&text)?, membership.profile);
+    let rotated = blocking(move || Ok(rotate(rows.as_ref() as &dyn SealedRows, &key, &new, &name)?)).await?;
+    HostSecrets { password, key: again(&text)?, next: None }.write(own.as_ref()).await?;
+    Ok(rotated)
+}
+
+/// Takes no part any more: the folder's own rows are in use again. What is shared goes on without this host.
+pub async fn leave(profile: &Profile) -> Result<Membership, FleetError> {
+    let membership = membership(profile)?;
+    let folder = profile.data_dir();
+    Membership::end(folder).map_err(|error| FleetError::File(folder.to_owned(), error))?;
+    HostSecrets::forget(own_vault(profile, &membership)?.as_ref()).await?;
+    Ok(membership)
+}
+
+fn membership(profile: &Profile) -> Result<Membership, FleetError> {
+    Membership::of(profile.data_dir())?.ok_or(FleetError::TakesNoPart)
+}
+
+fn refuse_members(profile: &Profile) -> Result<(), FleetError> {
+    match Membership::of(profile.data_dir())? {
+        Some(membership) => Err(FleetError::TakesPart(membership.url)),
+        None => Ok(()),
+    }
+}
+
+fn address(url: &str, password: Option<SecretString>) -> Result<(Place, Option<SecretString>), FleetError> {
+    match Place::of(url) {
+        // Every program on the machine can read the arguments of another one.
+        Some((_, Some(_))) | None => Err(FleetError::Address),
+        Some((place, None)) => Ok((place, password.as_ref().map(encoded))),
+    }
+}
+
+fn begin(profile: &Profile, membership: &Membership) -> Result<(), FleetError> {
+    let folder = profile.data_dir();
+    membership.begin(folder).map_err(|error| FleetError::File(folder.to_owned(), error))
+}
+
+fn again(key: &SecretString) -> Result<FleetKey, Error> {
+    FleetKey::from_text(key).map_err(|_| Error::FleetSecretsGone)
+}
+
+/// Seals what lies in this host's vault into the database, and reads it back.
+async fn copy_secrets(core: &Arc<Core>, from: &dyn Vault, to: &Sealed) -> Result<usize, FleetError> {
+    let mut copied = 0;
+    for entry in core.secret_entries()? {
+        // One that is missing is missing there as well, and said so.
+        let Some(secret) = from.get(&entry).await.map_err(Error::from)? else { continue };
+        to.set(&entry, secret.clone()).await.map_err(Error::from)?;
+        let kept = to.get(&entry).await.map_err(Error::from)?;
+        if kept.is_none_or(|kept| kept.expose_secret() != secret.expose_secret()) {
+            return Err(FleetError::NotCopied(entry));
+        }
+        copied += 1;
+    }
+    Ok(copied)
+}

@@ -1,0 +1,33 @@
+//! Why a host could not begin, join, change or leave a shared profile.
+
+use atthene_core::Error;
+use atthene_vault::InviteError;
+
+/// Why a host could not begin, join, change or leave a shared profile. Nothing was changed, except where it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    #[error(
+        "This is no address of a PostgreSQL database: write it postgres://USER@HOST:PORT/DATABASE. The password is asked for, or read from standard input."
+    )]
+    Address,
+    #[error("This data folder takes part in the shared profile at {0} already. Leave it first: atthene fleet leave.")]
+    TakesPart(String),
+    #[error(
+        "This data folder takes part in no shared profile: begin one with atthene fleet init, or join one with atthene fleet join."
+    )]
+    TakesNoPart,
+    #[error(
+        "The gateway of this data folder runs, and what it counts would be lost. End it first, or the unit that keeps it running."
+    )]
+    Serves,
+    #[error("{0}.")]
+    Invite(#[from] InviteError),
+    #[error("The database at {0} holds another profile than the invite is for. Ask for a new invite.")]
+    OtherProfile(String),
+    #[error("A secret that was copied could not be read back as it was ({0}). Nothing was switched.")]
+    NotCopied(String),
+    #[error("{path}: {error}.", path = .0.display(), error = .1)]
+    File(std::path::PathBuf, std::io::Error),
+    #[error("{} {}", .0, .0.remedy())]
+    Core(#[from] Error),
+}

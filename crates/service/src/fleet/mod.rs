@@ -1,0 +1,16 @@
+//! Profiles that several hosts share: which one a data folder takes part in, and how it comes and goes.
+//!
+//! A host keeps two things for itself: a file that says where the rows lie, with nothing secret in it, and one entry of its
+//! own vault that holds the database's password and the fleet key. Everything else is beside the rows.
+
+mod act;
+mod error;
+mod host_secrets;
+mod membership;
+mod place;
+mod take_part;
+
+pub use act::{Joined, Moved, init, invite, join, leave, rotate_key};
+pub use error::FleetError;
+pub use membership::Membership;
+pub(crate) use take_part::{Shared, local_vault, take_part};

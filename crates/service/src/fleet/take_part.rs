@@ -1,0 +1,82 @@
+//! Opens a profile that this data folder shares with others.
+
+use std::sync::Arc;
+
+use atthene_core::identity::Profile;
+use atthene_core::port::{SealedRows, Vault};
+use atthene_core::vault::VaultError;
+use atthene_core::{Error, Host, blocking};
+use atthene_store::Postgres;
+use atthene_vault::{FileVault, FleetKey, Keychain, Sealed, VaultThread};
+
+use super::host_secrets::HostSecrets;
+use super::membership::Membership;
+use super::place::Place;
+
+/// What an open profile is made of, where it is shared.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Postgres>,
+    pub(crate) vault: Arc<Sealed>,
+}
+
+/// Opens the shared profile. Waits for this host's vault, and for the database.
+pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<Shared, Error> {
+    let own = own_vault(profile, membership)?;
+    let secrets = HostSecrets::read(own.as_ref()).await?;
+    let (place, _) = Place::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
+    let store = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    let key = key_in_force(&store, secrets, &membership.profile).await?;
+    let vault = Arc::new(Sealed::new(store.clone(), key, &membership.profile));
+    Ok(Shared { store, vault })
+}
+
+/// Where this host keeps what is its own.
+pub(super) fn own_vault(profile: &Profile, membership: &Membership) -> Result<Arc<dyn Vault>, Error> {
+    let vault = local_vault(profile)?;
+    vault.choose(membership.vault);
+    Ok(Arc::new(vault))
+}
+
+/// The vault of this data folder.
+pub(crate) fn local_vault(profile: &Profile) -> Result<VaultThread, Error> {
+    let keychain = Keychain::new(profile.keychain_service());
+    VaultThread::either(keychain, FileVault::new(profile.data_dir()))
+        .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))
+}
+
+/// Opens the database for this host.
+pub(super) async fn open_rows(
+    profile: &Profile,
+    place: &Place,
+    password: Option<&secrecy::SecretString>,
+) -> Result<Arc<Postgres>, Error> {
+    let (url, folder) = (place.with(password), profile.data_dir().to_owned());
+    blocking(move || {
+        let name = whoami::hostname().unwrap_or_else(|_| "unknown".into());
+        let host = Host::of(&folder, name).map_err(|error| Error::Internal(error.to_string()))?;
+        Postgres::open(&url, &folder, &host).map(Arc::new)
+    })
+    .await
+}
+
+/// The key that opens the secrets now: a change of keys may have been broken off between the two.
+async fn key_in_force(store: &Arc<Postgres>, secrets: HostSecrets, profile: &str) -> Result<FleetKey, Error> {
+    let HostSecrets { key, next: Some(next), .. } = secrets else { return Ok(secrets.key) };
+    let next = is_in_force(store, next, profile).await?;
+    Ok(next.unwrap_or(key))
+}
+
+/// This key, where it is in force.
+pub(super) async fn is_in_force(
+    store: &Arc<Postgres>,
+    key: FleetKey,
+    profile: &str,
+) -> Result<Option<FleetKey>, Error> {
+    let text = key.text();
+    let asked = Sealed::new(store.clone() as Arc<dyn SealedRows>, key, profile);
+    match asked.check_writable().await {
+        Ok(()) => FleetKey::from_text(&text).map(Some).map_err(|_| Error::FleetSecretsGone),
+        Err(VaultError::OtherFleetKey { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
