@@ -1,4 +1,4 @@
-//! Rows of a profile behind the core's port: `SQLite` for one machine, `PostgreSQL` for any number of them.
+//! Rows of a profile behind the core's port: `SQLite` for one machine, PostgreSQL for any number of them.
 
 mod chain;
 mod copied;

@@ -413,8 +413,8 @@ async fn an_honest_backup_brings_a_lost_profile_back_with_what_is_left_to_do() {
 #[cfg(unix)]
 #[tokio::test]
 async fn s13_what_a_restore_sets_aside_is_its_owners_only() {
-    sqlite_only!("it is copied and put back with its own tools");
     use std::os::unix::fs::PermissionsExt;
+    sqlite_only!("it is copied and put back with its own tools");
     let target = Target::new().await;
     // One that an earlier version left, as open as was usual then.
     let left = target.world.machine.dir.path().join(DATABASE_FILE).with_extension("before-restore.backup");

@@ -16,7 +16,7 @@ use atthene_test_support::authority::{CLIENT_ID, ScriptedAuthority, TENANT, id_t
 use atthene_test_support::machine::{Machine, START};
 use atthene_test_support::raw_rows::RawRows;
 use atthene_test_support::vaults::SharedVault;
-use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter, tokens};
+use atthene_test_support::world::{PLANTED, World, confirmed, open, parameter, rotates, tokens};
 
 const SECRET: &str = "planted~client.secret";
 const OTHER_CLIENT: &str = "66666666-2222-3333-4444-555555555555";
@@ -92,9 +92,10 @@ async fn s1_every_part_of_where_an_integration_leads_ends_its_sign_ins() {
             assert!(matches!(done, Progress::Done { .. }), "{what}: {done:?}");
         }
     }
-    // What leads nowhere else ends nothing.
+    // What leads nowhere else ends nothing: at most, access is had anew.
     let world = World::new(SecretChange::Replace(SECRET.into())).await;
     let id = world.connect("ada").await;
+    rotates(&world.authority);
     let mut draft = world.core.integrations.draft(&world.integration).expect("a form");
     draft.name = "Another name".to_owned();
     draft.scopes.push("Calendars.Read".to_owned());
@@ -410,7 +411,9 @@ async fn s1_in_a_thousand_sequences_no_secret_reaches_another_authority() {
     let strategy = prop::collection::vec(act(), 4..10);
     let mut two = Two::new().await;
     let (mut sent, mut acts) = ([0, 0], Vec::new());
-    for _ in 0..1000 {
+    // Each act waits for a disk on PostgreSQL: fewer are enough where the rules are the same ones.
+    let sequences = if atthene_test_support::databases::server().is_some() { 100 } else { 1000 };
+    for _ in 0..sequences {
         let sequence = strategy.new_tree(&mut runner).expect("a sequence").current();
         for act in &sequence {
             two.run(act).await;
@@ -434,7 +437,7 @@ async fn s1_in_a_thousand_sequences_no_secret_reaches_another_authority() {
     let counts = [0, 1].map(|which| (sent[which], refreshed(&two.authorities[which])));
     println!("calls and refreshes at the two authorities: {counts:?}");
     assert!(
-        counts.iter().all(|(calls, refreshes)| *calls > 100 && *refreshes > 50),
+        counts.iter().all(|(calls, refreshes)| *calls > sequences / 10 && *refreshes > sequences / 20),
         "the sequences did nothing: {counts:?}"
     );
     let kept = two.core.integrations.list().expect("lists");

@@ -42,8 +42,8 @@ async fn a_backup_brings_back_settings_but_no_key_that_was_ended() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_backup_is_its_owners_only_and_the_database_itself_is_none() {
-    sqlite_only!("it is copied and put back with its own tools");
     use std::os::unix::fs::PermissionsExt;
+    sqlite_only!("it is copied and put back with its own tools");
     let machine = Machine::new();
     let core = machine.open();
     let file = machine.dir.path().join("copy.backup");

@@ -80,8 +80,8 @@ async fn s3_a_live_key_of_the_old_form_ends_and_everybody_is_told() {
 #[cfg(unix)]
 #[test]
 fn s13_the_copy_before_an_update_is_its_owners_only() {
-    sqlite_only!("no earlier version lies there, and no copy is made beside it");
     use std::os::unix::fs::PermissionsExt;
+    sqlite_only!("no earlier version lies there, and no copy is made beside it");
     let machine = Machine::new();
     machine.open().keys.create(new_key("CI", 30, None)).expect("creates");
     as_before(&machine);

@@ -9,15 +9,12 @@ use tokio_postgres::types::ToSql;
 use super::database::{Postgres, Unit};
 use super::db::{Db, get, limit};
 use super::fault::Fault;
-use super::record::APPENDING;
+use super::locks::{APPENDING, CUTTING, take};
 use super::verify::verify;
 
 /// With what its host is called by now.
 const COLUMNS: &str = "id, at, actor, kind, subject, outcome, detail,
     coalesce((SELECT name FROM hosts WHERE hosts.id = activity.host), host) AS host";
-
-/// Held by whoever cuts: on one host at a time.
-const CUTTING: &str = "SELECT pg_advisory_xact_lock(4711, 4)::text";
 
 /// How long those who append may hold a reader up before it lets them, and others after them, go first.
 const LET_GO_FIRST: &str = "BEGIN; SET LOCAL lock_timeout = '100ms'";
@@ -128,7 +125,7 @@ fn newest(db: &Db<'_>) -> Result<i64, Fault> {
 fn settled(db: &Db<'_>) -> Result<i64, Fault> {
     db.batch(LET_GO_FIRST)?;
     let seen = db
-        .rows(&format!("SELECT pg_advisory_xact_lock({APPENDING})::text"), &[])
+        .rows(&take(APPENDING), &[])
         // Whoever appended until now has ended; whoever does from now on gets higher ids.
         .and_then(|_| newest(db));
     db.batch("ROLLBACK")?;
@@ -143,7 +140,7 @@ fn cut(
     most: usize,
     entry: &dyn Fn(i64) -> Entry<'static>,
 ) -> Result<usize, Fault> {
-    unit.rows(CUTTING, &[])?;
+    unit.rows(&take(CUTTING), &[])?;
     let newest = newest(unit)?;
     let rows = unit.rows("SELECT id, at FROM activity ORDER BY id LIMIT $1", &[&limit(most)])?;
     let mut last = None;

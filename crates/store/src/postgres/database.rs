@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::fault::Fault;
 use super::marks::{Mark, Marks};
 use super::pool::{Lent, Pool};
-use super::record::{self, Pending};
+use super::record::{self, PendingEntry};
 use super::revisions::{Topic, hold};
 use super::{migration, profile_secret, watch};
 
@@ -108,7 +108,8 @@ impl Postgres {
         let mark = self.marks.draw();
         let unconfirmed = {
             let lent = self.pool.lend(until)?;
-            let unit = Unit { db: Db::new(lent.link()?, Within::Whole(until)), pending: record::Pendings::default() };
+            let unit =
+                Unit { db: Db::new(lent.link()?, Within::Whole(until)), pending: record::PendingEntries::default() };
             let done = unit.begin(topics, &mark).and_then(|()| {
                 let done = work(&unit)?;
                 record::append(&unit.db, self.host.id(), unit.pending.take())?;
@@ -231,7 +232,7 @@ fn in_one_view<T>(db: &Db<'_>, lent: &Lent, work: impl Fn(&Db<'_>) -> Result<T, 
 /// One unit of work under way.
 pub(super) struct Unit<'a> {
     db: Db<'a>,
-    pending: record::Pendings,
+    pending: record::PendingEntries,
 }
 
 impl Unit<'_> {
@@ -249,7 +250,7 @@ impl Unit<'_> {
 
     /// Puts this on record when all else of the unit of work is done.
     pub(super) fn record(&self, entry: &Entry<'_>) {
-        self.pending.push(Pending::of(entry));
+        self.pending.push(PendingEntry::of(entry));
     }
 }
 

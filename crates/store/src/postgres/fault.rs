@@ -80,12 +80,12 @@ impl From<Fault> for StoreError {
         match (&fault, fault.state().map(SqlState::code)) {
             (Fault::Overtaken, _) => Self::Overtaken,
             (Fault::Unconfirmed(_), _) => Self::OutcomeUnknown { reason },
-            (Fault::Late | Fault::Busy | Fault::Away(_), _) => Self::Unreachable { reason },
             (_, Some("55P03")) => Self::Locked,
             (_, Some("53100")) => Self::DiskFull,
             (_, Some("XX001" | "XX002")) => Self::Damaged(reason),
-            // It took too long, has no room for one more, or is a standby by now.
-            (_, Some("57014" | "53200" | "53300" | "53400" | "25006")) => Self::Unreachable { reason },
+            // What the codes say: it took too long, has no room for one more, or is a standby by now.
+            (Fault::Late | Fault::Busy | Fault::Away(_), _)
+            | (_, Some("57014" | "53200" | "53300" | "53400" | "25006")) => Self::Unreachable { reason },
             _ if unreachable => Self::Unreachable { reason },
             _ => Self::Failed(fault.into()),
         }

@@ -7,17 +7,18 @@ use atthene_core::{Error, Host, ProfileSecret, StoreError};
 
 use super::db::{Db, Within, get};
 use super::fault::Fault;
+use super::locks::{UPDATING, take};
 use super::pool::Pool;
 use super::profile_secret;
 
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_all_so_far.sql")];
 
 /// How long an update may take, and how long a host waits for another one that runs it.
-const UPDATE: Duration = Duration::from_secs(120);
+const UPDATE: Duration = Duration::from_mins(2);
 
 /// One host at a time looks and updates: any others wait for the end of its transaction.
 const ALONE: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '10s';
-                     BEGIN; SELECT pg_advisory_xact_lock(4711, 1)";
+                     BEGIN";
 
 /// Brings the database to the newest format, and enters this host.
 pub(super) fn run(pool: &Pool, host: &Host) -> Result<(), Error> {
@@ -40,7 +41,11 @@ fn known() -> i64 {
 /// Returns the format that was found; one that is not known is left as it is.
 fn migrate(db: &Db<'_>, secret: &ProfileSecret, host: &Host) -> Result<i64, Fault> {
     db.batch(ALONE)?;
-    db.batch("CREATE TABLE IF NOT EXISTS format (n bigint NOT NULL)")?;
+    db.rows(&take(UPDATING), &[])?;
+    // Asked first: whoever may only use the tables may not make one, not even where it is there.
+    if get(&db.one("SELECT to_regclass('format') IS NULL AS is_new", &[])?, "is_new")? {
+        db.batch("CREATE TABLE format (n bigint NOT NULL)")?;
+    }
     let found = db.row("SELECT n FROM format", &[])?.map_or(Ok(0), |row| get::<i64>(&row, "n"))?;
     if found > known() {
         return Ok(found);

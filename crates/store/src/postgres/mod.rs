@@ -21,6 +21,7 @@ mod keys;
 mod leases;
 mod link;
 mod listener;
+mod locks;
 mod marks;
 mod migration;
 mod notices;

@@ -14,12 +14,12 @@ const MOST: usize = 4;
 pub(super) struct Pool {
     engine: Engine,
     address: Address,
-    kept: Mutex<Kept>,
+    kept: Mutex<PooledLinks>,
     given_back: Condvar,
 }
 
 #[derive(Default)]
-struct Kept {
+struct PooledLinks {
     idle: Vec<Link>,
     /// Lent, or being made.
     out: usize,
@@ -30,7 +30,7 @@ impl Pool {
         Self { engine, address, kept: Mutex::default(), given_back: Condvar::new() }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, PooledLinks> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,18 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::db::{Db, get};
 use super::fault::Fault;
+use super::locks::APPENDING;
 use crate::chain::{ChainLink, Hash, beginning};
-
-/// Held together by all who append, until they have ended; by whoever reads on from a row, alone. Ids are given in
-/// order, but transactions end in any: without it, a reader could pass a row that is not there yet.
-pub(super) const APPENDING: &str = "4711, 2";
 
 /// The ends of the other chains are carried along after this many rows, or this long, in milliseconds.
 const LINKED_AFTER: i64 = 100;
 const LINKED_EVERY: i64 = 60_000;
 
 /// An entry that waits for the rest of its unit of work.
-pub(super) struct Pending {
+pub(super) struct PendingEntry {
     at: i64,
     actor: Actor,
     kind: Kind,
@@ -28,7 +25,7 @@ pub(super) struct Pending {
     detail: String,
 }
 
-impl Pending {
+impl PendingEntry {
     pub(super) fn of(entry: &Entry<'_>) -> Self {
         Self {
             at: entry.at.0,
@@ -43,14 +40,14 @@ impl Pending {
 
 /// All that wait.
 #[derive(Default)]
-pub(super) struct Pendings(RefCell<Vec<Pending>>);
+pub(super) struct PendingEntries(RefCell<Vec<PendingEntry>>);
 
-impl Pendings {
-    pub(super) fn push(&self, one: Pending) {
+impl PendingEntries {
+    pub(super) fn push(&self, one: PendingEntry) {
         self.0.borrow_mut().push(one);
     }
 
-    pub(super) fn take(&self) -> Vec<Pending> {
+    pub(super) fn take(&self) -> Vec<PendingEntry> {
         self.0.take()
     }
 }
@@ -66,7 +63,7 @@ pub(super) struct CarriedEnd {
 
 /// Appends these to the chain of this host. The last thing that a unit of work does: from here to its end, nobody else
 /// on this host appends, and whoever holds this waits for nothing.
-pub(super) fn append(db: &Db<'_>, host: &str, entries: Vec<Pending>) -> Result<(), Fault> {
+pub(super) fn append(db: &Db<'_>, host: &str, entries: Vec<PendingEntry>) -> Result<(), Fault> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -99,7 +96,7 @@ pub(super) fn append(db: &Db<'_>, host: &str, entries: Vec<Pending>) -> Result<(
 fn append_one(
     db: &Db<'_>,
     host: &str,
-    entry: &Pending,
+    entry: &PendingEntry,
     links: Option<&str>,
     before: Hash,
     (linked_at, unlinked): (Option<i64>, i64),

@@ -6,9 +6,7 @@ use atthene_core::port::{ExportRow, HourRow, UsageTotals};
 
 use super::db::{Db, count, get};
 use super::fault::Fault;
-
-/// Held by whoever rolls up: on one host at a time.
-const ROLLING_UP: &str = "SELECT pg_advisory_xact_lock(4711, 3)::text";
+use super::locks::{ROLLING_UP, take};
 
 pub(super) fn hours(db: &Db<'_>, since: UnixMs, each: &mut dyn FnMut(HourRow<'_>)) -> Result<(), Fault> {
     let rows = db.rows(
@@ -100,7 +98,8 @@ pub(super) fn export(db: &Db<'_>, since: UnixMs, each: &mut dyn FnMut(ExportRow)
 
 /// Rolls hours before `hours_until` up into days, and forgets days before `days_until`.
 pub(super) fn roll_up(db: &Db<'_>, hours_until: UnixMs, days_until: UnixMs) -> Result<(), Fault> {
-    db.rows(ROLLING_UP, &[])?;
+    // One host at a time.
+    db.rows(&take(ROLLING_UP), &[])?;
     // Who called without a key chose its own name: after all this time the number is enough.
     db.run("INSERT INTO callers (program, user_agent) VALUES ('', $1) ON CONFLICT DO NOTHING", &[&OTHERS])?;
     // What is deleted is what was added up, also where a host adds to an old hour just now.

@@ -42,7 +42,7 @@ pub(super) fn forget_old(db: &Db<'_>) -> Result<(), Fault> {
                SELECT n FROM troubled_calls WHERE is_refused = $1 AND n <= (
                  SELECT n FROM troubled_calls WHERE is_refused = $1 ORDER BY n DESC LIMIT 1 OFFSET $2)
                FOR UPDATE SKIP LOCKED)",
-            &[&is_refused, &i64::from(KEPT_TROUBLED)],
+            &[&is_refused, &KEPT_TROUBLED],
         )?;
     }
     Ok(())

@@ -124,7 +124,9 @@ fn whoever_reads_on_misses_no_row() {
                 }
             }
         });
-        writing.into_iter().for_each(|one| one.join().expect("ends"));
+        for one in writing {
+            one.join().expect("ends");
+        }
         is_done.store(true, Ordering::SeqCst);
         reading.join().expect("ends")
     });

@@ -133,7 +133,7 @@ fn a_lease_is_held_by_one_until_it_runs_out_or_is_given_back() {
     postgres_only!();
     let fleet = Fleet::new(2);
     let (here, there) = (fleet.open(0), fleet.open(1));
-    let long = Duration::from_secs(600);
+    let long = Duration::from_mins(10);
     let first = here.take("refresh of x", "here", long).expect("asks").expect("nobody holds it");
     assert_eq!(there.take("refresh of x", "there", long).expect("asks"), None);
     assert!(here.renew("refresh of x", "here", first, long).expect("asks"));
