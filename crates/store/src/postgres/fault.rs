@@ -1,6 +1,7 @@
 //! What can go wrong with a unit of work, and what that means to a person.
 
 use std::error::Error;
+use std::fmt::Write;
 
 use atthene_core::StoreError;
 use tokio_postgres::error::{Severity, SqlState};
@@ -69,7 +70,16 @@ impl Fault {
 fn words(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => format!("{} ({})", said.message(), said.code().code()),
-        None => error.to_string(),
+        // What is beneath it says why: nobody listens there, nobody trusts its certificate.
+        None => {
+            let mut said = error.to_string();
+            let mut beneath = error.source();
+            while let Some(cause) = beneath {
+                let _ = write!(said, ": {cause}");
+                beneath = cause.source();
+            }
+            said
+        }
     }
 }
 
