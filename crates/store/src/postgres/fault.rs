@@ -68,19 +68,17 @@ impl Fault {
 
 /// Without the values of rows, which the details of some errors hold.
 fn words(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
-        // What is beneath it says why: nobody listens there, nobody trusts its certificate.
-        None => {
-            let mut said = error.to_string();
-            let mut beneath = error.source();
-            while let Some(cause) = beneath {
-                let _ = write!(said, ": {cause}");
-                beneath = cause.source();
-            }
-            said
-        }
+    if let Some(said) = error.as_db_error() {
+        return format!("{} ({})", said.message(), said.code().code());
     }
+    // What is beneath it says why: nobody listens there, nobody trusts its certificate.
+    let mut said = error.to_string();
+    let mut beneath = error.source();
+    while let Some(cause) = beneath {
+        let _ = write!(said, ": {cause}");
+        beneath = cause.source();
+    }
+    said
 }
 
 impl From<Fault> for StoreError {
