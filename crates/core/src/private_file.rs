@@ -47,7 +47,6 @@ fn names_another(_: &File) -> bool {
 
 /// Files of an account are private to it there, unless somebody opened them.
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
 pub fn refuse_readable_by_others(_: &File, _: &Path) -> std::io::Result<()> {
     Ok(())
 }

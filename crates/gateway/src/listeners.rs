@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::listening::Listening;
+use crate::listening::{Listening, takes};
 use crate::server;
 use crate::shared::Shared;
 
@@ -39,12 +39,10 @@ pub(crate) async fn bind_named(listening: &Listening, workers: &[Handle]) -> io:
     for (before, address) in listening.addresses().iter().enumerate() {
         match bind(*address, workers).await {
             Ok(listeners) => bound.add(listeners),
-            // The one for every address of IPv6 usually takes IPv4's, too. It comes first.
+            // Those for every address come first.
             Err(error)
                 if error.kind() == io::ErrorKind::AddrInUse
-                    && listening.addresses()[..before]
-                        .iter()
-                        .any(|own| own.port() == address.port() && own.ip().is_unspecified()) => {}
+                    && listening.addresses()[..before].iter().any(|own| takes(*own, *address)) => {}
             Err(error) => return Err(io::Error::new(error.kind(), format!("{address}: {error}"))),
         }
     }

@@ -80,6 +80,19 @@ pub(crate) fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
+/// Whether one socket for every address takes this one of them, too.
+pub(crate) fn takes(own: SocketAddr, address: SocketAddr) -> bool {
+    let of_both = || own.is_ipv6() && takes_both_versions();
+    own.port() == address.port() && own.ip().is_unspecified() && (own.is_ipv4() == address.is_ipv4() || of_both())
+}
+
+/// Whether a socket for every address of IPv6 takes those of IPv4, as the system is set. Were it assumed where it is not
+/// so, another program could have the port of 127.0.0.1 unnoticed.
+fn takes_both_versions() -> bool {
+    let is_apart = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|set| set.trim() == "1");
+    !cfg!(windows) && !is_apart
+}
+
 impl Listening {
     /// On loopback alone, on this port where one is given, whatever the settings say of it.
     pub fn on_port(port: Option<u16>) -> Self {
@@ -107,7 +120,7 @@ impl Listening {
             }
         }
         // Those for every address first: they take what the others would.
-        listening.addresses.sort_by_key(|address| !(address.ip().is_unspecified() && address.is_ipv6()));
+        listening.addresses.sort_by_key(|address| (!address.ip().is_unspecified(), address.is_ipv4()));
         if listening.certificate.is_some() && listening.beyond_loopback().next().is_none() {
             return Err(ListeningError::NothingToEncrypt);
         }
@@ -136,10 +149,7 @@ impl Listening {
 
     /// Whether what is listened on anyway takes this address, too.
     pub(crate) fn covers(&self, address: SocketAddr) -> bool {
-        self.addresses.iter().any(|own| {
-            let is_for_all = own.ip().is_unspecified() && (own.is_ipv6() || address.is_ipv4());
-            own.port() == address.port() && (is_for_all || own.ip() == address.ip())
-        })
+        self.addresses.iter().any(|own| *own == address || takes(*own, address))
     }
 
     /// Whether keys that come from other machines are read by whoever listens between: nothing here encrypts them.

@@ -94,7 +94,8 @@ async fn until_told(
                     "Port {port} is taken by {by}. End it, or choose another one with --port."
                 )));
             }
-            GatewayState::Failed { reason } if !wanted.background => {
+            // Later it is tried again and again: an address may come back.
+            GatewayState::Failed { reason } if !ready && !wanted.background => {
                 return Err(Failure::Failed(format!("The gateway can't listen: {reason}.")));
             }
             GatewayState::Off if !ready && !wanted.background => {
