@@ -151,7 +151,7 @@ impl Postgres {
     ) -> Result<T, StoreError> {
         let mark = self.marks.draw();
         let link = self.pool.beside(Instant::now() + UNIT)?;
-        let unit = Unit { db: Db::new(&link, Within::Each(ANSWER)), pending: record::Pendings::default() };
+        let unit = Unit { db: Db::new(&link, Within::Each(ANSWER)), pending: record::PendingEntries::default() };
         unit.batch(UNHURRIED)?;
         unit.begin(topics, &mark)?;
         // Where it fails, the connection ends, and with it all that was written.
