@@ -50,14 +50,12 @@ impl MailDesk {
         MailAgent { caller: Caller::new(self.port), key: self.key.clone() }
     }
 
-    /// The most memory that the gateway has had in its life so far, in KiB; it is printed, too.
-    pub fn tells_peak(&self, when: &str) -> Result<u64> {
+    /// The most memory that the gateway has had in its life so far, in KiB.
+    pub fn peak(&self) -> Result<u64> {
         let pid = self.serving.id().context("it has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak")?;
-        let peak = peak.split_whitespace().next().context("no number")?.parse()?;
-        println!("{when}: {peak} KiB at the most");
-        Ok(peak)
+        Ok(peak.split_whitespace().next().context("no number")?.parse()?)
     }
 }
 
