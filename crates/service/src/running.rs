@@ -31,7 +31,13 @@ impl Service {
         let jobs = Jobs::start(core.clone())?;
         let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), listening)?;
         let state = gateway.watch();
-        let reporter = Reporter::start(core, state.clone(), keeper);
+        let reporter = Reporter::start(core.clone(), state.clone(), keeper);
+        // Whoever is the service is the only one that does acts: what is begun and not its own was left by a crash.
+        if reporter.is_some()
+            && let Err(error) = core.approvals.give_up_left_over()
+        {
+            tracing::error!(%error, "acts that were begun before this start are not on record");
+        }
         Ok(Self { state, gateway: Some(gateway), jobs, reporter })
     }
 

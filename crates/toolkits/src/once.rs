@@ -53,14 +53,11 @@ where
     let asked = Arc::new(asked);
     let ask = || {
         let (core, asked) = (core.clone(), asked.clone());
-        // Where the caller leaves at this moment, nobody is there to take the claim: it goes with the answer.
+        // Whoever hangs up meanwhile leaves a claim behind that lets go of itself.
         blocking(move || {
             let standing = core.approvals.ask(&asked, leave)?;
-            let claim = match &standing {
-                ActState::Claimed { id, .. } => Some(Claim { core, id: Some(id.clone()) }),
-                _ => None,
-            };
-            Ok((standing, claim))
+            let id = if let ActState::Claimed { id, .. } = &standing { Some(id.clone()) } else { None };
+            Ok((standing, Claim { core, id, is_begun: false }))
         })
     };
     let asked_at = Instant::now();
@@ -79,9 +76,10 @@ where
         ActState::UnderWay(_) | ActState::Begun => return Ok(Did::Begun),
         ActState::Done(outcome) => return Ok(Did::Before(outcome)),
     };
-    let ended = work(edited.map(|shown| *shown)).await;
     // Where this is dropped in the midst of the work, nobody waits for its end.
-    if let Some(claim) = claim.as_mut().filter(|_| !matches!(ended, WorkEnd::Unknown(_))) {
+    claim.is_begun = true;
+    let ended = work(edited.map(|shown| *shown)).await;
+    if !matches!(ended, WorkEnd::Unknown(_)) {
         claim.id = None;
     }
     match ended {
@@ -100,14 +98,17 @@ where
 /// An act that this call does.
 struct Claim {
     core: Arc<Core>,
-    /// `None`: its end is known.
+    /// `None`: it is not this call's, or its end is known.
     id: Option<ApprovalId>,
+    is_begun: bool,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(id) = &self.id {
-            self.core.approvals.abandon(id);
+        match self.id.take() {
+            Some(id) if self.is_begun => self.core.approvals.abandon(id),
+            Some(id) => self.core.approvals.release(id),
+            None => {}
         }
     }
 }

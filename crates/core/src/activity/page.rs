@@ -121,6 +121,7 @@ fn what(row: &TimelineRow) -> String {
         "approval_asked" => "An agent asked to act".to_owned(),
         "approval_given" => "An act was allowed".to_owned(),
         "approval_denied" => "An act was denied".to_owned(),
+        "act_performed" if row.outcome == ActOutcome::Unknown.as_str() => "An act was begun".to_owned(),
         "act_performed" => "An act was done once".to_owned(),
         "permissions_changed" => "What agents may do was changed".to_owned(),
         "disconnected" => format!("Disconnected from {toolkit}"),

@@ -91,7 +91,7 @@ pub enum Kind {
     ApprovalGiven,
     /// A person said no.
     ApprovalDenied,
-    /// An act that is done once only was begun, and has ended.
+    /// An act that is done once only was begun, and has ended or was given up.
     ActPerformed,
     /// Rows that were older than the record's span were cut off.
     RecordCut,
@@ -164,6 +164,8 @@ pub enum ActOutcome {
     Done,
     /// It failed or was refused.
     Failed,
+    /// It was begun, and nobody knows how it ended.
+    Unknown,
 }
 
 impl ActOutcome {
@@ -172,6 +174,7 @@ impl ActOutcome {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 }

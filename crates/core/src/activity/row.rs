@@ -21,7 +21,7 @@ pub struct ActivityRow {
     pub kind: String,
     /// The id of what it was done to.
     pub subject: String,
-    /// done or failed.
+    /// done, failed or unknown.
     pub outcome: String,
     /// Names and codes that help later.
     #[ts(type = "Record<string, unknown>")]

@@ -65,7 +65,7 @@ pub enum ApprovalState {
     /// A person said yes, and the act was not begun yet.
     Approved,
     Denied,
-    /// The act was begun. Where that stays, how it ended is not known.
+    /// The act was begun. Where that stays, how it ended is not known; `ended_at` tells since when nobody does it any more.
     Running,
     Done,
     /// The act failed, and had no effect.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Approval, ApprovalId, ApprovalState, ApprovalView, Edit, Shown};
 use crate::activity::{ActOutcome, Kind, Recorder};
+use crate::begun::Begun;
 use crate::blocking::blocking;
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
@@ -84,13 +85,14 @@ pub struct Approvals {
     recorder: Recorder,
     clock: Clock,
     changes: Changes,
+    begun: Begun,
     /// Those that this process has begun and not ended.
     under_way: Mutex<HashSet<ApprovalId>>,
 }
 
 impl Approvals {
-    pub(crate) fn new(store: Arc<dyn Store>, recorder: Recorder, clock: Clock, changes: Changes) -> Self {
-        Self { store, recorder, clock, changes, under_way: Mutex::default() }
+    pub(crate) fn new(store: Arc<dyn Store>, recorder: Recorder, clock: Clock, changes: Changes, begun: Begun) -> Self {
+        Self { store, recorder, clock, changes, begun, under_way: Mutex::default() }
     }
 
     /// Asks whether this may be done now. With [`Leave::Given`] nobody is asked, and it is still done once only.
@@ -160,10 +162,47 @@ impl Approvals {
         })
     }
 
-    /// Whoever claimed it is gone: how it ended is not known.
-    pub fn abandon(&self, id: &ApprovalId) {
-        self.under_way().remove(id);
+    /// Whoever claimed it is gone: how it ended is not known, and that is put on record in a task of its own. Where that
+    /// fails, the next start does it.
+    pub fn abandon(self: &Arc<Self>, id: ApprovalId) {
+        self.under_way().remove(&id);
         self.changes.publish(Change::Approvals);
+        let this = self.clone();
+        self.begun.leave(async move {
+            if let Err(error) = this.give_up(&id) {
+                tracing::error!(%error, "an act was begun and given up, and is not on record");
+            }
+        });
+    }
+
+    /// Whoever claimed it was gone before anything was done: it had no effect.
+    pub fn release(self: &Arc<Self>, id: ApprovalId) {
+        let this = self.clone();
+        self.begun.leave(async move {
+            if let Err(error) = this.end(&id, None) {
+                tracing::error!(%error, "an act that was not begun could not be released");
+            }
+        });
+    }
+
+    /// Puts on record what processes before this one have begun and not ended. Only the service does acts, so it is its
+    /// business, once it is the only one.
+    pub fn give_up_left_over(&self) -> Result<(), Error> {
+        let left: Vec<_> = {
+            let under_way = self.under_way();
+            let begun = self.store.begun_approvals()?;
+            begun.into_iter().map(|row| row.id).filter(|id| !under_way.contains(id)).collect()
+        };
+        left.iter().try_for_each(|id| self.give_up(id))
+    }
+
+    fn give_up(&self, id: &ApprovalId) -> Result<(), Error> {
+        let row = self.store.approval(id)?.ok_or(Error::ApprovalNotFound)?;
+        let entry = self.recorder.entry(Kind::ActPerformed, id.as_str(), ActOutcome::Unknown, performed(&row));
+        if self.store.give_up_approval(id, self.clock.now(), &entry)? {
+            self.changes.publish(Change::Approvals);
+        }
+        Ok(())
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashSet<ApprovalId>> {
@@ -252,8 +291,7 @@ impl Approvals {
             Some(_) => (ApprovalState::Done, ActOutcome::Done),
             None => (ApprovalState::Failed, ActOutcome::Failed),
         };
-        let detail = json!({ "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "asked": row.decided_at.is_some() });
-        let entry = self.recorder.entry(Kind::ActPerformed, id.as_str(), act, detail);
+        let entry = self.recorder.entry(Kind::ActPerformed, id.as_str(), act, performed(&row));
         let kept = outcome.map(Value::to_string);
         let ended = self.store.end_approval(id, state, kept.as_deref(), self.clock.now(), &entry);
         self.under_way().remove(id);
@@ -277,6 +315,11 @@ impl Approvals {
         let now = self.clock.now();
         Ok(self.store.waiting_approvals(now.plus(-WAITS))?.into_iter().map(|row| view(row, now)).collect())
     }
+}
+
+/// What is recorded of an act that was begun.
+fn performed(row: &Approval) -> Value {
+    json!({ "account": row.account, "tool": row.tool, "act": row.act, "program": row.program, "asked": row.decided_at.is_some() })
 }
 
 /// Whether this row answers the same question now.

@@ -462,6 +462,10 @@ pub trait ApprovalRows {
         at: UnixMs,
         entry: &Entry<'_>,
     ) -> Result<(), StoreError>;
+    /// An act that was begun is given up, recorded: how it ended is not known. Whether it was not before.
+    fn give_up_approval(&self, id: &ApprovalId, at: UnixMs, entry: &Entry<'_>) -> Result<bool, StoreError>;
+    /// Those that were begun, and have neither ended nor been given up.
+    fn begun_approvals(&self) -> Result<Vec<Approval>, StoreError>;
     fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError>;
     /// The latest, the newest first.
     fn approvals(&self, most: usize) -> Result<Vec<Approval>, StoreError>;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use atthene_core::activity::{ActOutcome, ActivityFilter, Chain, Kind};
 use atthene_core::approvals::{ActState, ApprovalId, ApprovalState, AskedAct, Edit, Editable, Shown, Yes, digest};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
@@ -193,6 +194,35 @@ async fn whoever_waits_hears_of_the_answer_from_another_process() {
     waits.await.expect("no panic").expect("waits");
     assert!(started.elapsed() < std::time::Duration::from_secs(9), "it was told, and did not run out of time");
     assert_eq!(ask(&gateway, "Hello"), claimed(&id));
+}
+
+#[test]
+fn what_a_crash_left_begun_is_on_record_from_the_next_start_on() {
+    let machine = Machine::new();
+    let crashed = machine.open();
+    let claimed = |core: &Core, text: &str| {
+        let told = core.approvals.ask(&act(text, "grace@contoso.com"), Leave::Given).expect("asks");
+        assert!(matches!(told, ActState::Claimed { .. }), "{told:?}");
+        told
+    };
+    claimed(&crashed, "Hello");
+    let core = machine.open();
+    claimed(&core, "Under way");
+    let acts = || {
+        let filter = ActivityFilter { kinds: vec![Kind::ActPerformed], ..ActivityFilter::default() };
+        core.activity.page(&filter, None).expect("reads").rows
+    };
+    assert!(acts().is_empty());
+    for _ in 0..2 {
+        core.approvals.give_up_left_over().expect("looks");
+        let [only] = &acts()[..] else { panic!("{:?}", acts()) };
+        assert_eq!((only.outcome.as_str(), only.actor.as_str()), ("unknown", "gateway"));
+        assert_eq!((&only.detail["account"], &only.detail["tool"]), (&json!("ada@contoso.com"), &json!("mail_send")));
+    }
+    assert_eq!(ask(&core, "Hello"), ActState::Begun, "it is not done again");
+    let unknown = ActivityFilter { outcome: Some(ActOutcome::Unknown), ..ActivityFilter::default() };
+    assert_eq!(core.activity.page(&unknown, None).expect("reads").rows.len(), 1);
+    assert!(matches!(core.activity.verify().expect("reads"), Chain::Sound { .. }));
 }
 
 #[derive(Debug, Clone)]

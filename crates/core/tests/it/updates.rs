@@ -1,5 +1,6 @@
 //! What an update of the app does to data of an earlier version.
 
+use atthene_core::activity::{ActOutcome, ActivityFilter, Chain};
 use atthene_core::keys::{KeyState, Verdict};
 use atthene_core::oversight::Fix;
 
@@ -67,8 +68,7 @@ async fn s3_a_live_key_of_the_old_form_ends_and_everybody_is_told() {
     let told = core.attention().expect("looks").remove(0);
     assert!(told.title.contains("ended with the update") && told.fix == Fix::CreateKey, "{told:?}");
     assert_eq!(core.due_notices().expect("looks").len(), 1, "the desktop is told");
-    let row =
-        core.activity.page(&atthene_core::activity::ActivityFilter::default(), None).expect("reads").rows.remove(0);
+    let row = core.activity.page(&ActivityFilter::default(), None).expect("reads").rows.remove(0);
     assert_eq!((row.kind.as_str(), row.subject.as_str()), ("key_ended_by_update", &*text.id().0));
 
     let (_, new) = core.keys.create(new_key("CI", 30, None)).expect("creates");
@@ -89,4 +89,35 @@ fn s13_the_copy_before_an_update_is_its_owners_only() {
     let copy = machine.dir.path().join(format!("{DATABASE_FILE}.4.backup"));
     assert_eq!(copy.metadata().expect("there").permissions().mode() & 0o777, 0o600);
     assert!(DATABASE_FORMAT > 4 && copy.metadata().expect("there").len() > 0);
+}
+
+#[test]
+fn a_record_from_before_admits_what_ended_nobody_knows_how() {
+    let machine = Machine::new();
+    machine.open().keys.create(new_key("CI", 30, None)).expect("creates");
+    let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
+    db.execute_batch(
+        "DROP INDEX approvals_running;
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, ', ''unknown''', '') WHERE name = 'activity';
+         PRAGMA writable_schema = RESET;
+         INSERT INTO approvals (id, connection_id, account, act, tool, program, key_id, digest, state, asked_at)
+           VALUES ('aaaaaaaaaa', 'outlook-aaaaaaaa', 'ada@contoso.com', 'send', 'mail_send', 'a test', 'AAAAAAAAAA',
+                   zeroblob(32), 'running', 1);
+         PRAGMA user_version = 11;",
+    )
+    .expect("goes back");
+    let insert = |db: &Connection, outcome: &str| {
+        db.execute("INSERT INTO activity VALUES (9, 0, '', '', '', ?1, '{}', zeroblob(32))", [outcome])
+    };
+    assert!(insert(&db, "unknown").is_err(), "as before");
+    drop(db);
+    let core = machine.open();
+    core.approvals.give_up_left_over().expect("puts it on record");
+    let filter = ActivityFilter { outcome: Some(ActOutcome::Unknown), ..ActivityFilter::default() };
+    assert_eq!(core.activity.page(&filter, None).expect("reads").rows.len(), 1);
+    assert!(matches!(core.activity.verify().expect("reads"), Chain::Sound { .. }));
+    core.look_through().expect("sound");
+    let db = Connection::open(machine.dir.path().join(DATABASE_FILE)).expect("opens");
+    assert!(insert(&db, "perhaps").is_err(), "and no other word");
 }

@@ -126,7 +126,7 @@ fn what_a_person_allowed_once_is_sent_once_although_its_connection_breaks() {
     let delete = "DELETE /api/amas/connections/ID/graph/v1.0/me/messages/1";
     assert_eq!(call(delete).code(), "approval_waiting");
     let one = world.running.core.approvals.waiting().expect("lists").pop().expect("a question");
-    world.running.core.approvals.approve(&one.id, false).expect("says yes");
+    world.running.core.approvals.approve(&one.id, &Yes::default()).expect("says yes");
     // Its connection is kept.
     assert_eq!(call("GET /api/amas/connections/ID/graph/v1.0/me").status, 200);
     assert_eq!((call(delete).status, deletes.load(Ordering::Relaxed)), (502, 1));

@@ -186,6 +186,28 @@ impl ApprovalRows for Sqlite {
         Ok(())
     }
 
+    fn give_up_approval(&self, id: &ApprovalId, at: UnixMs, entry: &Entry<'_>) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let given_up = tx.execute(
+                "UPDATE approvals SET ended_at = ?2, shown = NULL WHERE id = ?1 AND state = 'running' AND ended_at IS NULL",
+                params![id.as_str(), at.0],
+            )?;
+            if given_up > 0 {
+                activity::append(tx, entry)?;
+            }
+            Ok(given_up > 0)
+        })
+    }
+
+    fn begun_approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        self.read(|db| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM approvals WHERE state = 'running' AND ended_at IS NULL ORDER BY asked_at, rowid"
+            );
+            db.prepare_cached(&sql)?.query_map([], approval)?.collect()
+        })
+    }
+
     fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError> {
         self.read(|db| by_id(db, id))
     }

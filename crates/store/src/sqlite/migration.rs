@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_service.sql"),
     include_str!("migrations/0010_permissions.sql"),
     include_str!("migrations/0011_approvals.sql"),
+    include_str!("migrations/0012_unknown_outcome.sql"),
 ];
 
 /// The format of a database of this version: how many migrations it has seen.

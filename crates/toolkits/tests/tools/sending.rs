@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use atthene_core::activity::ActOutcome;
-use atthene_core::approvals::{ApprovalView, Edit, Yes};
-use atthene_core::permissions::{Permission, Permissions};
+use atthene_core::Error;
+use atthene_core::activity::{ActOutcome, ActivityFilter, Kind};
+use atthene_core::approvals::{ApprovalView, AskedAct, Edit, Shown, Yes};
+use atthene_core::keys::KeyId;
+use atthene_core::permissions::{Act, Leave, Permission, Permissions};
 use atthene_test_support::graph::{Answer, Asked, found, refused};
 use atthene_toolkits::tools::ToolError;
+use atthene_toolkits::{Did, WorkEnd, once};
 use serde_json::{Value, json};
 
 use crate::Desk;
@@ -146,6 +149,76 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     desk.graph.says(mailbox);
     desk.done("mail_send", &other).await;
     assert_eq!(desk.sent(), 1);
+}
+
+/// What the record says of acts that are done once only, the latest first.
+fn acts(desk: &Desk) -> Vec<String> {
+    let filter = ActivityFilter { kinds: vec![Kind::ActPerformed], ..ActivityFilter::default() };
+    let rows = desk.world.core.activity.page(&filter, None).expect("reads").rows;
+    rows.into_iter().map(|row| format!("{} {} {}", row.detail["tool"], row.detail["account"], row.outcome)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_whose_caller_hangs_up_is_on_record_once() {
+    let desk = Desk::new().await;
+    desk.permit(Permissions { send: Permission::Allow, ..Permissions::default() });
+    let (sends, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    desk.graph.says(move |asked| {
+        if is_sent(asked) {
+            let _ = sends.send(());
+            let _ = waits.recv();
+        }
+        mailbox(asked)
+    });
+    let asked = mail();
+    tokio::select! {
+        answer = desk.call("mail_send", &asked) => panic!("{answer:?}"),
+        _ = sent.recv() => {}
+    }
+    desk.world.core.finish_begun().await;
+    drop(go_on);
+    assert_eq!(acts(&desk), ["\"mail_send\" \"ada@contoso.com\" unknown"]);
+    assert!(matches!(desk.call("mail_send", &mail()).await, Err(ToolError::Begun)));
+    // The next start finds nothing that is not on record.
+    desk.world.core.approvals.give_up_left_over().expect("looks");
+    assert_eq!(acts(&desk).len(), 1);
+    // An answer that tells nothing certain is the same.
+    desk.graph.says(|asked| if is_sent(asked) { refused(504, "Timeout") } else { mailbox(asked) });
+    let other = json!({ "to": ["grace@contoso.com"], "subject": "Other", "body": "Hello" });
+    desk.fails("mail_send", &other).await;
+    desk.world.core.finish_begun().await;
+    assert_eq!(acts(&desk).len(), 2, "{:?}", acts(&desk));
+    desk.graph.says(mailbox);
+    desk.done("mail_send", &json!({ "to": ["grace@contoso.com"], "subject": "Third", "body": "Hello" })).await;
+    assert!(acts(&desk)[0].ends_with("done") && acts(&desk).len() == 3, "one entry where it ends: {:?}", acts(&desk));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_before_anything_was_done_has_done_nothing() {
+    let desk = Desk::new().await;
+    let core = desk.world.core.clone();
+    let asked = || AskedAct {
+        connection: desk.outlook.clone(),
+        account: "ada@contoso.example".into(),
+        act: Act::Send,
+        tool: "mail_send".into(),
+        program: "a test".into(),
+        key: KeyId("AAAAAAAAAA".into()),
+        shown: Shown::default(),
+        digest: [7; 32],
+    };
+    let work = async || WorkEnd::<(), Error>::Done((), json!({}));
+    let mut changes = core.changes().subscribe();
+    {
+        let mut call = std::pin::pin!(once(&core, asked(), Leave::Given, Duration::ZERO, work));
+        // It has asked for its claim, and is gone before it is told.
+        assert!(std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context))).await.is_pending());
+    }
+    while !acts(&desk).iter().any(|act| act.ends_with("failed")) {
+        changes.recv().await.expect("a change");
+    }
+    assert!(matches!(once(&core, asked(), Leave::Given, Duration::ZERO, work).await, Ok(Did::Now(()))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -827,7 +827,7 @@ export const text = {
       agents: 'What agents did',
       settings: 'Settings and app',
     },
-    outcomes: { all: 'Any outcome', done: 'Done', failed: 'Failed' },
+    outcomes: { all: 'Any outcome', done: 'Done', failed: 'Failed', unknown: 'Not known' },
     since: {
       all: 'All time',
       1: 'Last 24 hours',
@@ -897,6 +897,7 @@ export const text = {
       DELETE: 'deleted',
     },
     graph: (verb: string, path: string) => `${verb} ${path} as`,
+    begun: 'began to act as',
     usedTool: (tool: string) => `used ${tool} as`,
     gotAccess: 'got access as',
     burst: 'was refused many times',

@@ -57,6 +57,12 @@ const who = (row: ActivityRow): string => said(row, 'os_user') || actor(row)
 /** What ids stand for today. */
 export type Names = (id: string) => string | undefined
 
+/** What came of it. */
+export const outcomeOf = (row: ActivityRow): string =>
+  row.outcome === 'failed' || row.outcome === 'unknown'
+    ? text.activity.outcomes[row.outcome]
+    : text.activity.outcomes.done
+
 /** What it was done to, as people call it. */
 export function subject(row: ActivityRow, names: Names = () => undefined): string {
   const named = ['account', 'name'].map((field) => row.detail[field])
@@ -100,7 +106,7 @@ export function sentence(row: ActivityRow, names: Names): Sentence {
     case 'act_performed':
       return {
         who: program || words.someProgram,
-        does: (words.does as Record<string, string>)[row.kind] ?? row.kind,
+        does: row.outcome === 'unknown' ? words.begun : ((words.does as Record<string, string>)[row.kind] ?? row.kind),
         whom,
         aside: said(row, 'tool'),
       }

@@ -22,7 +22,7 @@ kind: string,
  */
 subject: string, 
 /**
- * done or failed.
+ * done, failed or unknown.
  */
 outcome: string, 
 /**
