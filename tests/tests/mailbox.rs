@@ -1,6 +1,8 @@
 //! A mailbox of 10,000 mails with bodies of a megabyte of HTML: all that an agent is answered is small, and so is the
 //! gateway.
 
+#![allow(clippy::print_stdout, reason = "it tells figures")]
+
 use anyhow::{Context, Result, ensure};
 use atthene_e2e::{MailAgent, MailDesk, WROTE, fenced, mails_of_strangers, tricks};
 use atthene_test_support::mailbox::{Contents, Mailbox};
