@@ -6,6 +6,7 @@ mod crash;
 mod machine;
 mod runtime;
 mod soak;
+mod tools;
 
 use anyhow::Result;
 use clap::Parser;
@@ -22,11 +23,17 @@ enum Arguments {
         #[arg(long)]
         minutes: f64,
     },
+    /// What a call of a tool adds to Graph's own time.
+    Tools {
+        #[arg(long)]
+        calls: usize,
+    },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Crash { rounds } => crash::run(rounds),
         Arguments::Soak { minutes } => soak::run(minutes),
+        Arguments::Tools { calls } => tools::run(calls),
     }
 }

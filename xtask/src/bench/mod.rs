@@ -29,6 +29,11 @@ pub enum Bench {
         #[arg(long, default_value_t = 30.0)]
         minutes: f64,
     },
+    /// What a call of a tool adds to Graph's own time, side by side.
+    Tools {
+        #[arg(long, default_value_t = 2000)]
+        calls: usize,
+    },
     /// How fast the pages of the window open over long lists, and how many elements they have.
     Lists,
     /// What each page costs over two years of use and a million rows of the record.
@@ -41,6 +46,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Startup(startup) => startup::run(startup),
         Bench::Crash { rounds } => endurance::run(&["crash", "--rounds", &rounds.to_string()]),
         Bench::Soak { minutes } => endurance::run(&["soak", "--minutes", &minutes.to_string()]),
+        Bench::Tools { calls } => endurance::run(&["tools", "--calls", &calls.to_string()]),
         Bench::Lists => lists::run(),
         Bench::Store(output) => store::run(output.json.as_deref()),
     }
