@@ -133,7 +133,7 @@ pub(crate) const TABLES: &[CopiedTable] = &[
         from:
             "SELECT id, connection_id, account, act, tool, program, key_id, digest, shown, state, asked_at, decided_at,
                       ended_at, outcome FROM approvals ORDER BY rowid",
-        of_host: false,
+        of_host: true,
     },
     CopiedTable {
         table: "allowed_recipients",

@@ -26,10 +26,12 @@ fn all_of(db: &Db<'_>, digest: &[u8; 32]) -> Result<Vec<Approval>, Fault> {
     db.rows(&sql, &[&digest.as_slice()])?.iter().map(approval).collect()
 }
 
-fn insert(db: &Db<'_>, row: &Approval) -> Result<(), Fault> {
+fn insert(db: &Db<'_>, row: &Approval, host: &str) -> Result<(), Fault> {
+    let host = (row.state == ApprovalState::Running).then_some(host);
     db.run(
-        "INSERT INTO approvals (id, connection_id, account, act, tool, program, key_id, digest, shown, state, asked_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO approvals (id, connection_id, account, act, tool, program, key_id, digest, shown, state, asked_at,
+                                host)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         &[
             &row.id.as_str(),
             &row.connection.as_str(),
@@ -42,6 +44,7 @@ fn insert(db: &Db<'_>, row: &Approval) -> Result<(), Fault> {
             &row.shown.as_ref().and_then(kept),
             &row.state.as_str(),
             &row.asked_at.0,
+            &host,
         ],
     )
     .map(drop)
@@ -120,7 +123,7 @@ impl ApprovalRows for Postgres {
                 }
                 unit.record(entry);
             }
-            insert(unit, new)?;
+            insert(unit, new, self.host().id())?;
             Ok(Some(new.clone()))
         })
     }
@@ -150,9 +153,9 @@ impl ApprovalRows for Postgres {
     fn claim_approval(&self, id: &ApprovalId, between: (UnixMs, UnixMs)) -> Result<bool, StoreError> {
         self.write(&[Topic::Approvals], |unit| {
             let claimed = unit.run(
-                "UPDATE approvals SET state = 'running', shown = NULL
+                "UPDATE approvals SET state = 'running', shown = NULL, host = $4
                  WHERE id = $1 AND state = 'approved' AND decided_at BETWEEN $2 AND $3",
-                &[&id.as_str(), &between.0.0, &between.1.0],
+                &[&id.as_str(), &between.0.0, &between.1.0, &self.host().id()],
             )?;
             Ok(claimed > 0)
         })
@@ -175,6 +178,29 @@ impl ApprovalRows for Postgres {
             unit.record(entry);
             Ok(())
         })
+    }
+
+    fn give_up_approval(&self, id: &ApprovalId, at: UnixMs, entry: &Entry<'_>) -> Result<bool, StoreError> {
+        self.write(&[Topic::Approvals], |unit| {
+            let given_up = unit.run(
+                "UPDATE approvals SET ended_at = $2, shown = NULL
+                 WHERE id = $1 AND state = 'running' AND ended_at IS NULL",
+                &[&id.as_str(), &at.0],
+            )?;
+            if given_up > 0 {
+                unit.record(entry);
+            }
+            Ok(given_up > 0)
+        })
+    }
+
+    /// Those of this host: what another one has begun may be under way there.
+    fn begun_approvals(&self) -> Result<Vec<Approval>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM approvals WHERE state = 'running' AND ended_at IS NULL AND host = $1
+             ORDER BY asked_at, n"
+        );
+        self.read(|db| db.rows(&sql, &[&self.host().id()])?.iter().map(approval).collect())
     }
 
     fn approval(&self, id: &ApprovalId) -> Result<Option<Approval>, StoreError> {

@@ -301,7 +301,7 @@ CREATE TABLE unsettled_secrets (
 );
 
 -- What agents want to do that a person is asked about, or that is done once only. What would be sent (shown, as JSON)
--- is kept until the act has ended.
+-- is kept until the act has ended. host: who has begun it, and so who gives it up after a crash.
 CREATE TABLE approvals (
   n             bigint GENERATED ALWAYS AS IDENTITY,
   id            text PRIMARY KEY,
@@ -318,8 +318,10 @@ CREATE TABLE approvals (
   asked_at      bigint NOT NULL,
   decided_at    bigint,
   ended_at      bigint,
-  outcome       text
+  outcome       text,
+  host          text
 );
+CREATE INDEX approvals_running ON approvals (asked_at) WHERE state = 'running';
 CREATE INDEX approvals_by_digest ON approvals (digest, asked_at);
 CREATE INDEX approvals_by_time ON approvals (asked_at);
 CREATE TRIGGER approvals_inserted AFTER INSERT ON approvals FOR EACH ROW EXECUTE FUNCTION count_change('approvals');
@@ -343,7 +345,7 @@ CREATE TABLE activity (
   actor   text NOT NULL,
   kind    text NOT NULL,
   subject text NOT NULL,
-  outcome text NOT NULL CHECK (outcome IN ('done', 'failed')),
+  outcome text NOT NULL CHECK (outcome IN ('done', 'failed', 'unknown')),
   detail  text NOT NULL CHECK (detail::json IS NOT NULL),
   links   text CHECK (links::json IS NOT NULL OR links IS NULL),
   hash    bytea NOT NULL CHECK (length(hash) = 32)
