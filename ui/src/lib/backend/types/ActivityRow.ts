@@ -28,4 +28,8 @@ outcome: string,
 /**
  * Names and codes that help later.
  */
-detail: Record<string, unknown>, };
+detail: Record<string, unknown>, 
+/**
+ * What the host is called on which it was done, where several share the profile.
+ */
+host?: string, };
