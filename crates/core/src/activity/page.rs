@@ -165,6 +165,7 @@ mod tests {
             subject: "outlook-aaaaaaaa".into(),
             outcome: outcome.into(),
             detail,
+            host: None,
         }
     }
 

@@ -18,21 +18,23 @@ const ALL: &str = "
     FROM hosts LEFT JOIN services ON services.host = hosts.id
     WHERE left_at IS NULL ORDER BY name, id";
 
+fn seen(row: &Row) -> Result<Option<HostSeen>, Fault> {
+    let (Some(at), Some(ago)) = (get::<Option<i64>>(row, "seen_at")?, get::<Option<i64>>(row, "ago")?) else {
+        return Ok(None);
+    };
+    // Whoever says that it is there says all of it.
+    Ok(Some(HostSeen {
+        version: get(row, "version")?,
+        address: get(row, "address")?,
+        started_at: UnixMs(get(row, "started_at")?),
+        at: UnixMs(at),
+        ago: Duration::from_millis(ago.cast_unsigned()),
+    }))
+}
+
 fn host(row: &Row, here: &str) -> Result<HostRow, Fault> {
     let id: String = get(row, "id")?;
-    let said: (Option<String>, Option<String>, Option<i64>, Option<i64>, Option<i64>) =
-        (get(row, "version")?, get(row, "address")?, get(row, "started_at")?, get(row, "seen_at")?, get(row, "ago")?);
-    let seen = match said {
-        (Some(version), Some(address), Some(started_at), Some(at), Some(ago)) => Some(HostSeen {
-            version,
-            address,
-            started_at: UnixMs(started_at),
-            at: UnixMs(at),
-            ago: Duration::from_millis(ago.cast_unsigned()),
-        }),
-        _ => None,
-    };
-    Ok(HostRow { is_here: id == here, id, name: get(row, "name")?, seen, status: get(row, "status")? })
+    Ok(HostRow { is_here: id == here, id, name: get(row, "name")?, seen: seen(row)?, status: get(row, "status")? })
 }
 
 impl HostRows for Postgres {
