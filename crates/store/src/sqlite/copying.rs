@@ -8,12 +8,12 @@ use super::error::store_error;
 use super::profile_secret;
 use crate::copied::{Column, CopiedTable, MOST_BYTES, MOST_ROWS, RowHash, Source};
 
-struct View<'a>(&'a Connection);
+struct WholeView<'a>(&'a Connection);
 
 impl Sqlite {
     /// Runs `copy` on one view of everything: what is changed meanwhile is not in there.
     pub(crate) fn copied<T>(&self, copy: impl FnOnce(&dyn Source) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.read_beside(|connection| Ok(copy(&View(connection))))?
+        self.read_beside(|connection| Ok(copy(&WholeView(connection))))?
     }
 }
 
@@ -38,7 +38,7 @@ fn add(column: &mut Column, row: &Row<'_>, at: usize) -> rusqlite::Result<usize>
     Ok(8)
 }
 
-impl View<'_> {
+impl WholeView<'_> {
     fn hash(&self, sql: &str) -> Result<Option<RowHash>, StoreError> {
         self.0.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(store_error)
     }
@@ -67,7 +67,7 @@ fn read(connection: &Connection, table: &CopiedTable, each: &mut dyn FnMut(&[Col
     Ok(())
 }
 
-impl Source for View<'_> {
+impl Source for WholeView<'_> {
     fn secret(&self) -> Result<[u8; 32], StoreError> {
         Ok(*profile_secret::read(self.0).map_err(store_error)?.bytes())
     }
