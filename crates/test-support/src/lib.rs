@@ -15,6 +15,8 @@ pub mod authority;
 pub mod caller;
 pub mod databases;
 pub mod graph;
+pub mod hosts;
+mod lenient;
 pub mod machine;
 pub mod mailbox;
 pub mod raw_rows;

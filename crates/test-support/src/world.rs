@@ -42,8 +42,13 @@ impl World {
     /// The same on this machine.
     pub async fn on(machine: Machine, secret: SecretChange, graph: &str) -> Self {
         let vault = SharedVault::default();
-        let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
         let core = open(&machine, &vault);
+        Self::of(machine, vault, core, secret, graph).await
+    }
+
+    /// The same of a profile that is open.
+    pub async fn of(machine: Machine, vault: SharedVault, core: Arc<Core>, secret: SecretChange, graph: &str) -> Self {
+        let authority = ScriptedAuthority::start(|_| (500, "", String::new())).await;
         let draft = Draft {
             name: "Contoso".to_owned(),
             client_id: CLIENT_ID.to_owned(),

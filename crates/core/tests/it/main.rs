@@ -23,6 +23,7 @@ mod maintenance;
 mod oversight;
 mod problems;
 mod refresh;
+mod refresh_across_hosts;
 mod settings;
 mod sign_in;
 mod timeline;
