@@ -37,6 +37,7 @@ mod restore;
 mod runtime;
 mod secrets;
 mod settings;
+mod trust;
 mod use_cases;
 pub mod vault;
 mod watch;

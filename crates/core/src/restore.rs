@@ -53,8 +53,8 @@ pub struct ToDo {
 /// Settings that may be anything without harm.
 const HARMLESS: [&str; 5] = ["largest_body_mib", "start_at_login", "on_close", "theme", "log_level"];
 /// Settings that leave a door to others where they are wrong: a port that applications still send their
-/// key to, a key in the clipboard, an alarm that nobody hears. What was there is told, and not taken.
-const PROTECTING: [&str; 4] = ["gateway_on", "gateway_port", "clipboard_seconds", "notifications"];
+/// key to, a key in the clipboard, an alarm that nobody hears, a key that was revoked elsewhere. What was there is told, and not taken.
+const PROTECTING: [&str; 5] = ["gateway_on", "gateway_port", "clipboard_seconds", "notifications", "trust_period"];
 
 /// Longer lists are cut, with a word on how much more there was.
 const MOST_TOLD: usize = 100;

@@ -48,6 +48,9 @@ pub struct Settings {
     pub vault: VaultKind,
     /// Days after which rows of the record are cut off; 0: never.
     pub record_days: u16,
+    /// Seconds for which this host serves by what it knows while a database that several hosts share can't be reached;
+    /// 0: not at all. Of no effect where the rows lie on this machine.
+    pub trust_period: u16,
 }
 
 /// The settings with what follows from them and can't be set as such.
@@ -130,6 +133,7 @@ impl Default for Settings {
             log_level: LogLevel::Info,
             vault: VaultKind::Keychain,
             record_days: 365,
+            trust_period: 60,
         }
     }
 }
@@ -138,6 +142,8 @@ impl Default for Settings {
 const LONGEST_SHOWN: usize = 60;
 /// Ten years, in days.
 const LONGEST_RECORD: u16 = 3650;
+/// An hour, in seconds.
+const LONGEST_TRUST: u16 = 3600;
 
 impl Settings {
     /// The defaults, besides the settings of these names.
@@ -171,6 +177,9 @@ impl Settings {
         }
         if self.record_days > LONGEST_RECORD {
             return wrong("span of the record", "must lie between 1 and 3,650 days, or be 0 for no end");
+        }
+        if self.trust_period > LONGEST_TRUST {
+            return wrong("trust period", "must lie between 0 and 3,600 seconds");
         }
         let url = self.runtime_url.take().filter(|url| !url.trim().is_empty());
         self.runtime_url = url.as_deref().map(checked_runtime_url).transpose()?;

@@ -1,8 +1,8 @@
 //! One open profile: what it is composed of, and the use cases that need several of its parts.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -17,13 +17,14 @@ use crate::identity::Profile;
 use crate::integrations::{Draft, IntegrationId, IntegrationView, Integrations, ProfileParts};
 use crate::keys::Keys;
 use crate::leases::Leases;
-use crate::oversight::Signals;
+use crate::oversight::{Signals, StoreAway};
 use crate::policy::Policy;
 use crate::port::{Http, Identity, Store, Vault};
 use crate::profile_secret::ProfileSecret;
 use crate::secrets::Secrets;
 use crate::settings::{Settings, SettingsStore};
 use crate::vault::{SecretChange, VaultKind};
+use crate::watch::{Follower, StoreStanding};
 use crate::{runtime, watch};
 
 /// What is outside of a profile: adapters for the ports of the core.
@@ -119,7 +120,7 @@ impl Core {
             changes,
         });
         core.choose_vault();
-        watch::run(watcher, Arc::downgrade(&core), Self::on_change, Self::on_trouble)
+        watch::run(watcher, core.clock.clone(), Arc::downgrade(&core))
             .map_err(|error| Error::Internal(format!("no thread to watch the database: {error}")))?;
         Ok(core)
     }
@@ -141,6 +142,12 @@ impl Core {
     /// Why the rows can't be had; `None`: they can.
     pub fn store_trouble(&self) -> Option<String> {
         self.signals.store_trouble()
+    }
+
+    /// Since when rows that lie elsewhere can't be had, and until when what is known of them serves; `None`: they can be
+    /// had, or lie on this machine.
+    pub fn store_away(&self) -> Option<StoreAway> {
+        self.signals.away()
     }
 
     /// The broadcast that tells what changed.
@@ -241,26 +248,41 @@ impl Core {
         self.integrations.delete(id).await?;
         self.connections.remove_all_through(id).await
     }
+}
 
-    /// What this process knows of the rows is not to be relied on; `None`: it is again.
-    fn on_trouble(core: &Arc<Self>, trouble: Option<&dyn Display>) -> Result<(), Error> {
-        let Some(trouble) = trouble else {
-            // Whatever was changed meanwhile was not heard.
-            core.read_again()?;
-            core.signals.store_seen(Ok(()));
-            return Ok(());
-        };
-        tracing::error!(%trouble, "the rows can't be had; nothing is let in");
-        core.signals.store_seen(Err(trouble.to_string()));
+impl Follower for Core {
+    fn trust_period(&self) -> Duration {
+        Duration::from_secs(self.settings.current().trust_period.into())
+    }
+
+    fn stand(self: &Arc<Self>, standing: StoreStanding<'_>) -> Result<(), Error> {
+        match standing {
+            StoreStanding::Confirmed(left) => self.signals.store_trusted(left),
+            StoreStanding::Away(outage) => {
+                tracing::warn!(why = %outage.why, left = ?outage.left, "the rows are away; what is known of them serves");
+                self.signals.store_away(&outage);
+            }
+            StoreStanding::Lost(outage) => {
+                tracing::error!(why = %outage.why, "the rows can't be had; nothing is let in");
+                self.signals.store_lost(&outage);
+            }
+            StoreStanding::Back(left) => {
+                self.read_again()?;
+                if let Some(left) = left {
+                    self.signals.store_trusted(left);
+                }
+                self.signals.store_seen(Ok(()));
+            }
+        }
         Ok(())
     }
 
-    fn on_change(core: &Arc<Self>, change: Change) -> Result<(), Error> {
+    fn follow(self: &Arc<Self>, change: Change) -> Result<(), Error> {
         match change {
-            Change::Keys => core.keys.reload(),
-            Change::Settings => core.settings.reload().inspect(|()| core.choose_vault()),
-            Change::Connections => core.connections.follow_rows(),
-            Change::Gateway => core.see_with_service(),
+            Change::Keys => self.keys.reload(),
+            Change::Settings => self.settings.reload().inspect(|()| self.choose_vault()),
+            Change::Connections => self.connections.follow_rows(),
+            Change::Gateway => self.see_with_service(),
             // Read when they are asked for.
             Change::Approvals
             | Change::Usage
@@ -269,7 +291,7 @@ impl Core {
             | Change::Activity
             | Change::Attention => Ok(()),
         }?;
-        core.changes.publish(change);
+        self.changes.publish(change);
         Ok(())
     }
 }

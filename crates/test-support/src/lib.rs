@@ -17,6 +17,7 @@ pub mod databases;
 pub mod graph;
 pub mod hosts;
 mod lenient;
+pub mod line;
 pub mod machine;
 pub mod mailbox;
 pub mod raw_rows;

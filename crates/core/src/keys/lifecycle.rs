@@ -1,6 +1,7 @@
 //! The life of a key: created, then expired, replaced or revoked. Never back.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::verifier::Verifier;
 use super::{Ending, Expiry, KeyId, KeyRecord, KeyText, KeyView, NewKey, Refusal, RevokeReason, Verdict, hash};
@@ -11,6 +12,9 @@ use crate::error::Error;
 use crate::names::{checked_name, checked_note};
 use crate::port::{KeyCreation, KeyRevocation, Store};
 use crate::problem::{CallCheck, ProblemCode};
+
+/// How long a call waits for it that an expiry is lasting.
+const LASTING: Duration = Duration::from_secs(1);
 
 /// A key that was made and is not in force.
 pub struct PreparedKey {
@@ -168,8 +172,9 @@ impl Keys {
             return;
         }
         let (store, recorder) = (self.store.clone(), self.recorder.clone());
-        let written = tokio::task::spawn_blocking(move || store.end_expired_key(now, &recorder)).await;
-        match written {
+        let written = tokio::task::spawn_blocking(move || store.end_expired_key(now, &recorder));
+        // A call waits for no database that is away; it goes on beside it.
+        match tokio::time::timeout(LASTING, written).await.unwrap_or(Ok(Ok(()))) {
             Ok(Ok(())) => {}
             // Refused all the same: the verifier holds it as ended until the process ends.
             Ok(Err(error)) => tracing::warn!(%error, "an expired key could not be marked as ended"),

@@ -27,6 +27,6 @@ pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_H
 pub use self_check::{Finding, FindingState};
 pub use service::{Keeper, ServiceLease, ServiceStatus};
 pub use serving::Serving;
-pub use signals::Signals;
+pub use signals::{Signals, StoreAway};
 pub use trial::{TRIAL_AGENT, TrialCall};
 pub use trouble::TroubledCall;

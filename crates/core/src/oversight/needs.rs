@@ -2,6 +2,7 @@
 
 use super::attention::{About, Attention, Fix, Harm, Weight};
 use super::causes::{about_key, newest};
+use super::signals::StoreAway;
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::use_cases::Core;
@@ -22,6 +23,11 @@ impl Core {
                 )
                 .harms(Harm::EverythingRefused),
             );
+        }
+        if let Some(away) = self.signals.away() {
+            // Nothing else can be known.
+            found.push(about_away(&away, &jiff::tz::TimeZone::system()));
+            return Ok(found);
         }
         if let Some(trouble) = self.signals.store_trouble() {
             // Nothing else can be known.
@@ -105,5 +111,40 @@ impl Core {
         let notices: Vec<_> = found.iter().map(|it| (it.notice.0.as_str(), since(it))).collect();
         let due = self.store.claim_notices(&notices, now)?;
         Ok(found.into_iter().zip(due).filter_map(|(attention, is_due)| is_due.then_some(attention)).collect())
+    }
+}
+
+/// A database that any number of hosts share can't be reached from this one.
+fn about_away(away: &StoreAway, zone: &jiff::tz::TimeZone) -> Attention {
+    let time = |at: UnixMs| {
+        let at = jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_zoned(zone.clone()));
+        at.map_or_else(|_| "an unknown time".to_owned(), |at| at.strftime("%H:%M:%S").to_string())
+    };
+    let (id, since) = ("store away".to_owned(), time(away.since));
+    match away.trusted_until {
+        Some(until) => Attention::daily(
+            id,
+            Weight::Warning,
+            "The database can\u{2019}t be reached".into(),
+            format!(
+                "{} It has not been heard of since {since}. This host serves by what it knows until {}; nothing can be \
+                 changed or renewed until the database is back. Nothing has to be done here then.",
+                away.reason,
+                time(until)
+            ),
+            Fix::SelfCheck,
+        ),
+        None => Attention::daily(
+            id,
+            Weight::Urgent,
+            "The database can\u{2019}t be reached".into(),
+            format!(
+                "{} It has not been heard of since {since}, and every call is refused here. Once it can be reached, this \
+                 host goes on by itself.",
+                away.reason
+            ),
+            Fix::SelfCheck,
+        )
+        .harms(Harm::EverythingRefused),
     }
 }

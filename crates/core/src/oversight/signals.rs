@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
+use crate::trust::Trust;
+use crate::watch::Outage;
 
 /// What the service has seen, for other processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +18,18 @@ pub(crate) struct Seen {
     runtime: Option<(UnixMs, String)>,
     gateway: Option<String>,
     stranger: Option<(u16, String)>,
+}
+
+/// Rows that lie elsewhere and can't be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct StoreAway {
+    /// The last moment at which they were known.
+    pub since: UnixMs,
+    /// Until then what is known of them serves; `None`: it does not any more, and nobody is let in.
+    pub trusted_until: Option<UnixMs>,
+    /// What the network or the database said.
+    pub reason: String,
 }
 
 /// What is wrong outside of this app, as far as it was seen.
@@ -29,6 +45,10 @@ pub struct Signals {
     store: Mutex<Option<String>>,
     /// The same, for whoever asks at each call.
     is_store_lost: AtomicBool,
+    /// Rows elsewhere that can't be had.
+    away: Mutex<Option<StoreAway>>,
+    /// Until when what is known of them is relied on.
+    trust: Trust,
     /// What is seen here is what the service sees.
     follows_service: AtomicBool,
 }
@@ -43,6 +63,8 @@ impl Signals {
             stranger: Mutex::default(),
             store: Mutex::default(),
             is_store_lost: AtomicBool::new(false),
+            away: Mutex::default(),
+            trust: Trust::default(),
             follows_service: AtomicBool::new(false),
         }
     }
@@ -106,19 +128,56 @@ impl Signals {
 
     /// The rows can be had, or why not.
     pub(crate) fn store_seen(&self, seen: Result<(), String>) {
-        self.is_store_lost.store(seen.is_err(), Ordering::Release);
-        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = seen.err();
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.set_lost(seen.err());
+    }
+
+    /// What is known of rows elsewhere is relied on for so long, unless that is told anew.
+    pub(crate) fn store_trusted(&self, left: Duration) {
+        self.trust.ends_in(left);
+    }
+
+    /// Rows elsewhere can't be had; what is known of them serves for a while.
+    pub(crate) fn store_away(&self, outage: &Outage<'_>) {
+        self.trust.ends_in(outage.left);
+        self.set_away(outage, Some(self.clock.now().after(outage.left)));
         self.changes.publish(Change::Attention);
+    }
+
+    /// The rows can't be had, and nobody is let in.
+    pub(crate) fn store_lost(&self, outage: &Outage<'_>) {
+        if outage.is_elsewhere {
+            self.set_away(outage, None);
+        }
+        self.set_lost(Some(outage.why.to_string()));
+    }
+
+    fn set_away(&self, outage: &Outage<'_>, trusted_until: Option<UnixMs>) {
+        let away = StoreAway { since: outage.since, trusted_until, reason: outage.why.to_string() };
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(away);
+    }
+
+    fn set_lost(&self, why: Option<String>) {
+        self.is_store_lost.store(why.is_some(), Ordering::Release);
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.changes.publish(Change::Attention);
+    }
+
+    /// Rows elsewhere that can't be had; `None`: they can.
+    pub(crate) fn away(&self) -> Option<StoreAway> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the rows can't be had: what is known of them in memory is not to be relied on.
     pub fn is_store_lost(&self) -> bool {
-        self.is_store_lost.load(Ordering::Acquire)
+        self.is_store_lost.load(Ordering::Acquire) || self.trust.is_over()
     }
 
-    /// Why the rows can't be had; `None`: they can.
+    /// Why the rows can't be had; `None`: they can, or what is known of them still serves.
     pub fn store_trouble(&self) -> Option<String> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let why = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Over, and whoever should have told is held up.
+        why.or_else(|| self.trust.is_over().then(|| "The database gives no answer.".to_owned()))
     }
 
     /// The gateway's port and the stranger who has it.

@@ -495,6 +495,11 @@ pub trait SecretRows {
 pub trait Watcher: Send {
     /// What was changed since the last time. An error: nothing can be heard now. Waits for nobody.
     fn poll(&mut self) -> Result<Vec<Change>, StoreError>;
+    /// How long ago the rows were as they are known here, by whichever clock of the machine went further meanwhile;
+    /// the one counts that goes on while it sleeps. `None`: they lie on this machine, and are looked at by each poll.
+    fn age(&self) -> Option<Duration> {
+        None
+    }
     /// Waits this long at the most; less where something was heard.
     fn wait(&mut self, most: Duration) {
         std::thread::sleep(most);

@@ -20,6 +20,7 @@ mod import;
 mod integrations;
 mod lifecycle;
 mod maintenance;
+mod outage;
 mod oversight;
 mod problems;
 mod refresh;

@@ -1,13 +1,28 @@
 //! What was read of the revisions last: by the listener, for whoever watches.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use atthene_core::StoreError;
 use atthene_core::port::Revisions;
 
 /// Rows are read again each second. Past this, nothing can be said of them.
 const SILENT: Duration = Duration::from_millis(2500);
+
+/// A moment by both clocks of the machine: the one that is never set may stand still while the machine sleeps.
+#[derive(Clone, Copy)]
+pub(super) struct Moment(Instant, SystemTime);
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self(Instant::now(), SystemTime::now())
+    }
+
+    /// By whichever of them went further.
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed().max(self.1.elapsed().unwrap_or_default())
+    }
+}
 
 /// What the listener knows.
 pub(super) struct Heard {
@@ -17,15 +32,15 @@ pub(super) struct Heard {
 
 struct Latest {
     revisions: Revisions,
-    /// When they were read.
-    at: Instant,
+    /// When they were asked for: they were read after that.
+    at: Moment,
     /// Why they can't be read now.
     trouble: Option<String>,
 }
 
 impl Heard {
     pub(super) fn new(revisions: Revisions) -> Self {
-        let latest = Latest { revisions, at: Instant::now(), trouble: None };
+        let latest = Latest { revisions, at: Moment::now(), trouble: None };
         Self { latest: Mutex::new(latest), woken: Condvar::new() }
     }
 
@@ -35,10 +50,10 @@ impl Heard {
 
     /// They were read, after those before them: one connection after another, one question after another, so that no
     /// answer that was under way for long puts an older one back.
-    pub(super) fn read(&self, revisions: Revisions) {
+    pub(super) fn read(&self, revisions: Revisions, at: Moment) {
         let mut latest = self.latest();
         let is_new = latest.revisions != revisions;
-        *latest = Latest { revisions, at: Instant::now(), trouble: None };
+        *latest = Latest { revisions, at, trouble: None };
         drop(latest);
         if is_new {
             self.woken.notify_all();
@@ -60,6 +75,11 @@ impl Heard {
             return Err(StoreError::Unreachable { reason: "it gave no answer for some seconds".to_owned() });
         }
         Ok(latest.revisions)
+    }
+
+    /// How long ago they were so.
+    pub(super) fn age(&self) -> Duration {
+        self.latest().at.elapsed()
     }
 
     /// Waits until they are others than these, this long at the most.

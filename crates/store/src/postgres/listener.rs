@@ -12,7 +12,7 @@ use tokio_postgres::{AsyncMessage, Client};
 
 use super::address::Address;
 use super::fault::Fault;
-use super::heard::Heard;
+use super::heard::{Heard, Moment};
 use super::link::OPENING;
 use super::revisions;
 
@@ -92,7 +92,8 @@ async fn listen(address: &Address, heard: &Heard) -> Result<std::convert::Infall
 }
 
 async fn read_again(client: &Client, read: &tokio_postgres::Statement, heard: &Heard) -> Result<(), Fault> {
+    let at = Moment::now();
     let row = within(ANSWER, client.query_one(read, &[])).await?;
-    heard.read(revisions::of_row(&row)?);
+    heard.read(revisions::of_row(&row)?, at);
     Ok(())
 }

@@ -52,6 +52,10 @@ impl Watcher for Hearing {
         Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
     }
 
+    fn age(&self) -> Option<Duration> {
+        Some(self.heard.age())
+    }
+
     fn wait(&mut self, most: Duration) {
         self.heard.wait(self.told, most);
     }

@@ -31,6 +31,7 @@ const settings: SettingsInForce = {
   trust_front_proxy: false,
   clipboard_seconds: 30,
   record_days: 365,
+  trust_period: 60,
 }
 
 const info = { version: '0.0.0', policy_file: '/etc/policy.json', data_dir: '/data', has_tray: true }
