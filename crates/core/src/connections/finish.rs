@@ -214,8 +214,8 @@ impl Connections {
         };
         // Whatever became of the token before it, this one is new.
         lock.end();
-        lock.give_back().await;
         self.take_over(&row, revision, tokens, found);
+        lock.give_back().await;
         Ok(row)
     }
 }

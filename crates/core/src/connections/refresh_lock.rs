@@ -81,18 +81,15 @@ impl RefreshLocks {
         let came = Instant::now();
         let held = async {
             let here = here.lock_owned().await;
-            let elsewhere = match &self.leases {
-                Some(leases) => match self.lease(leases, id, came, is_enough).await? {
-                    Some(lease) => Elsewhere::Lease(lease),
-                    None => return Ok(None),
-                },
+            let elsewhere = if let Some(leases) = &self.leases {
+                let Some(lease) = self.lease(leases, id, came, is_enough).await? else { return Ok(None) };
+                Elsewhere::Lease(lease)
+            } else {
                 // A file system without locks leaves it to one process.
-                None => {
-                    let locked = self.lock(id).await.inspect_err(|error| {
-                        tracing::warn!(%error, "another process may refresh the same connection meanwhile");
-                    });
-                    Elsewhere::File { _locked: locked.ok() }
-                }
+                let locked = self.lock(id).await.inspect_err(|error| {
+                    tracing::warn!(%error, "another process may refresh the same connection meanwhile");
+                });
+                Elsewhere::File { _locked: locked.ok() }
             };
             Ok(Some(RefreshLock { elsewhere, _here: here }))
         };

@@ -65,7 +65,7 @@ fn sealed(hosts: &Hosts, id: &ConnectionId) -> String {
     String::from_utf8(bytes).expect("a text")
 }
 
-async fn state(core: &Core) -> ConnectionState {
+fn state(core: &Core) -> ConnectionState {
     core.connections.list().expect("lists")[0].state
 }
 
@@ -98,7 +98,7 @@ async fn eight_hosts_spend_each_refresh_token_once() {
     }
     eprintln!("8 hosts, {rounds} expiries: {} tokens spent, the slowest {longest:?}", authority.spent());
     assert_eq!(authority.twice(), Vec::<String>::new());
-    assert_eq!(state(&all[0]).await, ConnectionState::Connected);
+    assert_eq!(state(&all[0]), ConnectionState::Connected);
     // Nobody is kept out by what is left of it.
     let all_given = "SELECT count(*) FROM leases WHERE holder IS NOT NULL OR begun";
     let left = atthene_test_support::databases::asked(&hosts.url, async |client| {
@@ -141,7 +141,7 @@ async fn child_that_refreshes() {
 fn child(hosts: &Hosts, number: usize, is_lenient: bool) -> Child {
     let told = json!({ "url": hosts.url, "folder": hosts.folder(number), "is_lenient": is_lenient });
     Command::new(std::env::current_exe().expect("this test"))
-        .args(["hosts::child_that_refreshes", "--nocapture", "--exact"])
+        .args(["refresh_across_hosts::child_that_refreshes", "--nocapture", "--exact"])
         .env(CHILD, told.to_string())
         .stdout(Stdio::piped())
         .spawn()
@@ -187,7 +187,7 @@ async fn what_a_killed_host_may_have_spent_is_sent_again_only_where_that_does_no
         }
         assert_eq!(fresh.map(drop).expect_err("nobody knows").code(), Code::NeedsSignIn);
         assert_eq!(authority.twice(), Vec::<String>::new());
-        assert_eq!(state(&second).await, ConnectionState::NeedsSignIn);
+        assert_eq!(state(&second), ConnectionState::NeedsSignIn);
         let why = second.connections.list().expect("lists").remove(0).problem.expect("a reason");
         assert!(why.contains("ended before it could say"), "{why}");
         let third = hosts.place(3).open();
