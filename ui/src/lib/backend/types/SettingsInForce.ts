@@ -60,4 +60,9 @@ log_level: LogLevel, vault: VaultKind,
 /**
  * Days after which rows of the record are cut off; 0: never.
  */
-record_days: number, };
+record_days: number, 
+/**
+ * Seconds for which this host serves by what it knows while a database that several hosts share can't be reached;
+ * 0: not at all. Of no effect where the rows lie on this machine.
+ */
+trust_period: number, };
