@@ -77,10 +77,10 @@ where
         ActState::Done(outcome) => return Ok(Did::Before(outcome)),
     };
     // Where this is dropped in the midst of the work, nobody waits for its end.
-    claim.is_begun = true;
+    claim.begin();
     let ended = work(edited.map(|shown| *shown)).await;
     if !matches!(ended, WorkEnd::Unknown(_)) {
-        claim.id = None;
+        claim.end();
     }
     match ended {
         WorkEnd::Done(done, outcome) => {
@@ -101,6 +101,17 @@ struct Claim {
     /// `None`: it is not this call's, or its end is known.
     id: Option<ApprovalId>,
     is_begun: bool,
+}
+
+impl Claim {
+    fn begin(&mut self) {
+        self.is_begun = true;
+    }
+
+    /// How it ended is known.
+    fn end(&mut self) {
+        self.id = None;
+    }
 }
 
 impl Drop for Claim {

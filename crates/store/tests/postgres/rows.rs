@@ -117,15 +117,22 @@ fn sealed_rows_are_kept_and_forgotten() {
     let (here, there) = (fleet.open(0), fleet.open(1));
     here.put("a", b"one").expect("keeps");
     here.put("b", b"two").expect("keeps");
-    let before = there.list().expect("lists");
     assert_eq!(there.get("a").expect("reads").as_deref(), Some(b"one".as_slice()));
     there.put("a", b"three").expect("keeps");
     here.delete("b").expect("forgets");
     here.delete("b").expect("is not there");
-    let after = here.list().expect("lists");
-    assert_eq!((after.len(), &*after[0].0), (1, "a"));
-    assert!(after[0].1 > before.iter().map(|(_, revision)| *revision).max().expect("some"));
+    assert_eq!(here.all().expect("lists"), [("a".to_owned(), b"three".to_vec())]);
     assert_eq!(here.get("b").expect("reads"), None);
+    // All of them as they were seen, or none.
+    here.put("b", b"four").expect("keeps");
+    let step = |entry: &str, old: &[u8], new: &[u8]| (entry.to_owned(), old.to_vec(), new.to_vec());
+    let stale = [step("a", b"three", b"five"), step("b", b"two", b"six")];
+    assert!(!there.replace_all(&stale).expect("asks"));
+    assert_eq!(here.get("a").expect("reads").as_deref(), Some(b"three".as_slice()));
+    let seen = [step("a", b"three", b"five"), step("b", b"four", b"four")];
+    assert!(there.replace_all(&seen).expect("asks"));
+    assert_eq!(here.get("a").expect("reads").as_deref(), Some(b"five".as_slice()));
+    assert!(!here.replace_all(&[step("c", b"", b"seven")]).expect("asks"), "what is not there");
 }
 
 #[test]
@@ -134,19 +141,19 @@ fn a_lease_is_held_by_one_until_it_runs_out_or_is_given_back() {
     let fleet = Fleet::new(2);
     let (here, there) = (fleet.open(0), fleet.open(1));
     let long = Duration::from_mins(10);
-    let first = here.take("refresh of x", "here", long).expect("asks").expect("nobody holds it");
+    let first = here.take("refresh of x", "here", long).expect("asks").expect("nobody holds it").fence;
     assert_eq!(there.take("refresh of x", "there", long).expect("asks"), None);
     assert!(here.renew("refresh of x", "here", first, long).expect("asks"));
     // Run out by the database's clock, whatever a host's says.
     fleet.run("UPDATE leases SET until = clock_timestamp() - interval '1 second'");
     assert!(here.renew("refresh of x", "here", first, Duration::ZERO).expect("asks"), "nobody took it");
-    let second = there.take("refresh of x", "there", long).expect("asks").expect("it has run out");
+    let second = there.take("refresh of x", "there", long).expect("asks").expect("it has run out").fence;
     assert!(second > first);
     assert!(!here.renew("refresh of x", "here", first, long).expect("asks"), "it is another's");
-    here.give_back("refresh of x", "here", first).expect("is not held");
+    here.give_back("refresh of x", "here", first, true).expect("is not held");
     assert_eq!(here.take("refresh of x", "here", long).expect("asks"), None);
-    there.give_back("refresh of x", "there", second).expect("gives back");
-    assert!(here.take("refresh of x", "here", long).expect("asks").expect("is free") > second);
+    there.give_back("refresh of x", "there", second, true).expect("gives back");
+    assert!(here.take("refresh of x", "here", long).expect("asks").expect("is free").fence > second);
     // The third of the three: it can't be asked.
     fleet.run("ALTER TABLE leases RENAME TO away");
     here.take("refresh of x", "here", long).expect_err("can't be asked");

@@ -208,7 +208,7 @@ async fn who_hangs_up_before_anything_was_done_has_done_nothing() {
         shown: Shown::default(),
         digest: [7; 32],
     };
-    let work = async || WorkEnd::<(), Error>::Done((), json!({}));
+    let work = async |_: Option<Shown>| WorkEnd::<(), Error>::Done((), json!({}));
     let mut changes = core.changes().subscribe();
     {
         let mut call = std::pin::pin!(once(&core, asked(), Leave::Given, Duration::ZERO, work));
