@@ -67,6 +67,7 @@ const COMMANDS: &[&str] = &[
     "explain_refusal",
     "self_check",
     "fixed_settings",
+    "shared_profile",
     "test_runtime",
     "stop_everything",
     "resume_everything",

@@ -170,6 +170,8 @@ const SECOND_TRIES: usize = 3;
 
 fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
+    packages::ensure(packages::For::Database)?;
+    let cluster = Cluster::start()?;
     install_npm("tests/providers")?;
     install_npm("tests/mcp")?;
     let (proxies, schemathesis) = (install_python("proxies")?, install_python("schemathesis")?);
@@ -190,6 +192,7 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
             .args(only)
             .env("ATTHENE_APP", app)
             .env("ATTHENE_COMMAND", atthene)
+            .env("ATTHENE_TEST_POSTGRES", cluster.url())
             .env("ATTHENE_MCP_CLIENTS", &mcp_clients)
             .env("ATTHENE_MCP_LANGCHAIN", &mcp_langchain)
             .env("ATTHENE_PROXIES", &proxies)

@@ -99,6 +99,7 @@ commands![
     oversight::explain_refusal,
     oversight::self_check,
     preferences::fixed_settings,
+    preferences::shared_profile,
     preferences::test_runtime,
     preferences::stop_everything,
     preferences::resume_everything,

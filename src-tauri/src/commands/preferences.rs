@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use atthene_core::oversight::without_places;
+use atthene_core::oversight::{SharedView, without_places};
 use atthene_core::{RestoreReport, Settings, SettingsInForce};
+use atthene_service::fleet::Membership;
 use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
@@ -31,6 +32,17 @@ pub(crate) async fn save_settings(
 #[tauri::command]
 pub(crate) async fn fixed_settings(startup: State<'_, Startup>) -> CommandAnswer<Vec<String>> {
     on_core(&startup, |core| Ok(core.settings.fixed())).await
+}
+
+/// Where the profile lies and who shares it; `None`: it is this machine's alone.
+#[tauri::command]
+pub(crate) async fn shared_profile(startup: State<'_, Startup>) -> CommandAnswer<Option<SharedView>> {
+    let folder = startup.data_dir().map_err(|error| error.view())?;
+    on_core(&startup, move |core| {
+        let Some(membership) = Membership::of(&folder)? else { return Ok(None) };
+        Ok(core.hosts()?.map(|hosts| SharedView { url: membership.url, hosts }))
+    })
+    .await
 }
 
 /// What answered at this base URL.

@@ -15,6 +15,7 @@ import {
   type NewKeyView,
   type Toolkit,
   errorView,
+  type SharedView,
 } from './backend/backend'
 import { oneAtATime } from './one-at-a-time'
 import type { PageName } from './pages'
@@ -55,6 +56,8 @@ export class AppState {
   readonly view: View
   /** Grows with every row that is added to the record. */
   activityNews = $state(0)
+  /** Where the profile lies and who shares it; `null`: it is this machine's alone. */
+  shared = $state<SharedView | null>(null)
   /** The settings that the machine's administrator has fixed. */
   fixed = $state<string[]>([])
   /** Grows with every news of a sign-in. */
@@ -228,9 +231,14 @@ export class AppState {
   }
 
   async #readSettings() {
-    const [settings, fixed] = await Promise.all([this.backend.getSettings(), this.backend.fixedSettings()])
+    const [settings, fixed, shared] = await Promise.all([
+      this.backend.getSettings(),
+      this.backend.fixedSettings(),
+      this.backend.sharedProfile(),
+    ])
     this.settings = settings
     this.fixed = fixed
+    this.shared = shared
   }
 
   async #readAttention() {

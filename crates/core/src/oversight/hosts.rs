@@ -36,6 +36,16 @@ pub struct HostView {
     pub seen_at: Option<UnixMs>,
 }
 
+/// Where a profile lies that hosts share, and who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct SharedView {
+    /// The database, without its password.
+    pub url: String,
+    /// By name.
+    pub hosts: Vec<HostView>,
+}
+
 impl Core {
     /// Who shares this profile, by name. `None`: it is this machine's alone. Blocks.
     pub fn hosts(&self) -> Result<Option<Vec<HostView>>, Error> {

@@ -37,6 +37,7 @@ import type { RestoreReport } from './types/RestoreReport'
 import type { RunningView } from './types/RunningView'
 import type { SecretRequest } from './types/SecretRequest'
 import type { Settings } from './types/Settings'
+import type { SharedView } from './types/SharedView'
 import type { SettingsInForce } from './types/SettingsInForce'
 import type { SignInRequest } from './types/SignInRequest'
 import type { SignInView } from './types/SignInView'
@@ -58,6 +59,7 @@ export type {
   Format,
   OnClose,
   RevokeReason,
+  SharedView,
   Span,
   TroubledCall,
   UsageReport,
@@ -208,6 +210,8 @@ export interface Backend {
   saveSettings(settings: Settings, credential: SecretRequest): Promise<SettingsInForce>
   /** The names of the settings that the machine's administrator has fixed. */
   fixedSettings(): Promise<string[]>
+  /** Where the profile lies and who shares it; `null`: it is this machine's alone. */
+  sharedProfile(): Promise<SharedView | null>
   /** Resolves to what answered. */
   testRuntime(url: string): Promise<string>
   stopEverything(): Promise<void>

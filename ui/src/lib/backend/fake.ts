@@ -1,6 +1,7 @@
 import type {
   ActivityRow,
   ApprovalView,
+  SharedView,
   Attention,
   Backend,
   Change,
@@ -216,6 +217,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     integrations: [] as IntegrationView[],
     connections: [] as ConnectionView[],
     approvals: [] as ApprovalView[],
+    shared: null as SharedView | null,
     attention: [] as Attention[],
     settings: { ...settings },
     held: null as NewKeyView | null,
@@ -312,6 +314,7 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     getSettings: async () => state.settings,
     saveSettings: async (changed) => (state.settings = { ...state.settings, ...changed }),
     fixedSettings: async () => [],
+    sharedProfile: async () => state.shared,
     testRuntime: async () => 'It answers.',
     stopEverything: async () => {},
     resumeEverything: async () => {},

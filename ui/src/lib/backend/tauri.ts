@@ -82,6 +82,7 @@ export const tauriBackend: Backend = {
   getSettings: () => invoke('get_settings'),
   saveSettings: (settings, credential) => invoke('save_settings', { settings, credential }),
   fixedSettings: () => invoke('fixed_settings'),
+  sharedProfile: () => invoke('shared_profile'),
   testRuntime: (url) => invoke('test_runtime', { url }),
   stopEverything: () => invoke('stop_everything'),
   resumeEverything: () => invoke('resume_everything'),

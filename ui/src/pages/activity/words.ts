@@ -106,7 +106,10 @@ export function sentence(row: ActivityRow, names: Names): Sentence {
     case 'act_performed':
       return {
         who: program || words.someProgram,
-        does: row.outcome === 'unknown' ? words.begun : ((words.does as Record<string, string>)[row.kind] ?? row.kind),
+        does:
+          row.outcome === 'unknown'
+            ? words.begun
+            : ((words.does as Record<string, string>)[row.kind] ?? row.kind),
         whom,
         aside: said(row, 'tool'),
       }
