@@ -51,7 +51,7 @@ pub(crate) trait Follower: Send + Sync + 'static {
 
 /// What was told last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum LastTold {
     Nothing,
     Away,
     Lost,
@@ -82,7 +82,7 @@ pub(crate) fn run<T: Follower>(watcher: Box<dyn Watcher>, clock: Clock, alive: W
     std::thread::Builder::new().name("store-watch".into()).spawn(move || {
         let known = Known::ago(&clock, watcher.age().unwrap_or_default());
         let mut watch =
-            Watch { watcher, clock, known, followed_at: Instant::now(), told: Told::Nothing, due: Vec::new() };
+            Watching { watcher, clock, known, followed_at: Instant::now(), told: LastTold::Nothing, due: Vec::new() };
         loop {
             watch.watcher.wait(EVERY);
             let Some(alive) = alive.upgrade() else { return };
@@ -92,17 +92,17 @@ pub(crate) fn run<T: Follower>(watcher: Box<dyn Watcher>, clock: Clock, alive: W
     Ok(())
 }
 
-struct Watch {
+struct Watching {
     watcher: Box<dyn Watcher>,
     clock: Clock,
     known: Known,
     followed_at: Instant,
-    told: Told,
+    told: LastTold,
     /// Heard, and not followed yet.
     due: Vec<Change>,
 }
 
-impl Watch {
+impl Watching {
     fn look<T: Follower>(&mut self, alive: &Arc<T>) {
         // Asked first: what is heard then is no older than that.
         let age = self.watcher.age();
@@ -121,10 +121,10 @@ impl Watch {
             return;
         }
         let left = |age: Duration| alive.trust_period().max(UNNOTICED).saturating_sub(age);
-        if self.told != Told::Nothing && alive.stand(StoreStanding::Back(age.map(left))).is_err() {
+        if self.told != LastTold::Nothing && alive.stand(StoreStanding::Back(age.map(left))).is_err() {
             return;
         }
-        self.told = Told::Nothing;
+        self.told = LastTold::Nothing;
         self.followed_at = Instant::now();
         // With what it took to follow.
         let age = age.map(|age| age + heard_at.elapsed());
@@ -149,19 +149,19 @@ impl Watch {
         let left = alive.trust_period().saturating_sub(elapsed);
         if left.is_zero() {
             self.lose(alive, error);
-        } else if self.told == Told::Nothing {
+        } else if self.told == LastTold::Nothing {
             let outage = Outage { why: error, since: self.known.wall, left, is_elsewhere: true };
             if alive.stand(StoreStanding::Away(outage)).is_ok() {
-                self.told = Told::Away;
+                self.told = LastTold::Away;
             }
         }
     }
 
     fn lose<T: Follower>(&mut self, alive: &Arc<T>, why: &dyn std::fmt::Display) {
-        if self.told == Told::Lost {
+        if self.told == LastTold::Lost {
             return;
         }
-        self.told = Told::Lost;
+        self.told = LastTold::Lost;
         let is_elsewhere = self.watcher.age().is_some();
         let outage = Outage { why, since: self.known.wall, left: Duration::ZERO, is_elsewhere };
         let _ = alive.stand(StoreStanding::Lost(outage));

@@ -144,3 +144,10 @@ impl Vault for RowsVault {
         None
     }
 }
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        let name = self.url.rsplit('/').next().expect("a name");
+        databases::run(&databases::url_of("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    }
+}

@@ -210,3 +210,60 @@ async fn no_call_that_needs_the_database_hangs_while_it_is_away() {
     assert_eq!(hosts.world.authority.calls().len(), calls, "the authority was asked without a lease");
     line.set(Flow::Open);
 }
+
+/// The data folder of the server, where a test may stop it: nothing else may be under way there.
+const DATA: &str = "ATTHENE_TEST_POSTGRES_DATA";
+
+/// As the account that the folder belongs to.
+fn pg_ctl(data: &str, what: &str) {
+    let command = format!("/usr/lib/postgresql/15/bin/pg_ctl -D '{data}' -l '{data}/log' -w {what}");
+    let mut pg_ctl = std::process::Command::new("su");
+    pg_ctl.args(["postgres", "-c", &command]).stdout(std::process::Stdio::null());
+    assert!(pg_ctl.status().expect("runs").success(), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_in_the_middle_is_bridged_and_nothing_is_lost() {
+    needs_server!();
+    let Ok(data) = std::env::var(DATA) else {
+        eprintln!("skipped: {DATA} names no server that may be stopped");
+        return;
+    };
+    let hosts = Hosts::new().await;
+    let near = hosts.world.core.clone();
+    let far = hosts.place(1).open();
+    for round in 0..3 {
+        let text = renewed_key(&hosts);
+        for core in [&near, &far] {
+            while opens(core, &text).await != Some(true) {
+                tokio::task::yield_now().await;
+            }
+        }
+        pg_ctl(&data, "stop -m immediate");
+        for core in [&near, &far] {
+            until(core, |core| core.store_away().is_some()).await;
+            assert_eq!(opens(core, &text).await, Some(true), "round {round}");
+        }
+        let began = Instant::now();
+        let (core, id) = (near.clone(), text.id());
+        let ended = tokio::task::spawn_blocking(move || core.keys.revoke(&id, None).map(drop)).await.expect("no panic");
+        assert_eq!(ended.expect_err("nobody keeps it").code(), Code::DatabaseUnreachable);
+        assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+        hosts.world.machine.step(61 * 1000);
+        for core in [&near, &far] {
+            until(core, |core| core.signals.is_store_lost()).await;
+        }
+        pg_ctl(&data, "start");
+        let started = Instant::now();
+        for core in [&near, &far] {
+            until(core, |core| !core.signals.is_store_lost()).await;
+            assert_eq!(opens(core, &text).await, Some(true), "round {round}: an acknowledged key is gone");
+        }
+        eprintln!("round {round}: both hosts back {:?} after the server was", started.elapsed());
+        near.keys.revoke(&text.id(), None).expect("revokes");
+        until(&far, |core| core.keys.live().is_ok_and(|key| key.is_none())).await;
+        while opens(&far, &text).await == Some(true) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
