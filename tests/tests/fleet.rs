@@ -50,7 +50,8 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     let (mut first, mut second) = (Host::new("8801")?, Host::new("8802")?);
     first.machine.done(&["config", "set", "vault", "file"]).await?;
     let emulate = Emulate::for_anybody(&first.machine).await?;
-    let integration = first.machine.add_integration(Emulate::ISSUER, "https://graph.example", Some(CLIENT_SECRET)).await?;
+    let integration =
+        first.machine.add_integration(Emulate::ISSUER, "https://graph.example", Some(CLIENT_SECRET)).await?;
     first.machine.connect(&integration, "ada@contoso.example").await?;
     let key = first.machine.done(&["key", "create", "--name", "All", "--expires", "30d"]).await?.out.trim().to_owned();
 
@@ -58,7 +59,8 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     let shown = database.replace("://postgres@", &format!("://postgres:{DATABASE_PASSWORD}@"));
     let refused = first.machine.run(&["fleet", "init", &shown]).await?;
     ensure!(refused.code == 2 && !refused.err.contains(DATABASE_PASSWORD), "{refused:?}");
-    let begun = first.machine.run_with(&["--json", "fleet", "init", &database, "--password-stdin"], DATABASE_PASSWORD).await?;
+    let begun =
+        first.machine.run_with(&["--json", "fleet", "init", &database, "--password-stdin"], DATABASE_PASSWORD).await?;
     ensure!(begun.code == 0, "{begun:?}");
     ensure!(begun.json()?["secrets"].as_u64() >= Some(2), "{begun:?}");
     ensure!(first.machine.run(&["fleet", "init", &database]).await?.code == 1);
@@ -83,18 +85,22 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
         host.is_answered(&key, 200).await?;
     }
     let hosts = second.machine.done(&["--json", "fleet", "hosts"]).await?.json()?;
-    let there = |hosts: &Value| hosts.as_array().is_some_and(|all| all.iter().filter(|one| one["is_there"] == true).count() == 2);
+    let there = |hosts: &Value| {
+        hosts.as_array().is_some_and(|all| all.iter().filter(|one| one["is_there"] == true).count() == 2)
+    };
     until("both hosts to be seen", || async {
         Ok(there(&second.machine.done(&["--json", "fleet", "hosts"]).await?.json()?).then_some(()))
     })
     .await
     .with_context(|| format!("{hosts}"))?;
-    let id = first.machine.done(&["--json", "key", "list"]).await?.json()?[0]["id"].as_str().context("an id")?.to_owned();
+    let id =
+        first.machine.done(&["--json", "key", "list"]).await?.json()?[0]["id"].as_str().context("an id")?.to_owned();
     second.machine.done(&["key", "revoke", &id, "--yes"]).await?;
     for host in [&first, &second] {
         host.is_answered(&key, 401).await?;
     }
-    let next = second.machine.done(&["key", "create", "--name", "Next", "--expires", "30d"]).await?.out.trim().to_owned();
+    let next =
+        second.machine.done(&["key", "create", "--name", "Next", "--expires", "30d"]).await?.out.trim().to_owned();
     for host in [&first, &second] {
         host.is_answered(&next, 200).await?;
     }
@@ -108,7 +114,10 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     first.end().await?;
     second.end().await?;
     first.machine.done(&["fleet", "rotate-key"]).await?;
-    first.machine.done(&["fleet", "invite", first.machine.home().join("again.age").to_str().context("a path")?]).await?;
+    first
+        .machine
+        .done(&["fleet", "invite", first.machine.home().join("again.age").to_str().context("a path")?])
+        .await?;
 
     // Nothing opens by the database alone, nor by what lies on a disk.
     let dump = tokio::process::Command::new("pg_dump").arg(&database).stdout(Stdio::piped()).output().await?;
@@ -123,6 +132,8 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
 
     // Left: the rows of before are there again.
     second.machine.done(&["fleet", "leave"]).await?;
-    ensure!(second.machine.done(&["--profile", "local", "--json", "key", "list"]).await?.json()? == serde_json::json!([]));
+    ensure!(
+        second.machine.done(&["--profile", "local", "--json", "key", "list"]).await?.json()? == serde_json::json!([])
+    );
     emulate.stop().await
 }

@@ -87,7 +87,18 @@ async fn run(arguments: Arguments, out: &Out, log: &Log) -> CommandResult {
     if let Command::Fleet(command) = arguments.command {
         return commands::fleet::run(&profile, out, command).await;
     }
-    let core = open(&profile, &arguments).await?;
+    let core = match open(&profile, &arguments).await {
+        // Others may be about to start the database; this host serves as soon as it can.
+        Err(Failure::Core(error)) if serve::is_worth_waiting_for(&error) => match &arguments.command {
+            Command::Serve(wanted) => {
+                let opened = serve::wait_for_rows(wanted, error, || open(&profile, &arguments)).await?;
+                let Some(core) = opened else { return Ok(()) };
+                core
+            }
+            _ => return Err(error.into()),
+        },
+        opened => opened?,
+    };
     let outcome = if let Command::Serve(wanted) = &arguments.command {
         serve::run(core.clone(), out, log, wanted).await
     } else {

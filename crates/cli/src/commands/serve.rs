@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::oversight::{GatewayState, Keeper};
-use atthene_core::{Change, Core};
-use atthene_gateway::{Limits, serve_metrics};
+use atthene_core::{Change, Code, Core, Error};
+use atthene_gateway::{Limits, refuse_meanwhile, serve_metrics};
 use atthene_service::Service;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::args::ServeArguments;
 use crate::commands::listening::WantedListening;
@@ -53,6 +54,47 @@ pub(crate) async fn run(core: Arc<Core>, out: &Out, log: &Log, wanted: &ServeArg
         tracing::warn!("stopping the service broke");
     }
     outcome
+}
+
+/// How often it is tried again to reach the rows.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Where the rows can't be read, the port that they name can't either.
+const USUAL_PORT: u16 = 8765;
+
+/// Whether the rows may be had later, without anybody doing anything on this host.
+pub(crate) fn is_worth_waiting_for(error: &Error) -> bool {
+    error.code() == Code::DatabaseUnreachable
+}
+
+/// Refuses calls with the reason until the rows can be had. `None`: it was told to end before.
+pub(crate) async fn wait_for_rows<Opening>(
+    wanted: &ServeArguments,
+    error: Error,
+    open: impl Fn() -> Opening,
+) -> Result<Option<Arc<Core>>, Failure>
+where
+    Opening: Future<Output = Result<Arc<Core>, Failure>>,
+{
+    let mut signals = ProcessSignals::listen()?;
+    let port = wanted.port.unwrap_or(USUAL_PORT);
+    tracing::error!(%error, port, "this host refuses calls until the database can be reached");
+    let (why, reason) = watch::channel(error.to_string());
+    let refusing = tokio::spawn(refuse_meanwhile(port, reason));
+    let opened = loop {
+        tokio::select! {
+            told = signals.next() => if matches!(told, Instruction::End) {
+                break Ok(None);
+            },
+            opened = async { tokio::time::sleep(AGAIN).await; open().await } => match opened {
+                Err(Failure::Core(error)) if is_worth_waiting_for(&error) => drop(why.send_replace(error.to_string())),
+                opened => break opened.map(Some),
+            },
+        }
+    };
+    refusing.abort();
+    // Its port is free only when it is gone.
+    let _ = refusing.await;
+    opened
 }
 
 async fn until_told(

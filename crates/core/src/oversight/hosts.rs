@@ -53,6 +53,11 @@ impl Core {
         Ok(Some(shared.hosts()?.into_iter().map(view).collect()))
     }
 
+    /// Whether several hosts may share this profile.
+    pub fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
+    }
+
     /// Tells the others that this host's service is there, and has been since then. Blocks.
     pub fn beat(&self, since: UnixMs) -> Result<(), Error> {
         let Some(shared) = self.store.shared() else { return Ok(()) };
