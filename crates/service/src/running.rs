@@ -32,7 +32,7 @@ impl Service {
         let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), listening)?;
         let state = gateway.watch();
         let reporter = Reporter::start(core.clone(), state.clone(), keeper);
-        // Whoever is the service is the only one that does acts: what is begun and not its own was left by a crash.
+        // What was begun before and is not its own was left by a crash.
         if reporter.is_some()
             && let Err(error) = core.approvals.give_up_left_over()
         {

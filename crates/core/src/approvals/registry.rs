@@ -185,8 +185,8 @@ impl Approvals {
         });
     }
 
-    /// Puts on record what processes before this one have begun and not ended. Only the service does acts, so it is its
-    /// business, once it is the only one.
+    /// Puts on record what processes before this one have begun and not ended. For the service: there is one. What
+    /// another `serve` beside it does at this very moment is on record twice, the second time as it ended.
     pub fn give_up_left_over(&self) -> Result<(), Error> {
         let left: Vec<_> = {
             let under_way = self.under_way();
