@@ -16,7 +16,7 @@ pub async fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
     type Parts = (Arc<dyn Store>, Arc<dyn Vault>, Option<Leases>);
     let (store, vault, leases): Parts = match Membership::of(profile.data_dir())? {
         Some(membership) => {
-            let fleet::Shared { store, vault } = fleet::take_part(profile, &membership).await?;
+            let fleet::SharedParts { store, vault } = fleet::take_part(profile, &membership).await?;
             let leases = Leases::new(store.clone(), store.host());
             (store, vault, Some(leases))
         }

@@ -26,12 +26,26 @@ pub struct Sealed {
     key: Arc<Mutex<Arc<FleetKey>>>,
     /// What the latest call came to.
     trouble: Arc<Mutex<Option<String>>>,
+    /// Whether these rows lie in the store of the profile, which writes a secret together with its row then.
+    is_among_rows: bool,
 }
 
 impl Sealed {
     /// The secrets of the fleet of this profile. Nothing is read yet.
     pub fn new(rows: Arc<dyn SealedRows>, key: FleetKey, profile: &str) -> Self {
-        Self { rows, profile: profile.into(), key: Arc::new(Mutex::new(Arc::new(key))), trouble: Arc::default() }
+        Self {
+            rows,
+            profile: profile.into(),
+            key: Arc::new(Mutex::new(Arc::new(key))),
+            trouble: Arc::default(),
+            is_among_rows: false,
+        }
+    }
+
+    /// The same, where the rows lie in the store of the profile: a secret is written together with its row.
+    #[must_use]
+    pub fn among_rows(self) -> Self {
+        Self { is_among_rows: true, ..self }
     }
 
     /// Opens and seals with this key from now on: after a rotation, and after this host joined again. What is under
@@ -69,6 +83,9 @@ impl Vault for Sealed {
     }
 
     fn seal<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
+        if !self.is_among_rows {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         let (entry, secret) = (name.to_owned(), secret.clone());
         Box::pin(self.run(move |rows, key, profile| {
             in_force(rows, key, profile)?;

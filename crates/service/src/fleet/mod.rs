@@ -13,4 +13,4 @@ mod take_part;
 pub use act::{Joined, Moved, init, invite, join, leave, rotate_key};
 pub use error::FleetError;
 pub use membership::Membership;
-pub(crate) use take_part::{Shared, local_vault, take_part};
+pub(crate) use take_part::{SharedParts, local_vault, take_part};

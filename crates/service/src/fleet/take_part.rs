@@ -14,20 +14,20 @@ use super::membership::Membership;
 use super::place::Place;
 
 /// What an open profile is made of, where it is shared.
-pub(crate) struct Shared {
+pub(crate) struct SharedParts {
     pub(crate) store: Arc<Postgres>,
     pub(crate) vault: Arc<Sealed>,
 }
 
 /// Opens the shared profile. Waits for this host's vault, and for the database.
-pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<Shared, Error> {
+pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<SharedParts, Error> {
     let own = own_vault(profile, membership)?;
     let secrets = HostSecrets::read(own.as_ref()).await?;
     let (place, _) = Place::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
     let store = open_rows(profile, &place, secrets.password.as_ref()).await?;
     let key = key_in_force(&store, secrets, &membership.profile).await?;
-    let vault = Arc::new(Sealed::new(store.clone(), key, &membership.profile));
-    Ok(Shared { store, vault })
+    let vault = Arc::new(Sealed::new(store.clone(), key, &membership.profile).among_rows());
+    Ok(SharedParts { store, vault })
 }
 
 /// Where this host keeps what is its own.
