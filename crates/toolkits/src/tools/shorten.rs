@@ -68,14 +68,35 @@ impl Shortener {
 
     /// Takes the next bytes; `false`: this is more than an answer can be.
     pub(super) fn take(&mut self, part: &[u8], kept: &mut Vec<u8>) -> bool {
-        for byte in part {
+        let mut rest = part;
+        while let Some((byte, behind)) = rest.split_first() {
+            let plain = self.plain(rest, kept);
+            if plain > 0 {
+                rest = &rest[plain..];
+                continue;
+            }
             if self.string.is_some() {
                 self.in_string(*byte, kept);
             } else {
                 self.between(*byte, kept);
             }
+            rest = behind;
         }
         kept.len() <= KEPT
+    }
+
+    /// Takes what stands before the next quote or escape of a string at once, since bodies are long: how much that was.
+    fn plain(&mut self, rest: &[u8], kept: &mut Vec<u8>) -> usize {
+        let Some(string) = self.string.as_mut().filter(|string| string.escaped == 0) else { return 0 };
+        let is_dropped = string.is_cut || self.left_out.is_some();
+        // Where it is cut is looked at byte by byte.
+        let most = if is_dropped { rest.len() } else { rest.len().min(string.longest.saturating_sub(string.length)) };
+        let run = rest[..most].iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(most);
+        string.length += run;
+        if !is_dropped {
+            kept.extend_from_slice(&rest[..run]);
+        }
+        run
     }
 
     fn in_cut_list(&self) -> bool {
