@@ -51,7 +51,7 @@ pub(crate) trait Follower: Send + Sync + 'static {
 
 /// What was told last.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LastTold {
+enum LastAway {
     Nothing,
     Away,
     Lost,
@@ -82,7 +82,7 @@ pub(crate) fn run<T: Follower>(watcher: Box<dyn Watcher>, clock: Clock, alive: W
     std::thread::Builder::new().name("store-watch".into()).spawn(move || {
         let known = Known::ago(&clock, watcher.age().unwrap_or_default());
         let mut watch =
-            Watching { watcher, clock, known, followed_at: Instant::now(), told: LastTold::Nothing, due: Vec::new() };
+            Watching { watcher, clock, known, followed_at: Instant::now(), told: LastAway::Nothing, due: Vec::new() };
         loop {
             watch.watcher.wait(EVERY);
             let Some(alive) = alive.upgrade() else { return };
@@ -97,7 +97,7 @@ struct Watching {
     clock: Clock,
     known: Known,
     followed_at: Instant,
-    told: LastTold,
+    told: LastAway,
     /// Heard, and not followed yet.
     due: Vec<Change>,
 }
@@ -121,10 +121,10 @@ impl Watching {
             return;
         }
         let left = |age: Duration| alive.trust_period().max(UNNOTICED).saturating_sub(age);
-        if self.told != LastTold::Nothing && alive.stand(StoreStanding::Back(age.map(left))).is_err() {
+        if self.told != LastAway::Nothing && alive.stand(StoreStanding::Back(age.map(left))).is_err() {
             return;
         }
-        self.told = LastTold::Nothing;
+        self.told = LastAway::Nothing;
         self.followed_at = Instant::now();
         // With what it took to follow.
         let age = age.map(|age| age + heard_at.elapsed());
@@ -149,19 +149,19 @@ impl Watching {
         let left = alive.trust_period().saturating_sub(elapsed);
         if left.is_zero() {
             self.lose(alive, error);
-        } else if self.told == LastTold::Nothing {
+        } else if self.told == LastAway::Nothing {
             let outage = Outage { why: error, since: self.known.wall, left, is_elsewhere: true };
             if alive.stand(StoreStanding::Away(outage)).is_ok() {
-                self.told = LastTold::Away;
+                self.told = LastAway::Away;
             }
         }
     }
 
     fn lose<T: Follower>(&mut self, alive: &Arc<T>, why: &dyn std::fmt::Display) {
-        if self.told == LastTold::Lost {
+        if self.told == LastAway::Lost {
             return;
         }
-        self.told = LastTold::Lost;
+        self.told = LastAway::Lost;
         let is_elsewhere = self.watcher.age().is_some();
         let outage = Outage { why, since: self.known.wall, left: Duration::ZERO, is_elsewhere };
         let _ = alive.stand(StoreStanding::Lost(outage));

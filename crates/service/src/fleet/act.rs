@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::FleetError;
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
-use super::place::{Place, encoded};
+use super::place::{DatabasePlace, encoded};
 use super::take_part::{is_in_force, local_vault, open_rows, own_vault};
 
 /// What became of a local profile that is shared from now on.
@@ -77,7 +77,7 @@ pub async fn join(
     refuse_members(profile)?;
     let opened = tokio::task::spawn_blocking(move || open_invite(&invite, &passphrase));
     let invite = opened.await.map_err(|error| Error::Internal(error.to_string()))??;
-    let (place, password) = Place::of(invite.url.expose_secret()).ok_or(FleetError::Address)?;
+    let (place, password) = DatabasePlace::of(invite.url.expose_secret()).ok_or(FleetError::Address)?;
     let rows = open_rows(profile, &place, password.as_ref()).await?;
     let membership = Membership::new(place.as_str(), invite.profile, vault);
     if rows.profile_secret().public_id() != membership.profile {
@@ -95,7 +95,7 @@ pub async fn join(
 pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetError> {
     let membership = membership(profile)?;
     let secrets = HostSecrets::read(own_vault(profile, &membership)?.as_ref()).await?;
-    let (place, _) = Place::of(&membership.url).ok_or(FleetError::Address)?;
+    let (place, _) = DatabasePlace::of(&membership.url).ok_or(FleetError::Address)?;
     let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
     let url = place.with(secrets.password.as_ref());
     // An invite that opens nothing any more would be found out on the other host.
@@ -111,7 +111,7 @@ pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
     let membership = membership(profile)?;
     let own = own_vault(profile, &membership)?;
     let mut secrets = HostSecrets::read(own.as_ref()).await?;
-    let (place, _) = Place::of(&membership.url).ok_or(FleetError::Address)?;
+    let (place, _) = DatabasePlace::of(&membership.url).ok_or(FleetError::Address)?;
     let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
     // One that was broken off is ended first.
     let next = secrets.next.take().unwrap_or_else(FleetKey::generate);
@@ -145,8 +145,8 @@ fn refuse_members(profile: &Profile) -> Result<(), FleetError> {
     }
 }
 
-fn address(url: &str, password: Option<SecretString>) -> Result<(Place, Option<SecretString>), FleetError> {
-    match Place::of(url) {
+fn address(url: &str, password: Option<SecretString>) -> Result<(DatabasePlace, Option<SecretString>), FleetError> {
+    match DatabasePlace::of(url) {
         // Every program on the machine can read the arguments of another one.
         Some((_, Some(_))) | None => Err(FleetError::Address),
         Some((place, None)) => Ok((place, password.as_ref().map(encoded))),

@@ -7,9 +7,9 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// A database's URL without its password, which may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place(String);
+pub(super) struct DatabasePlace(String);
 
-impl Place {
+impl DatabasePlace {
     /// Takes the password out of a URL. `None`: it is none of PostgreSQL's, or has a password where it would be shown.
     pub(super) fn of(url: &str) -> Option<(Self, Option<SecretString>)> {
         let url = url.trim();
@@ -70,7 +70,7 @@ mod tests {
             ("postgres://db/x", "postgres://db/x", None),
             ("postgres://ada:@db/x", "postgres://ada@db/x", None),
         ] {
-            let (place, found) = Place::of(url).expect("a URL");
+            let (place, found) = DatabasePlace::of(url).expect("a URL");
             assert_eq!(place.as_str(), shown);
             assert_eq!(found.as_ref().map(ExposeSecret::expose_secret), password);
             let whole = place.with(found.as_ref());
@@ -85,7 +85,7 @@ mod tests {
             "host=c password=b",
             "postgres://a:b/c@d/e",
         ] {
-            assert!(Place::of(odd).is_none(), "{odd}");
+            assert!(DatabasePlace::of(odd).is_none(), "{odd}");
         }
     }
 

@@ -11,7 +11,7 @@ use atthene_vault::{FileVault, FleetKey, Keychain, Sealed, VaultThread};
 
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
-use super::place::Place;
+use super::place::DatabasePlace;
 
 /// What an open profile is made of, where it is shared.
 pub(crate) struct SharedParts {
@@ -23,7 +23,7 @@ pub(crate) struct SharedParts {
 pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<SharedParts, Error> {
     let own = own_vault(profile, membership)?;
     let secrets = HostSecrets::read(own.as_ref()).await?;
-    let (place, _) = Place::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
+    let (place, _) = DatabasePlace::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
     let store = open_rows(profile, &place, secrets.password.as_ref()).await?;
     let key = key_in_force(&store, secrets, &membership.profile).await?;
     let vault = Arc::new(Sealed::new(store.clone(), key, &membership.profile).among_rows());
@@ -47,7 +47,7 @@ pub(crate) fn local_vault(profile: &Profile) -> Result<VaultThread, Error> {
 /// Opens the database for this host.
 pub(super) async fn open_rows(
     profile: &Profile,
-    place: &Place,
+    place: &DatabasePlace,
     password: Option<&secrecy::SecretString>,
 ) -> Result<Arc<Postgres>, Error> {
     let (url, folder) = (place.with(password), profile.data_dir().to_owned());
