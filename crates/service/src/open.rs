@@ -14,17 +14,14 @@ use crate::fleet::{self, Membership};
 /// that it shares with others, which waits for this host's.
 pub async fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
     type Parts = (Arc<dyn Store>, Arc<dyn Vault>, Option<Leases>);
-    let (store, vault, leases): Parts = match Membership::of(profile.data_dir())? {
-        Some(membership) => {
-            let fleet::SharedParts { store, vault } = fleet::take_part(profile, &membership).await?;
-            let leases = Leases::new(store.clone(), store.host());
-            (store, vault, Some(leases))
-        }
-        None => {
-            let folder = profile.data_dir().to_owned();
-            let store = blocking(move || Sqlite::open(&folder)).await?;
-            (Arc::new(store), Arc::new(fleet::local_vault(profile)?), None)
-        }
+    let (store, vault, leases): Parts = if let Some(membership) = Membership::of(profile.data_dir())? {
+        let fleet::SharedParts { store, vault } = fleet::take_part(profile, &membership).await?;
+        let leases = Leases::new(store.clone(), store.host());
+        (store, vault, Some(leases))
+    } else {
+        let folder = profile.data_dir().to_owned();
+        let store = blocking(move || Sqlite::open(&folder)).await?;
+        (Arc::new(store), Arc::new(fleet::local_vault(profile)?), None)
     };
     let http = Arc::new(Network::default());
     let environment = Environment {

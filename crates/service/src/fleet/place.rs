@@ -1,5 +1,7 @@
 //! Where a database is, apart from what opens it.
 
+use std::fmt::Write as _;
+
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -47,7 +49,7 @@ pub(super) fn encoded(password: &SecretString) -> SecretString {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text.as_str().into()
