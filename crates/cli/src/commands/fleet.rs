@@ -27,7 +27,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             let rows = moved.imported.record + moved.imported.tables.iter().map(|(_, rows)| rows).sum::<u64>();
             out.done(
                 &json!({ "url": moved.membership.url, "profile": moved.membership.profile, "rows": rows, "secrets": moved.secrets }),
-                &format!(
+                format!(
                     "This profile is shared at {} from now on: {rows} rows and {} secrets were copied. Start the gateway \
                      again, and invite other hosts: atthene fleet invite FILE.",
                     moved.membership.url, moved.secrets
@@ -52,7 +52,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             let joined = fleet::join(profile, invite, passphrase, vault).await?;
             out.done(
                 &json!({ "url": joined.membership.url, "profile": joined.membership.profile }),
-                &format!(
+                format!(
                     "This host takes part in the profile at {}. Start its gateway: atthene serve.",
                     joined.membership.url
                 ),
@@ -65,7 +65,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
                 if left.is_empty() { left } else { format!(" These could not be opened, and are left: {left}.") };
             out.done(
                 &json!({ "resealed": rotated.resealed, "left": rotated.left }),
-                &format!(
+                format!(
                     "{} secrets lie under a new key.{left} Start the gateway of this host again; every other host has to leave \
                      and join again with a new invite.",
                     rotated.resealed
