@@ -154,7 +154,7 @@ fn signal(child: &Child, signal: &str) {
 }
 
 async fn told(calls: Receiver<()>) -> Receiver<()> {
-    let wait = move || calls.recv_timeout(Duration::from_secs(60)).map(|()| calls).expect("a call");
+    let wait = move || calls.recv_timeout(Duration::from_mins(1)).map(|()| calls).expect("a call");
     tokio::task::spawn_blocking(wait).await.expect("no panic")
 }
 

@@ -84,7 +84,7 @@ async fn what_a_person_wrote_instead_is_sent_and_nothing_else() {
     let desk = Desk::new().await;
     desk.graph.says(mailbox);
     let bodies = || {
-        let sent = desk.graph.asked().into_iter().filter(|asked| is_sent(asked));
+        let sent = desk.graph.asked().into_iter().filter(is_sent);
         sent.map(|asked| asked.body.to_string()).collect::<Vec<_>>()
     };
     let instead = |subject: Option<&str>, body: &str| Yes {
