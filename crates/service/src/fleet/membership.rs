@@ -1,5 +1,6 @@
 //! That a data folder takes part in a shared profile. Nothing in the file is secret.
 
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use atthene_core::vault::VaultKind;
@@ -38,12 +39,14 @@ impl Membership {
     pub fn of(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join(FILE);
         let wrong = |why: String| Error::FleetFile { path: path.clone(), why };
-        let text = match std::fs::File::open(&path) {
-            Ok(file) => std::io::read_to_string(std::io::Read::take(file, LARGEST)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => Err(error),
-        };
-        let text = text.map_err(|error| wrong(error.to_string()))?;
+        match std::fs::symlink_metadata(&path).map_err(|error| error.kind()) {
+            Ok(_) => {}
+            // Where nobody may look into the folder, or it is none, that is told of the rows.
+            Err(ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) => return Ok(None),
+            Err(kind) => return Err(wrong(kind.to_string())),
+        }
+        let read = std::fs::File::open(&path).and_then(|file| std::io::read_to_string(file.take(LARGEST)));
+        let text = read.map_err(|error| wrong(error.to_string()))?;
         let found: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         if found.version == VERSION {
             Ok(Some(found))
@@ -62,7 +65,7 @@ impl Membership {
     /// From now on this folder has its own rows again.
     pub(super) fn end(folder: &Path) -> std::io::Result<()> {
         match std::fs::remove_file(folder.join(FILE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -82,6 +85,9 @@ mod tests {
         assert_eq!(Membership::of(&folder).expect("reads"), Some(one));
         Membership::end(&folder).expect("ends");
         Membership::end(&folder).expect("has ended before");
+        let in_the_way = dir.path().join("file");
+        std::fs::write(&in_the_way, "").expect("written");
+        assert_eq!(Membership::of(&in_the_way).expect("says nothing of it"), None);
         assert_eq!(Membership::of(&folder).expect("reads"), None);
         for wrong in ["", "{}", r#"{"version":2,"url":"u","profile":"p","vault":"file"}"#] {
             std::fs::write(folder.join(FILE), wrong).expect("written");
