@@ -69,7 +69,7 @@ async fn refresh_token(keychain: &Keychain, id: &str) -> Result<String> {
 
 /// From the account to its part of the record, to a signed file of it, which the command checks.
 async fn who_read_adas_mail(machine: &Machine, window: &Window) -> Result<()> {
-    window.press("Activity of ada@contoso.example").await?;
+    window.press("What agents did as ada@contoso.example").await?;
     window.shows("[data-kind=graph_call]", "/me as ada@contoso.example").await?;
     ensure!(window.script("return document.querySelector('[data-kind=key_created]') === null").await? == true);
     window.picture("timeline").await?;
