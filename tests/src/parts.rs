@@ -26,6 +26,15 @@ impl Keychain {
         let mut password = daemon.stdin.take().context("no standard input")?;
         password.write_all(b"test").await?;
         drop(password);
+        // Whoever asked the bus before would have it start one of its own, which has no collection.
+        let process = daemon.id();
+        let bus = zbus::Connection::session().await?;
+        let bus = zbus::fdo::DBusProxy::new(&bus).await?;
+        until("the keychain to be on the bus", || async {
+            let owner = bus.get_connection_unix_process_id("org.freedesktop.secrets".try_into()?).await.ok();
+            Ok((owner == process).then_some(()))
+        })
+        .await?;
         Ok(Self(daemon))
     }
 

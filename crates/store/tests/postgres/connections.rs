@@ -59,6 +59,11 @@ fn a_change_that_nobody_can_be_asked_about_says_so() {
     databases::run(&databases::url_of("postgres"), &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
     let unknown = core.keys.create(new_key("k", 7, before)).map(drop).expect_err("is not known");
     assert_eq!(unknown.code(), Code::DatabaseOutcomeUnknown, "{unknown}");
+    // Nor goes on with a connection that something else had in hand meanwhile.
+    databases::run(
+        &databases::url_of("postgres"),
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    );
     let away = core.keys.create(new_key("k", 7, None)).map(drop).expect_err("can't be reached");
     assert_eq!(away.code(), Code::DatabaseUnreachable, "{away}");
     databases::run(&databases::url_of("postgres"), &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
