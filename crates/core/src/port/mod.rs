@@ -1,5 +1,6 @@
 //! What the rules need of the outside, as traits: adapters are crates of their own.
 
+mod approvals;
 pub mod backup;
 mod hosts;
 mod http;
@@ -11,6 +12,7 @@ mod shared;
 mod store;
 mod vault;
 
+pub use approvals::ApprovalRows;
 pub use hosts::{HostRow, HostRows, HostSeen};
 pub use http::{Http, Keep, LARGEST_ANSWER, Later, NetworkError};
 pub use identity::{
@@ -22,8 +24,8 @@ pub use revisions::Revisions;
 pub use sealed::SealedRows;
 pub use shared::SharedRows;
 pub use store::{
-    ActivityRows, ApprovalRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows,
-    IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows,
-    SecretStep, ServiceRows, SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows, IntegrationSaved,
+    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows, SecretStep, ServiceRows,
+    SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
 pub use vault::Vault;
