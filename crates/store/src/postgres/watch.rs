@@ -38,18 +38,7 @@ impl Watcher for Hearing {
     fn poll(&mut self) -> Result<Vec<Change>, StoreError> {
         let now = self.heard.revisions()?;
         let before = std::mem::replace(&mut self.told, now);
-        // Fewer than before is a change, too: the database was put back.
-        let changed = [
-            (before.keys != now.keys, Change::Keys),
-            (before.settings != now.settings, Change::Settings),
-            (before.integrations != now.integrations, Change::Integrations),
-            (before.connections != now.connections, Change::Connections),
-            (before.activity != now.activity, Change::Activity),
-            (before.usage != now.usage, Change::Usage),
-            (before.service != now.service, Change::Gateway),
-            (before.approvals != now.approvals, Change::Approvals),
-        ];
-        Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
+        Ok(now.changed_since(&before))
     }
 
     fn age(&self) -> Option<Duration> {

@@ -36,17 +36,7 @@ impl Watcher for Watch {
         let now = revisions(&self.connection).map_err(store_error)?;
         let before = std::mem::replace(&mut self.revisions, now);
         self.data_version = data_version;
-        let changed = [
-            (before.keys != now.keys, Change::Keys),
-            (before.settings != now.settings, Change::Settings),
-            (before.integrations != now.integrations, Change::Integrations),
-            (before.connections != now.connections, Change::Connections),
-            (before.activity != now.activity, Change::Activity),
-            (before.usage != now.usage, Change::Usage),
-            (before.service != now.service, Change::Gateway),
-            (before.approvals != now.approvals, Change::Approvals),
-        ];
-        Ok(changed.into_iter().filter_map(|(changed, what)| changed.then_some(what)).collect())
+        Ok(now.changed_since(&before))
     }
 }
 
