@@ -51,11 +51,8 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             let vault = if vault_file { VaultKind::File } else { VaultKind::Keychain };
             let joined = fleet::join(profile, invite, passphrase, vault).await?;
             out.done(
-                &json!({ "url": joined.membership.url, "profile": joined.membership.profile }),
-                format!(
-                    "This host takes part in the profile at {}. Start its gateway: atthene serve.",
-                    joined.membership.url
-                ),
+                &json!({ "url": joined.url, "profile": joined.profile }),
+                format!("This host takes part in the profile at {}. Start its gateway: atthene serve.", joined.url),
             )
         }
         FleetCommand::RotateKey => {

@@ -14,7 +14,7 @@ use super::error::FleetError;
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
 use super::place::{DatabasePlace, encoded};
-use super::take_part::{is_in_force, local_vault, open_rows, own_vault};
+use super::take_part::{HostParts, host_parts, is_in_force, key_in_force, local_vault, open_rows, own_vault};
 
 /// What became of a local profile that is shared from now on.
 pub struct Moved {
@@ -23,11 +23,6 @@ pub struct Moved {
     pub imported: Imported,
     /// How many secrets were sealed into the database.
     pub secrets: usize,
-}
-
-/// What a host takes part in from now on.
-pub struct Joined {
-    pub membership: Membership,
 }
 
 /// Copies this folder's profile into an empty database, and takes part in it from then on. The local rows and secrets
@@ -73,7 +68,7 @@ pub async fn join(
     invite: Vec<u8>,
     passphrase: SecretString,
     vault: VaultKind,
-) -> Result<Joined, FleetError> {
+) -> Result<Membership, FleetError> {
     refuse_members(profile)?;
     let opened = tokio::task::spawn_blocking(move || open_invite(&invite, &passphrase));
     let invite = opened.await.map_err(|error| Error::Internal(error.to_string()))??;
@@ -88,18 +83,17 @@ pub async fn join(
     let own = own_vault(profile, &membership)?;
     HostSecrets { password, key, next: None }.write(own.as_ref()).await?;
     begin(profile, &membership)?;
-    Ok(Joined { membership })
+    Ok(membership)
 }
 
 /// An invite for another host: the file, and its passphrase, which is nowhere else.
 pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetError> {
     let membership = membership(profile)?;
-    let secrets = HostSecrets::read(own_vault(profile, &membership)?.as_ref()).await?;
-    let (place, _) = DatabasePlace::of(&membership.url).ok_or(FleetError::Address)?;
-    let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    let HostParts { secrets, place, rows, .. } = host_parts(profile, &membership).await?;
     let url = place.with(secrets.password.as_ref());
+    let key = key_in_force(&rows, secrets, &membership.profile).await?;
     // An invite that opens nothing any more would be found out on the other host.
-    let key = is_in_force(&rows, secrets.next.unwrap_or(secrets.key), &membership.profile).await?;
+    let key = is_in_force(&rows, key, &membership.profile).await?;
     let key = key.ok_or(Error::FleetSecretsGone)?;
     let invite = Invite { url, key, profile: membership.profile, made_at: Clock::system().now() };
     let sealed = tokio::task::spawn_blocking(move || invite.seal());
@@ -109,10 +103,7 @@ pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetEr
 /// Puts a new fleet key in force and seals every secret anew. Every other host has to join again.
 pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
     let membership = membership(profile)?;
-    let own = own_vault(profile, &membership)?;
-    let mut secrets = HostSecrets::read(own.as_ref()).await?;
-    let (place, _) = DatabasePlace::of(&membership.url).ok_or(FleetError::Address)?;
-    let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    let HostParts { own, mut secrets, rows, .. } = host_parts(profile, &membership).await?;
     // One that was broken off is ended first.
     let next = secrets.next.take().unwrap_or_else(FleetKey::generate);
     let text = next.text();

@@ -21,13 +21,27 @@ pub(crate) struct SharedParts {
 
 /// Opens the shared profile. Waits for this host's vault, and for the database.
 pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<SharedParts, Error> {
+    let HostParts { secrets, rows, .. } = host_parts(profile, membership).await?;
+    let key = key_in_force(&rows, secrets, &membership.profile).await?;
+    let vault = Arc::new(Sealed::new(rows.clone(), key, &membership.profile).among_rows());
+    Ok(SharedParts { store: rows, vault })
+}
+
+/// What a host that takes part has, before any secret is opened.
+pub(super) struct HostParts {
+    pub(super) own: Arc<dyn Vault>,
+    pub(super) secrets: HostSecrets,
+    pub(super) place: DatabasePlace,
+    pub(super) rows: Arc<Postgres>,
+}
+
+/// Reads what this host keeps for itself, and opens the database with it.
+pub(super) async fn host_parts(profile: &Profile, membership: &Membership) -> Result<HostParts, Error> {
     let own = own_vault(profile, membership)?;
     let secrets = HostSecrets::read(own.as_ref()).await?;
     let (place, _) = DatabasePlace::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
-    let store = open_rows(profile, &place, secrets.password.as_ref()).await?;
-    let key = key_in_force(&store, secrets, &membership.profile).await?;
-    let vault = Arc::new(Sealed::new(store.clone(), key, &membership.profile).among_rows());
-    Ok(SharedParts { store, vault })
+    let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    Ok(HostParts { own, secrets, place, rows })
 }
 
 /// Where this host keeps what is its own.
@@ -60,7 +74,11 @@ pub(super) async fn open_rows(
 }
 
 /// The key that opens the secrets now: a change of keys may have been broken off between the two.
-async fn key_in_force(store: &Arc<Postgres>, secrets: HostSecrets, profile: &str) -> Result<FleetKey, Error> {
+pub(super) async fn key_in_force(
+    store: &Arc<Postgres>,
+    secrets: HostSecrets,
+    profile: &str,
+) -> Result<FleetKey, Error> {
     let HostSecrets { key, next: Some(next), .. } = secrets else { return Ok(secrets.key) };
     let next = is_in_force(store, next, profile).await?;
     Ok(next.unwrap_or(key))
