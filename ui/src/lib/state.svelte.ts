@@ -197,6 +197,7 @@ export class AppState {
       this.readKeys(),
       this.#readGateway(),
       this.#readSettings(),
+      this.readShared(),
       this.readIntegrations(),
       this.readConnections(),
       this.readApprovals(),
@@ -226,19 +227,19 @@ export class AppState {
     this.now = Date.now()
   }
 
+  /** Asks the database where there is one, so that it is read where it is shown, and not with each setting. */
+  async readShared() {
+    this.shared = await this.backend.sharedProfile()
+  }
+
   async #readGateway() {
     this.gateway = await this.backend.gatewayState()
   }
 
   async #readSettings() {
-    const [settings, fixed, shared] = await Promise.all([
-      this.backend.getSettings(),
-      this.backend.fixedSettings(),
-      this.backend.sharedProfile(),
-    ])
+    const [settings, fixed] = await Promise.all([this.backend.getSettings(), this.backend.fixedSettings()])
     this.settings = settings
     this.fixed = fixed
-    this.shared = shared
   }
 
   async #readAttention() {
