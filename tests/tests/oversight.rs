@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What stands in a column of a program's row in the table.
 async fn counted(window: &Window, program: &str, column: &str) -> Result<u64> {
-    let cell = window.text(&format!("[data-program='{program}'] [data-{column}]")).await?;
+    let cell = window.text(&format!("[data-row='{program}'] [data-{column}]")).await?;
     Ok(cell.trim().replace(',', "").parse()?)
 }
 
@@ -29,7 +29,7 @@ async fn two_applications_show_in_chart_table_and_export_and_a_refusal_is_explai
     // Five of theirs, and the first, made by the app itself.
     window.shows("[data-figure=calls]", "6").await?;
     let curl = until("both programs", || async {
-        let rows = window.script("return [...document.querySelectorAll('[data-program]')].length").await?;
+        let rows = window.script("return [...document.querySelectorAll('[data-row]')].length").await?;
         Ok((rows == 3).then_some(rows))
     })
     .await;

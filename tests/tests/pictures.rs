@@ -190,7 +190,7 @@ async fn shell(window: &Window, scheme: &str) -> Result<()> {
 
 async fn usage(window: &Window, scheme: &str) -> Result<()> {
     window.click("#tab-usage").await?;
-    window.find("[data-program]").await?;
+    window.find("[data-row]").await?;
     check(window, &format!("{scheme}-usage")).await?;
     window.click("[data-request]").await?;
     window.find("[data-rung=failed]").await?;

@@ -91,6 +91,22 @@ describe('usage', () => {
     expect(screen.getByRole('table', { hidden: true })).toHaveTextContent('7')
   })
 
+  test('names hosts only where a profile is shared, and splits the chart by them', async () => {
+    const total = { answered: 7, failed: 0, refused: 0, bytes_in: 0, bytes_out: 0 }
+    const steps = Array.from({ length: 24 }, (_, hour) => (hour === 23 ? 7 : 0))
+    const host = { id: 'abcd', name: 'edge-1', totals: total, last_at: Date.now(), steps }
+    const shared = aReportOfUsage({ answered: steps, total, hosts: [host] })
+    const { user } = open(fakeBackend({ usageReport: async () => shared }))
+    await user.click(await screen.findByRole('tab', { name: 'Usage' }))
+    const table = await screen.findByRole('table', { name: 'By host' }, { timeout: 10_000 })
+    expect(within(table).getByRole('row', { name: /^edge-1 7 0 0/ })).toBeVisible()
+    await user.click(screen.getByRole('radio', { name: 'By host' }))
+    const chart = screen.getByRole('slider')
+    chart.focus()
+    await user.keyboard('{End}')
+    expect(chart).toHaveAttribute('aria-valuetext', expect.stringContaining('7 edge-1'))
+  })
+
   test('says why nothing could be explained', async () => {
     const { user } = open()
     await user.click(await screen.findByRole('tab', { name: 'Usage' }))

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Mutex};
 
-use atthene_core::activity::{CallerView, Span};
+use atthene_core::activity::{CallerView, Span, Totals};
 use atthene_core::keys::{Expiry, KeyId, KeyView, NewKey, RevokeReason};
 use atthene_core::{Core, Error, Format};
 use serde_json::json;
@@ -184,22 +184,19 @@ async fn usage(core: &Arc<Core>, out: &Out, span: Span, csv: bool) -> CommandRes
         if let Some(time) = report.gateway {
             writeln!(to, "the gateway added {:.2} ms (p50), {:.2} ms (p99)", time.p50_us / 1e3, time.p99_us / 1e3)?;
         }
-        let rows: Vec<_> = report
-            .programs
-            .iter()
-            .map(|program| {
-                let caller = &program.caller;
-                let totals = program.totals;
-                vec![
-                    name_of(caller).to_owned(),
-                    totals.answered.to_string(),
-                    totals.failed.to_string(),
-                    totals.refused.to_string(),
-                    minute(caller.last_at),
-                ]
-            })
-            .collect();
-        out.table(to, &["PROGRAM", "ANSWERED", "FAILED", "REFUSED", "LAST CALL"], &rows)
+        let in_a_row = |name: &str, totals: Totals, last_at| {
+            let counts = [totals.answered, totals.failed, totals.refused].map(|count| count.to_string());
+            [vec![name.to_owned()], counts.to_vec(), vec![minute(last_at)]].concat()
+        };
+        let programs = report.programs.iter();
+        let rows: Vec<_> = programs.map(|it| in_a_row(name_of(&it.caller), it.totals, it.caller.last_at)).collect();
+        out.table(to, &["PROGRAM", "ANSWERED", "FAILED", "REFUSED", "LAST CALL"], &rows)?;
+        if report.hosts.is_empty() {
+            return Ok(());
+        }
+        writeln!(to)?;
+        let rows: Vec<_> = report.hosts.iter().map(|it| in_a_row(&it.name, it.totals, it.last_at)).collect();
+        out.table(to, &["HOST", "ANSWERED", "FAILED", "REFUSED", "LAST CALL"], &rows)
     })
 }
 

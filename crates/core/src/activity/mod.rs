@@ -16,7 +16,7 @@ pub use call::{Call, CallOutcome, Caller, OTHERS, Trouble};
 pub use latency::{Bucket, Latency};
 pub use listing::Activity;
 pub use record::{ActOutcome, Actor, Entry, Kind, Recorder};
-pub use report::{ProgramUsage, Span, Totals, UsageReport};
+pub use report::{HostUsage, ProgramUsage, Span, Totals, UsageReport};
 pub use row::{ActivityFilter, ActivityPage, ActivityRow, Chain};
 pub use signature::Thumbprint;
 pub use timeline::{CheckedTimeline, Timeline, TimelineFilter, TimelineForm, TimelineRow};

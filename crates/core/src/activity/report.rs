@@ -14,7 +14,7 @@ use super::{CallerView, Latency, RefusalView, Usage};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::export::{ExportTable, Format};
-use crate::port::HourRow;
+use crate::port::{HostCalls, HourRow, UsageView};
 
 /// How far back a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -103,6 +103,20 @@ pub struct ProgramUsage {
     pub steps: Vec<u64>,
 }
 
+/// What the gateway of one host took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[ts(export)]
+pub struct HostUsage {
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    pub totals: Totals,
+    pub last_at: UnixMs,
+    /// Its calls in each step.
+    #[ts(type = "Array<number>")]
+    pub steps: Vec<u64>,
+}
+
 /// Everything that the page Usage shows.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[ts(export)]
@@ -122,6 +136,8 @@ pub struct UsageReport {
     pub refused: Vec<u64>,
     /// The programs that called most, at most 50.
     pub programs: Vec<ProgramUsage>,
+    /// The hosts that took most, at most 50. Empty: the profile is one machine's alone.
+    pub hosts: Vec<HostUsage>,
     /// Refusals by reason, key and program, the latest first.
     pub refusals: Vec<RefusalView>,
     /// All of the span.
@@ -135,6 +151,7 @@ pub struct UsageReport {
 }
 
 const MOST_PROGRAMS: usize = 50;
+const MOST_HOSTS: usize = 50;
 
 /// Hours are kept this long, a little more than the longest span, then become days.
 const HOURS_KEPT: i64 = 92 * UnixMs::DAY;
@@ -182,6 +199,7 @@ impl Usage {
                 Ok(ProgramUsage { caller, totals, steps })
             })
             .collect::<Result<_, Error>>()?;
+        let hosts = hosts(view.as_ref(), from, &nothing, step_of)?;
         let mut before = Totals::default();
         for (outcome, requests, bytes_in, bytes_out) in view.totals(span_before.0, span_before.1)? {
             before.add(&outcome, requests, bytes_in, bytes_out);
@@ -192,6 +210,7 @@ impl Usage {
             failed,
             refused,
             programs,
+            hosts,
             refusals: view.refusals(from)?,
             total,
             before,
@@ -204,10 +223,12 @@ impl Usage {
     /// Writes every counter of the span, hour by hour. Blocks on SQLite.
     pub fn export(&self, span: Span, format: Format, to: impl Write) -> Result<u64, Error> {
         let from = span.steps(self.clock.now()).first().copied().unwrap_or(UnixMs(0));
-        let names = ["hour", "key", "program", "user_agent", "outcome", "requests", "bytes_in", "bytes_out"];
-        let mut table = ExportTable::begin(to, format, &names)?;
+        let names = ["hour", "key", "program", "user_agent", "outcome", "requests", "bytes_in", "bytes_out", "host"];
+        // Files of a profile that one machine has for itself stay as they always were.
+        let columns = if self.store.shared().is_some() { names.len() } else { names.len() - 1 };
+        let mut table = ExportTable::begin(to, format, &names[..columns])?;
         self.store.export_usage(from, &mut |row| {
-            table.row(&[
+            let values = [
                 row.hour.rfc3339().into(),
                 row.key_id.into(),
                 row.program.into(),
@@ -216,7 +237,9 @@ impl Usage {
                 row.requests.into(),
                 row.bytes_in.into(),
                 row.bytes_out.into(),
-            ])
+                row.host.into(),
+            ];
+            table.row(&values[..columns])
         })?;
         table.end()
     }
@@ -236,4 +259,34 @@ impl Usage {
         };
         Ok(self.store.roll_up(day(HOURS_KEPT), day(DAYS_KEPT))?)
     }
+}
+
+/// What each host took, those that took most first.
+fn hosts(
+    view: &dyn UsageView,
+    from: UnixMs,
+    nothing: &[u64],
+    step_of: impl Fn(UnixMs) -> usize,
+) -> Result<Vec<HostUsage>, Error> {
+    let mut hosts: Vec<HostUsage> = Vec::new();
+    // Rows of one host come one after the other.
+    for HostCalls { host, name, outcome, requests, bytes_in, bytes_out, last_at } in view.hosts(from)? {
+        if hosts.last().is_none_or(|last| last.id != host) {
+            hosts.push(HostUsage { id: host, name, totals: Totals::default(), last_at, steps: nothing.to_vec() });
+        }
+        if let Some(theirs) = hosts.last_mut() {
+            theirs.totals.add(&outcome, requests, bytes_in, bytes_out);
+            theirs.last_at = theirs.last_at.max(last_at);
+        }
+    }
+    hosts.sort_by(|a, b| b.totals.calls().cmp(&a.totals.calls()).then_with(|| a.name.cmp(&b.name)));
+    hosts.truncate(MOST_HOSTS);
+    let ids: Vec<String> = hosts.iter().map(|host| host.id.clone()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    view.host_hours(from, &ids, &mut |host, hour, requests| {
+        if let Some(theirs) = hosts.iter_mut().find(|it| it.id == host) {
+            theirs.steps[step_of(hour)] += requests;
+        }
+    })?;
+    Ok(hosts)
 }

@@ -24,8 +24,8 @@ pub use revisions::Revisions;
 pub use sealed::SealedRows;
 pub use shared::SharedRows;
 pub use store::{
-    ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HourRow, IntegrationRows, IntegrationSaved,
-    KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows, SecretStep, ServiceRows,
-    SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
+    ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HostCalls, HourRow, IntegrationRows,
+    IntegrationSaved, KeptTrouble, KeyCreation, KeyRevocation, KeyRows, Refreshed, RenewedAccess, SecretRows,
+    SecretStep, ServiceRows, SettingRows, SignInKept, Store, UsageBatch, UsageRows, UsageTotals, UsageView, Watcher,
 };
 pub use vault::Vault;

@@ -161,6 +161,19 @@ pub struct HourRow<'a> {
     pub last_at: UnixMs,
 }
 
+/// Calls that the gateway of one host took, with one outcome.
+pub struct HostCalls {
+    pub host: String,
+    /// What it is called by now.
+    pub name: String,
+    /// The word of the outcome.
+    pub outcome: String,
+    pub requests: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub last_at: UnixMs,
+}
+
 /// Calls with one outcome: its word, how many, bytes of requests, bytes of answers.
 pub type UsageTotals = Vec<(String, u64, u64, u64)>;
 
@@ -174,6 +187,15 @@ pub trait UsageView {
     fn refusals(&self, from: UnixMs) -> Result<Vec<RefusalView>, StoreError>;
     /// All calls between two moments, also where hours have become days.
     fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError>;
+    /// Calls from then on by the host that took them. Empty: the profile is one machine's alone.
+    fn hosts(&self, from: UnixMs) -> Result<Vec<HostCalls>, StoreError>;
+    /// Reads host, hour and number of the calls that these hosts took from then on.
+    fn host_hours(
+        &self,
+        from: UnixMs,
+        hosts: &[&str],
+        each: &mut dyn FnMut(&str, UnixMs, u64),
+    ) -> Result<(), StoreError>;
     /// How many calls took how long in this part, the shortest first.
     fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError>;
 }
@@ -181,6 +203,8 @@ pub trait UsageView {
 /// One line of an export.
 pub struct ExportRow {
     pub hour: UnixMs,
+    /// What the host is called that took the calls; `None`: the profile is one machine's alone.
+    pub host: Option<String>,
     pub key_id: String,
     pub program: String,
     pub user_agent: String,

@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::activity::{ActOutcome, ActivityFilter, Chain, Kind};
 use atthene_core::approvals::{ActState, ApprovalId, ApprovalState, AskedAct, Edit, Editable, Shown, Yes, digest};
 use atthene_core::connections::ConnectionId;
 use atthene_core::keys::KeyId;
 use atthene_core::permissions::{Act, Leave};
-use atthene_core::{Code, Core, UnixMs};
+use atthene_core::{Change, Code, Core, UnixMs};
+use atthene_test_support::hosts::Hosts;
 use atthene_test_support::machine::Machine;
-use atthene_test_support::sqlite_only;
+use atthene_test_support::{needs_server, sqlite_only};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -99,6 +101,35 @@ fn a_yes_is_for_what_was_shown_and_used_once() {
     assert_eq!(ask(&gateway, "Hello!"), ActState::Denied);
     machine.step(11 * UnixMs::MINUTE);
     assert!(matches!(ask(&gateway, "Hello!"), ActState::Waiting(_)), "later, it is a question again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_is_seen_and_answered_at_any_host_and_notified_on_each() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let gateway = &hosts.world.core;
+    let windows = [hosts.place(1).open(), hosts.place(2).open()];
+    let mut news = windows[0].changes().subscribe();
+    let id = waiting(&ask(gateway, "Hello"));
+    let told = async { while news.recv().await.expect("news") != Change::Approvals {} };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("told");
+    for window in &windows {
+        let seen = window.approvals.waiting().expect("lists");
+        assert_eq!(seen.iter().map(|one| &one.id).collect::<Vec<_>>(), [&id]);
+        assert_eq!(window.due_notices().expect("claims").len(), 1, "whoever is here is told here");
+        assert!(window.due_notices().expect("claims").is_empty(), "once");
+    }
+    windows[1].approvals.approve(&id, &instead("Hello, Grace")).expect("says yes");
+    assert_eq!(windows[0].approvals.deny(&id).map(drop).err().map(|error| error.code()), None, "taken back in time");
+    assert_eq!(ask(gateway, "Hello"), ActState::Denied);
+
+    let id = waiting(&ask(gateway, "Goodbye"));
+    windows[0].approvals.approve(&id, &Yes::default()).expect("says yes");
+    assert_eq!(windows[1].approvals.approve(&id, &Yes::default()).expect_err("once").code(), Code::ApprovalEnded);
+    assert_eq!(ask(gateway, "Goodbye"), claimed(&id));
+    assert_eq!(windows[1].approvals.deny(&id).expect_err("begun").code(), Code::ApprovalEnded);
+    gateway.approvals.end(&id, Some(&json!({}))).expect("ends");
+    assert_eq!(ask(&windows[1], "Goodbye"), ActState::Done(json!({})), "whichever gateway the repeat comes to");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use atthene_core::UnixMs;
 use atthene_core::activity::{Call, CallOutcome, Caller, Span};
 use atthene_core::keys::KeyId;
 use atthene_core::problem::ProblemCode;
+use atthene_test_support::hosts::Hosts;
 use atthene_test_support::machine::{Machine, new_key};
+use atthene_test_support::needs_server;
 use atthene_test_support::raw_rows::RawRows;
 
 fn call(key: &KeyId, program: &str, user_agent: &str, outcome: CallOutcome) -> Call {
@@ -233,4 +235,37 @@ fn s7_bursts_on_record_are_bounded_whatever_callers_say_of_themselves() {
     let told = core.activity.page(&filter, None).expect("reads").rows;
     assert!((2..=9).contains(&told.len()), "{} bursts on record", told.len());
     assert!(told.iter().any(|row| row.detail["program"] == "many callers together"), "the whole of it is seen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_on_hosts_that_share_a_profile_are_told_for_each_and_in_all() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let first = &hosts.world.core;
+    let (key, _) = first.keys.create(new_key("k", 30, None)).expect("creates");
+    let second = hosts.place(1).open();
+    let answered = || call(&key.id, "node", "", CallOutcome::Answered);
+    for _ in 0..3 {
+        first.usage.record(answered());
+    }
+    second.usage.record(answered());
+    second.usage.record(call(&key.id, "node", "", CallOutcome::Refused(ProblemCode::ReplacedKey)));
+    first.usage.flush().expect("flushes");
+    hosts.world.machine.step(2 * UnixMs::HOUR);
+    second.usage.record(answered());
+    second.usage.flush().expect("flushes");
+    for core in [first, &second] {
+        let report = core.usage.report(Span::Day).expect("reports");
+        assert_eq!((report.total.answered, report.total.refused, report.programs.len()), (5, 1, 1));
+        let of = |name: &str| report.hosts.iter().find(|host| host.name == name).expect("there");
+        assert_eq!((of("0").totals.answered, of("0").totals.refused), (3, 0));
+        assert_eq!((of("1").totals.answered, of("1").totals.refused), (2, 1));
+        assert_eq!((of("0").steps[21..].to_vec(), of("1").steps[21..].to_vec()), (vec![3, 0, 0], vec![2, 0, 1]));
+        assert!(of("1").last_at > of("0").last_at);
+        let mut csv = Vec::new();
+        core.usage.export(Span::Day, Format::Csv, &mut csv).expect("exports");
+        let csv = String::from_utf8(csv).expect("text");
+        assert!(csv.lines().next().is_some_and(|names| names.ends_with("host")), "{csv}");
+        assert_eq!(csv.lines().filter(|line| line.ends_with(",1")).count(), 3, "{csv}");
+    }
 }

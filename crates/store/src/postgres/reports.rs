@@ -2,7 +2,9 @@
 
 use atthene_core::UnixMs;
 use atthene_core::activity::{Bucket, OTHERS};
-use atthene_core::port::{ExportRow, HourRow, UsageTotals};
+use atthene_core::port::{ExportRow, HostCalls, HourRow, UsageTotals};
+
+use tokio_postgres::Row;
 
 use super::db::{Db, count, get};
 use super::fault::Fault;
@@ -53,6 +55,47 @@ pub(super) fn totals(db: &Db<'_>, from: UnixMs, until: UnixMs) -> Result<UsageTo
         .collect()
 }
 
+/// Calls by host and outcome. One that left keeps its name.
+pub(super) fn hosts(db: &Db<'_>, since: UnixMs) -> Result<Vec<HostCalls>, Fault> {
+    let rows = db.rows(
+        "SELECT host, coalesce(name, host) AS name, outcome, requests, bytes_in, bytes_out, last_at FROM (
+           SELECT host, outcome, sum(requests)::bigint AS requests, sum(bytes_in)::bigint AS bytes_in,
+                  sum(bytes_out)::bigint AS bytes_out, max(last_at) AS last_at
+           FROM usage_hours WHERE hour >= $1 GROUP BY host, outcome
+         ) counted LEFT JOIN hosts ON hosts.id = counted.host ORDER BY host, outcome",
+        &[&since.0],
+    )?;
+    let row = |row: &Row| {
+        Ok(HostCalls {
+            host: get(row, "host")?,
+            name: get(row, "name")?,
+            outcome: get(row, "outcome")?,
+            requests: count(row, "requests")?,
+            bytes_in: count(row, "bytes_in")?,
+            bytes_out: count(row, "bytes_out")?,
+            last_at: UnixMs(get(row, "last_at")?),
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+pub(super) fn host_hours(
+    db: &Db<'_>,
+    since: UnixMs,
+    hosts: &[&str],
+    each: &mut dyn FnMut(&str, UnixMs, u64),
+) -> Result<(), Fault> {
+    let rows = db.rows(
+        "SELECT host, hour, sum(requests)::bigint AS requests FROM usage_hours
+         WHERE hour >= $1 AND host = ANY($2) GROUP BY host, hour",
+        &[&since.0, &hosts],
+    )?;
+    for row in &rows {
+        each(get(row, "host")?, UnixMs(get(row, "hour")?), count(row, "requests")?);
+    }
+    Ok(())
+}
+
 /// How many calls took how long, the shortest first.
 pub(super) fn latency(db: &Db<'_>, part: &str, since: UnixMs) -> Result<Vec<(Bucket, u64)>, Fault> {
     let rows = db.rows(
@@ -71,15 +114,15 @@ pub(super) fn export(db: &Db<'_>, since: UnixMs, each: &mut dyn FnMut(ExportRow)
     for hour in &hours {
         let hour: i64 = get(hour, "hour")?;
         let rows = db.rows(
-            "SELECT key_id, program, user_agent, outcome, sum(requests)::bigint AS requests,
-                    sum(bytes_in)::bigint AS bytes_in, sum(bytes_out)::bigint AS bytes_out
-             FROM usage_hours JOIN callers ON callers.id = caller_id WHERE hour = $1
-             GROUP BY key_id, callers.id, outcome ORDER BY key_id, callers.id, outcome",
+            "SELECT coalesce(hosts.name, host) AS host, key_id, program, user_agent, outcome, requests, bytes_in, bytes_out
+             FROM usage_hours JOIN callers ON callers.id = caller_id LEFT JOIN hosts ON hosts.id = host
+             WHERE hour = $1 ORDER BY key_id, callers.id, outcome, usage_hours.host",
             &[&hour],
         )?;
         for row in &rows {
             let goes_on = each(ExportRow {
                 hour: UnixMs(hour),
+                host: Some(get(row, "host")?),
                 key_id: get(row, "key_id")?,
                 program: get(row, "program")?,
                 user_agent: get(row, "user_agent")?,

@@ -7,7 +7,7 @@ use atthene_core::limits::MOST_CALLERS;
 use atthene_core::oversight::TroubledCall;
 use atthene_core::port::backup::RawCounter;
 use atthene_core::port::{
-    CountedCalls, CountedTimes, ExportRow, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView,
+    CountedCalls, CountedTimes, ExportRow, HostCalls, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView,
 };
 use atthene_core::{StoreError, UnixMs};
 use tokio_postgres::Row;
@@ -263,7 +263,7 @@ impl UsageRows for Postgres {
         self.write(&[], |unit| {
             let mut claimed = vec![false; due.len()];
             for at in &order {
-                claimed[*at] = notices::claim(unit, due[*at].0, due[*at].1, now)?;
+                claimed[*at] = notices::claim(unit, self.host().id(), due[*at].0, due[*at].1, now)?;
             }
             Ok(claimed)
         })
@@ -304,6 +304,19 @@ impl UsageView for UsageSnapshot {
 
     fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError> {
         self.ask(|db| reports::totals(db, from, until))
+    }
+
+    fn hosts(&self, from: UnixMs) -> Result<Vec<HostCalls>, StoreError> {
+        self.ask(|db| reports::hosts(db, from))
+    }
+
+    fn host_hours(
+        &self,
+        from: UnixMs,
+        hosts: &[&str],
+        each: &mut dyn FnMut(&str, UnixMs, u64),
+    ) -> Result<(), StoreError> {
+        self.ask(|db| reports::host_hours(db, from, hosts, each))
     }
 
     fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError> {

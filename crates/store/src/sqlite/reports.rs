@@ -74,6 +74,7 @@ pub(super) fn export(
     while let Some(row) = rows.next()? {
         let goes_on = each(ExportRow {
             hour: UnixMs(row.get(0)?),
+            host: None,
             key_id: row.get(1)?,
             program: row.get(2)?,
             user_agent: row.get(3)?,

@@ -5,7 +5,7 @@ use atthene_core::keys::{KeyId, Use};
 use atthene_core::limits::MOST_CALLERS;
 use atthene_core::oversight::TroubledCall;
 use atthene_core::port::backup::RawCounter;
-use atthene_core::port::{CountedCalls, ExportRow, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView};
+use atthene_core::port::{CountedCalls, ExportRow, HostCalls, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView};
 use atthene_core::{StoreError, UnixMs};
 use rusqlite::{Connection, Row, named_params, params};
 
@@ -260,6 +260,14 @@ impl UsageView for View {
 
     fn totals(&self, from: UnixMs, until: UnixMs) -> Result<UsageTotals, StoreError> {
         reports::totals(&self.0, from, until).map_err(store_error)
+    }
+
+    fn hosts(&self, _: UnixMs) -> Result<Vec<HostCalls>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn host_hours(&self, _: UnixMs, _: &[&str], _: &mut dyn FnMut(&str, UnixMs, u64)) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn latency(&self, part: &str, from: UnixMs) -> Result<Vec<(Bucket, u64)>, StoreError> {

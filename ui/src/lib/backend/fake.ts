@@ -49,6 +49,7 @@ export function aReportOfUsage(over: Partial<UsageReport> = {}): UsageReport {
     failed: hours,
     refused: hours,
     programs: [],
+    hosts: [],
     refusals: [],
     total: noCalls,
     before: noCalls,

@@ -5,7 +5,7 @@ import { callerAlias, callerName } from './states'
 
 const words = text.usage
 /** More would not be told apart. */
-const MOST_PROGRAMS = 4
+const MOST_LINES = 4
 
 /** What the chart is split by. */
 export type Split = keyof typeof words.splits
@@ -21,13 +21,15 @@ export function linesOf(report: UsageReport, split: Split): Line[] {
     })
     return [line('answered'), line('failed'), line('refused')]
   }
-  const lines = report.programs.slice(0, MOST_PROGRAMS).map(({ caller, steps }, at): Line => {
-    const alike = report.programs.filter((other) => callerName(other.caller) === callerName(caller))
-    const name =
-      alike.length > 1 ? [callerName(caller), callerAlias(caller)].join(' ').trim() : callerName(caller)
-    return { name, said: name, calls: steps, colour: `--chart-program-${at + 1}` }
-  })
-  // Counted from all calls: the report names only the programs that called most.
+  const lines = named(report, split)
+    .slice(0, MOST_LINES)
+    .map(({ name, steps }, at): Line => ({
+      name,
+      said: name,
+      calls: steps,
+      colour: `--chart-part-${at + 1}`,
+    }))
+  // Counted from all calls: the report names only those with most of them.
   const others = report.steps.map((_, step) => {
     const all = (report.answered[step] ?? 0) + (report.failed[step] ?? 0) + (report.refused[step] ?? 0)
     return lines.reduce((left, { calls }) => left - (calls[step] ?? 0), all)
@@ -41,4 +43,22 @@ export function linesOf(report: UsageReport, split: Split): Line[] {
     })
   }
   return lines
+}
+
+type Named = { name: string; steps: number[] }
+
+/** The programs or the hosts, each told apart from those that are called alike. */
+function named(report: UsageReport, split: 'program' | 'host'): Named[] {
+  const all =
+    split === 'host'
+      ? report.hosts.map(({ name, id, steps }) => ({ name, alias: id, steps }))
+      : report.programs.map(({ caller, steps }) => ({
+          name: callerName(caller),
+          alias: callerAlias(caller),
+          steps,
+        }))
+  return all.map(({ name, alias, steps }) => ({
+    name: all.filter((other) => other.name === name).length > 1 ? `${name} ${alias}`.trim() : name,
+    steps,
+  }))
 }
