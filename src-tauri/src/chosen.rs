@@ -1,23 +1,39 @@
 //! Files that a person chose in the desktop's own dialog. Their paths stay here: the page hears what a file
 //! is called and never names one, so nothing that runs in it can write or read elsewhere.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use atthene_core::Error;
+/// To be put back.
+pub(crate) struct Backup;
+/// To join a shared profile with.
+pub(crate) struct Invite;
 
-/// The backup that was chosen to be put back, until it is or another one is chosen.
-#[derive(Default)]
-pub(crate) struct ChosenBackup(Mutex<Option<PathBuf>>);
+/// The file that was chosen for this purpose, until it is used or another one is chosen.
+pub(crate) struct Chosen<T> {
+    file: Mutex<Option<PathBuf>>,
+    purpose: PhantomData<fn() -> T>,
+}
 
-impl ChosenBackup {
+impl<T> Default for Chosen<T> {
+    fn default() -> Self {
+        Self { file: Mutex::default(), purpose: PhantomData }
+    }
+}
+
+impl<T> Chosen<T> {
     /// In place of the one before.
     pub(crate) fn hold(&self, file: Option<PathBuf>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
     }
 
-    pub(crate) fn take(&self) -> Result<PathBuf, Error> {
-        let chosen = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        chosen.ok_or_else(|| Error::Backup("No file was chosen".into()))
+    pub(crate) fn take(&self) -> Option<PathBuf> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The file, which stays chosen.
+    pub(crate) fn held(&self) -> Option<PathBuf> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

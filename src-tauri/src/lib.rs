@@ -30,7 +30,7 @@ use tauri::{App, Builder, Context, RunEvent, Runtime};
 
 pub use commands::NAMES as COMMAND_NAMES;
 
-use chosen::ChosenBackup;
+use chosen::{Backup, Chosen, Invite};
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
 use state::{HasTray, RealDesktop, Startup};
@@ -84,7 +84,8 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .plugin(window::remembered(profile.as_ref()))
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
-        .manage(ChosenBackup::default())
+        .manage(Chosen::<Backup>::default())
+        .manage(Chosen::<Invite>::default())
         .manage(CopiedKey::default())
         .manage(HasTray::default())
         .setup(|app| {

@@ -1,5 +1,5 @@
-//! The service beside the window: started where none serves this profile, seen when it ends, and started again.
-//! Nothing is asked of it but through the rows.
+//! The service beside the window: started where none serves this profile, seen when it ends, and started again; where hosts
+//! share the profile, only if a person asked for one here. Nothing is asked of it but through the rows.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,12 +10,14 @@ use atthene_core::oversight::{GatewayState, Keeper};
 use atthene_core::{Change, Core};
 use tauri::{AppHandle, Manager, Runtime};
 
-use crate::state::Startup;
+use crate::state::{ServiceWish, Startup};
 use crate::window;
 
 /// How long a service may take until it holds its lease: a database that is busy, a disk that sleeps.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How soon a service that is not this window's to start is seen, and the wish for one.
+const LOOK_WHETHER_WANTED: Duration = Duration::from_millis(500);
 /// How long others have to start again what they kept.
 const OTHERS_TURN: Duration = Duration::from_secs(3);
 /// A service that ended sooner than this ends again, as it seems: the next one waits longer each time.
@@ -26,8 +28,12 @@ const PAUSES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(1), Duration:
 pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
     let app = app.clone();
     let keeper = std::thread::Builder::new().name("service-keeper".into()).spawn(move || {
+        let startup = app.state::<Startup>();
         let mut ended_soon = 0;
         loop {
+            if !wait_until_wanted(&app, &core) {
+                return;
+            }
             let began = Instant::now();
             let served = core.has_service() || start(&app, &core);
             if served {
@@ -35,8 +41,11 @@ pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
                 if let Err(error) = core.wait_for_end_of_service() {
                     tracing::error!(%error, "whether the service ended can't be told");
                 }
-                if app.state::<Startup>().is_leaving() {
+                if startup.is_leaving() {
                     return;
+                }
+                if startup.service_wish() != ServiceWish::Kept {
+                    continue;
                 }
                 if core.is_service_to_end().unwrap_or(false) {
                     // A person has quit, at the tray.
@@ -58,6 +67,25 @@ pub(crate) fn keep<R: Runtime>(app: &AppHandle<R>, core: Arc<Core>) {
     if let Err(error) = keeper {
         tracing::error!(%error, "there is no thread that looks after the service");
     }
+}
+
+/// Waits while there is no service and none is to be started. False: this process is about to end.
+fn wait_until_wanted<R: Runtime>(app: &AppHandle<R>, core: &Core) -> bool {
+    let startup = app.state::<Startup>();
+    let mut told = None;
+    while !startup.is_leaving() {
+        let wish = startup.service_wish();
+        if wish == ServiceWish::Kept || core.has_service() {
+            return true;
+        }
+        if told != Some(wish) {
+            told = Some(wish);
+            tell(app, core, (wish == ServiceWish::Elsewhere).then_some(GatewayState::Elsewhere));
+        }
+        // Another process may start one, or the choice be made at any time; files tell neither.
+        std::thread::sleep(LOOK_WHETHER_WANTED);
+    }
+    false
 }
 
 /// Leaves it to whoever kept the last service to start the next one: a supervisor that finds another on its port gives up.

@@ -8,7 +8,7 @@ use atthene_core::{Actor, Change, Core, ErrorView, blocking};
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 use tokio::sync::broadcast;
 
-use crate::state::{RealDesktop, Startup, no_home};
+use crate::state::{RealDesktop, ServiceWish, Startup, no_home};
 use crate::{deep_link, has_tray, service_process, watch as watching, window};
 
 /// The event that carries a [`Change`] to the window.
@@ -98,7 +98,8 @@ async fn tell_window<R: Runtime>(app: AppHandle<R>, core: Arc<Core>, mut changes
             // The person is at the browser; what they came for goes on here.
             window::raise(&app);
         }
-        if change == Change::Gateway && is_quit(&core).await {
+        let is_kept = || app.state::<Startup>().service_wish() == ServiceWish::Kept;
+        if change == Change::Gateway && is_kept() && is_quit(&core).await {
             return window::leave(&app);
         }
         let _ = app.emit(CHANGE, change);

@@ -7,10 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use atthene_core::identity::Profile;
 use atthene_core::oversight::GatewayState;
 use atthene_core::{Core, Error, ErrorView, Settings, blocking};
+use atthene_service::fleet::Membership;
 use tokio::sync::{Notify, watch};
 
 /// Present where there is a desktop to register with: not on the mock runtime of tests.
 pub(crate) struct RealDesktop;
+
+/// What is to become of the service beside the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceWish {
+    /// There is to be one, for as long as the person does not quit.
+    Kept,
+    /// Other hosts serve the profile. One that somebody else keeps here may come and go.
+    Elsewhere,
+    /// The folder is being led to other rows: none is started, and the end of one is no quitting.
+    Switching,
+}
 
 /// How far the start has come.
 pub(crate) struct Startup {
@@ -19,6 +31,7 @@ pub(crate) struct Startup {
     /// What the gateway does where no service says so.
     without_service: Mutex<GatewayState>,
     is_leaving: AtomicBool,
+    is_switching: AtomicBool,
     pub(crate) painted: Notify,
 }
 
@@ -29,6 +42,7 @@ impl Startup {
             opened: watch::Sender::new(None),
             without_service: Mutex::new(GatewayState::Starting),
             is_leaving: AtomicBool::new(false),
+            is_switching: AtomicBool::new(false),
             painted: Notify::new(),
         }
     }
@@ -80,6 +94,22 @@ impl Startup {
 
     pub(crate) fn is_leaving(&self) -> bool {
         self.is_leaving.load(Ordering::Acquire)
+    }
+
+    /// Whether the folder is being led to other rows.
+    pub(crate) fn switch(&self, is_switching: bool) {
+        self.is_switching.store(is_switching, Ordering::Release);
+    }
+
+    /// What is to become of the service now.
+    pub(crate) fn service_wish(&self) -> ServiceWish {
+        if self.is_switching.load(Ordering::Acquire) {
+            return ServiceWish::Switching;
+        }
+        match self.profile.as_ref().map(|profile| Membership::of(profile.data_dir())) {
+            Some(Ok(Some(membership))) if !membership.gateway_beside_window => ServiceWish::Elsewhere,
+            _ => ServiceWish::Kept,
+        }
     }
 
     /// The page shows something: what was put off until then may begin.

@@ -12,7 +12,7 @@ use tauri::{
 use tauri_plugin_window_state::StateFlags;
 
 use crate::new_key::NewKeySlot;
-use crate::state::{HasTray, Startup};
+use crate::state::{HasTray, ServiceWish, Startup};
 
 /// Where the window was, in the data folder.
 const STATE_FILE: &str = "window.json";
@@ -74,7 +74,7 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
         return;
     }
     match app.state::<Startup>().settings().map(|settings| settings.on_close) {
-        Some(OnClose::Ask) if !app.state::<HasTray>().is_there() => {
+        Some(OnClose::Ask) if !app.state::<HasTray>().is_there() && has_gateway(app) => {
             api.prevent_close();
             let _ = app.emit(CLOSE_ASKED, ());
         }
@@ -85,6 +85,18 @@ fn close_requested<R: Runtime>(app: &AppHandle<R>, api: &CloseRequestApi) {
         // The service goes on, where there is one, and this process ends with its window.
         Some(OnClose::KeepRunning | OnClose::Ask) | None => {}
     }
+}
+
+/// Whether closing the window raises the question what becomes of the gateway.
+fn has_gateway<R: Runtime>(app: &AppHandle<R>) -> bool {
+    let startup = app.state::<Startup>();
+    startup.service_wish() == ServiceWish::Kept || startup.opened_core().is_some_and(|core| core.has_service())
+}
+
+/// Starts this process anew, with the rows that the folder leads to by then.
+pub(crate) fn start_anew<R: Runtime>(app: &AppHandle<R>) {
+    app.state::<Startup>().leave();
+    app.request_restart();
 }
 
 /// Ends the service and this process.

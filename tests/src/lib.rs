@@ -35,7 +35,7 @@ pub use machine::Machine;
 pub use mailbox::{MailAgent, MailDesk};
 pub use many::many;
 pub use parts::{Emulate, Keychain, OpenIdProvider};
-pub use processes::{app_is_running, end_app, kill_window, service, window_is_running};
+pub use processes::{app_is_running, end_app, kill_window, service, window_is_running, window_process};
 pub use strangers::{WROTE, mails as mails_of_strangers, tricks};
 pub use window::Window;
 

@@ -14,7 +14,12 @@ pub fn app_is_running() -> Result<bool> {
 
 /// Whether the window's process runs.
 pub fn window_is_running() -> Result<bool> {
-    Ok(!running(&Machine::app()?, "")?.is_empty())
+    Ok(window_process()?.is_some())
+}
+
+/// The window's process, where it runs.
+pub fn window_process() -> Result<Option<u32>> {
+    Ok(running(&Machine::app()?, "")?.first().copied())
 }
 
 /// The process of the service that a window started, where it runs.

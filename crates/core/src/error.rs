@@ -66,6 +66,7 @@ pub enum Code {
     DiskFull,
     DataFolderNotWritable,
     FleetFileUnreadable,
+    FleetRefused,
     FleetSecretsGone,
     KeychainMissing,
     KeychainLocked,
@@ -423,7 +424,8 @@ impl Error {
 
 impl Code {
     #[expect(clippy::too_many_lines, reason = "one arm for each code")]
-    fn remedy(self) -> &'static str {
+    /// What the person can do about it.
+    pub fn remedy(self) -> &'static str {
         match self {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",
             Code::InvalidNote => "Choose a line of at most 200 characters, without control characters.",
@@ -443,6 +445,7 @@ impl Code {
             Code::FleetFileUnreadable => {
                 "Put the file back as it was. Without it, the folder's own rows are in use, with the key of before."
             }
+            Code::FleetRefused => "Nothing was switched: the rows that were in use still are.",
             Code::FleetSecretsGone => {
                 "Unlock the keychain, or leave and join again with a new invite: atthene fleet leave, then atthene fleet join FILE."
             }

@@ -230,7 +230,8 @@ fn trouble_of(state: &GatewayState) -> Option<String> {
         | GatewayState::Listening { .. }
         | GatewayState::Refusing { .. }
         | GatewayState::Off
-        | GatewayState::Stopped => None,
+        | GatewayState::Stopped
+        | GatewayState::Elsewhere => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod connections;
+mod fleet;
 mod integrations;
 mod keys;
 mod oversight;
@@ -99,7 +100,12 @@ commands![
     oversight::explain_refusal,
     oversight::self_check,
     preferences::fixed_settings,
-    preferences::shared_profile,
+    fleet::shared_profile,
+    fleet::run_gateway_here,
+    fleet::share_profile,
+    fleet::choose_invite,
+    fleet::join_shared_profile,
+    fleet::leave_shared_profile,
     preferences::test_runtime,
     preferences::stop_everything,
     preferences::resume_everything,
@@ -186,8 +192,8 @@ async fn choose_new_file<R: Runtime>(
 }
 
 /// Asks for a file to read in the desktop's own dialog.
-async fn choose_old_file<R: Runtime>(app: AppHandle<R>) -> CommandAnswer<Option<PathBuf>> {
-    chosen(move || app.dialog().file().set_title("Choose a backup").blocking_pick_file()).await
+async fn choose_old_file<R: Runtime>(app: AppHandle<R>, title: &'static str) -> CommandAnswer<Option<PathBuf>> {
+    chosen(move || app.dialog().file().set_title(title).blocking_pick_file()).await
 }
 
 async fn chosen(ask: impl FnOnce() -> Option<FilePath> + Send + 'static) -> CommandAnswer<Option<PathBuf>> {

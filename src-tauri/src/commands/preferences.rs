@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use atthene_core::oversight::{SharedView, without_places};
-use atthene_core::{RestoreReport, Settings, SettingsInForce};
-use atthene_service::fleet::Membership;
+use atthene_core::oversight::without_places;
+use atthene_core::{Error, RestoreReport, Settings, SettingsInForce};
 use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
 use super::{CommandAnswer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
-use crate::chosen::ChosenBackup;
+use crate::chosen::{Backup, Chosen};
 use crate::state::Startup;
 
 #[tauri::command]
@@ -32,17 +31,6 @@ pub(crate) async fn save_settings(
 #[tauri::command]
 pub(crate) async fn fixed_settings(startup: State<'_, Startup>) -> CommandAnswer<Vec<String>> {
     on_core(&startup, |core| Ok(core.settings.fixed())).await
-}
-
-/// Where the profile lies and who shares it; `None`: it is this machine's alone.
-#[tauri::command]
-pub(crate) async fn shared_profile(startup: State<'_, Startup>) -> CommandAnswer<Option<SharedView>> {
-    let folder = startup.data_dir().map_err(|error| error.view())?;
-    on_core(&startup, move |core| {
-        let Some(membership) = Membership::of(&folder)? else { return Ok(None) };
-        Ok(core.hosts()?.map(|hosts| SharedView { url: membership.url, hosts }))
-    })
-    .await
 }
 
 /// What answered at this base URL.
@@ -76,9 +64,9 @@ pub(crate) async fn back_up<R: Runtime>(
 #[tauri::command]
 pub(crate) async fn choose_restore<R: Runtime>(
     app: AppHandle<R>,
-    chosen: State<'_, ChosenBackup>,
+    chosen: State<'_, Chosen<Backup>>,
 ) -> CommandAnswer<Option<PathBuf>> {
-    let file = choose_old_file(app).await?;
+    let file = choose_old_file(app, "Choose a backup").await?;
     chosen.hold(file.clone());
     Ok(file)
 }
@@ -87,10 +75,11 @@ pub(crate) async fn choose_restore<R: Runtime>(
 #[tauri::command]
 pub(crate) async fn restore(
     startup: State<'_, Startup>,
-    chosen: State<'_, ChosenBackup>,
+    chosen: State<'_, Chosen<Backup>>,
 ) -> CommandAnswer<RestoreReport> {
     let core = startup.core().await?;
-    let file = chosen.take().map_err(|error| error.view())?;
+    let none = || Error::Backup("No file was chosen".into()).view();
+    let file = chosen.take().ok_or_else(none)?;
     core.restore(&file).await.map_err(|error| error.view())
 }
 
@@ -107,8 +96,5 @@ pub(crate) async fn copy_diagnostics<R: Runtime>(app: AppHandle<R>, startup: Sta
     let text = on_core(&startup, |core| core.diagnostics()).await?;
     let more = format!("gateway: {gateway:?}\nweb view: {}\n", tauri::webview_version().unwrap_or_default());
     let text = text + &without_places(&more);
-    blocking(move || {
-        app.clipboard().write_text(text).map_err(|error| atthene_core::Error::Clipboard(error.to_string()))
-    })
-    .await
+    blocking(move || app.clipboard().write_text(text).map_err(|error| Error::Clipboard(error.to_string()))).await
 }

@@ -24,6 +24,7 @@ export const pageOf: Record<Fix['kind'], PageName> = {
   show_tools: 'tools',
   show_approvals: 'tools',
   show_preferences: 'preferences',
+  show_hosts: 'preferences',
   resume: 'preferences',
   self_check: 'preferences',
 }

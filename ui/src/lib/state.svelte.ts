@@ -159,7 +159,12 @@ export class AppState {
 
   /** Where applications reach the gateway, also while it is not listening. */
   get gatewayUrl(): string {
-    return this.gateway.state === 'listening' ? this.gateway.url : `http://127.0.0.1:${this.port}`
+    const here = `http://127.0.0.1:${this.port}`
+    if (this.gateway.state === 'listening') return this.gateway.url
+    if (this.gateway.state !== 'elsewhere') return here
+    // Most gateways beside an agent runtime listen where only that host reaches them: one that others reach is told first.
+    const addresses = this.shared?.hosts.flatMap(({ is_there, address }) => (is_there && address) || []) ?? []
+    return addresses.find((address) => !address.includes('//127.0.0.1')) ?? addresses[0] ?? here
   }
 
   /** Opens the app and follows it from now on. Settles when there is something to show. */
@@ -229,7 +234,10 @@ export class AppState {
 
   /** Asks the database where there is one, so that it is read where it is shown, and not with each setting. */
   async readShared() {
+    const isServed = () => this.shared?.hosts.some(({ is_there }) => is_there) ?? true
+    const before = isServed()
     this.shared = await this.backend.sharedProfile()
+    if (isServed() !== before) this.#attentionAfter()
   }
 
   async #readGateway() {

@@ -16,9 +16,6 @@ use crate::args::FleetCommand;
 use crate::out::{CommandResult, Failure, Out, secret_from_stdin};
 use crate::time::minute;
 
-/// The largest file that is looked at as an invite, in bytes.
-const LARGEST_INVITE: u64 = 64 * 1024;
-
 pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> CommandResult {
     match command {
         FleetCommand::Init { url, password_stdin } => {
@@ -46,7 +43,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             })
         }
         FleetCommand::Join { file, vault_file } => {
-            let invite = read_invite(&file)?;
+            let invite = fleet::read_invite(&file)?;
             let passphrase = secret_from_stdin()?;
             let vault = if vault_file { VaultKind::File } else { VaultKind::Keychain };
             let joined = fleet::join(profile, invite, passphrase, vault).await?;
@@ -98,14 +95,6 @@ fn in_a_row(host: &HostView) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let seen = host.seen_at.map(minute).unwrap_or_default();
     vec![host.id.clone(), host.name.clone(), state, text(&host.address), text(&host.version), seen]
-}
-
-fn read_invite(file: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let mut invite = Vec::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(LARGEST_INVITE + 1).read_to_end(&mut invite));
-    read.map_err(|error| Failure::Failed(format!("{}: {error}.", file.display())))?;
-    Ok(invite)
 }
 
 /// Only for its owner, and never over another file.

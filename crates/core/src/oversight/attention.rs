@@ -57,6 +57,8 @@ pub enum Fix {
     ShowApprovals,
     /// Change a setting.
     ShowPreferences,
+    /// Look at who shares the profile.
+    ShowHosts,
     /// Look at who was refused.
     ShowUsage,
     /// Look at the whole set-up.

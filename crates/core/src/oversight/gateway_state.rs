@@ -35,6 +35,8 @@ pub enum GatewayState {
         reason: String,
     },
     Stopped,
+    /// Others serve the profile, and the window was not asked to run one here.
+    Elsewhere,
 }
 
 impl GatewayState {
@@ -58,6 +60,7 @@ impl GatewayState {
             Self::PortTaken { port, .. } => format!("Port {port} is taken by another program"),
             Self::Failed { reason } => format!("The gateway can’t listen: {reason}"),
             Self::Stopped => "The gateway has stopped".into(),
+            Self::Elsewhere => "This machine runs no gateway; other hosts serve the profile".into(),
         }
     }
 }

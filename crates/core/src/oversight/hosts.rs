@@ -44,6 +44,8 @@ pub struct SharedView {
     pub url: String,
     /// By name.
     pub hosts: Vec<HostView>,
+    /// Whether the window runs a gateway on this machine.
+    pub gateway_beside_window: bool,
 }
 
 impl Core {

@@ -48,6 +48,7 @@ impl Core {
             let unreachable = Attention::daily("gateway".into(), Weight::Urgent, title, trouble, Fix::ShowPreferences);
             found.push(unreachable.harms(Harm::EverythingRefused));
         }
+        self.about_hosts(&mut found)?;
         let keys = self.keys.list()?;
         let live = keys.iter().any(|key| key.state.is_live());
         if let Some((port, who)) = self.signals.stranger() {
@@ -111,6 +112,23 @@ impl Core {
         let notices: Vec<_> = found.iter().map(|it| (it.notice.0.as_str(), since(it))).collect();
         let due = self.store.claim_notices(&notices, now)?;
         Ok(found.into_iter().zip(due).filter_map(|(attention, is_due)| is_due.then_some(attention)).collect())
+    }
+}
+
+impl Core {
+    /// A profile that hosts share, and that none of them serves. Who is the service here is there.
+    fn about_hosts(&self, found: &mut Vec<Attention>) -> Result<(), Error> {
+        let Some(hosts) = self.hosts()? else { return Ok(()) };
+        if hosts.iter().any(|host| host.is_there) || self.has_service() {
+            return Ok(());
+        }
+        let title = "No gateway serves this profile".into();
+        let text = "None of the hosts that share it has been heard of lately, so applications reach nobody. Start a \
+                    gateway: atthene serve, or in Preferences on this machine."
+            .into();
+        let none = Attention::daily("no host".into(), Weight::Urgent, title, text, Fix::ShowHosts);
+        found.push(none.harms(Harm::EverythingRefused));
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Beginning, joining, changing and leaving a shared profile.
 
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use atthene_core::identity::Profile;
@@ -15,6 +17,9 @@ use super::host_secrets::HostSecrets;
 use super::membership::Membership;
 use super::place::{DatabasePlace, encoded};
 use super::take_part::{HostParts, host_parts, is_in_force, key_in_force, local_vault, open_rows, own_vault};
+
+/// The largest file that is looked at as an invite, in bytes.
+const LARGEST_INVITE: u64 = 64 * 1024;
 
 /// What became of a local profile that is shared from now on.
 pub struct Moved {
@@ -57,6 +62,8 @@ pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) 
     HostSecrets { password, key, next: None }.write(&from).await?;
     let sealed = Sealed::new(rows, again(&text)?, &membership.profile);
     let secrets = copy_secrets(&core, &from, &sealed).await?;
+    // It had one until now, which programs on this machine know.
+    let membership = membership.with_gateway_beside_window(true);
     begin(profile, &membership)?;
     drop(lease);
     Ok(Moved { membership, imported, secrets })
@@ -84,6 +91,13 @@ pub async fn join(
     HostSecrets { password, key, next: None }.write(own.as_ref()).await?;
     begin(profile, &membership)?;
     Ok(membership)
+}
+
+/// The content of an invite's file. Of one that is none, no more than an invite can be long.
+pub fn read_invite(file: &Path) -> Result<Vec<u8>, FleetError> {
+    let mut invite = Vec::new();
+    let read = std::fs::File::open(file).and_then(|from| from.take(LARGEST_INVITE + 1).read_to_end(&mut invite));
+    read.map(|_| invite).map_err(|error| FleetError::File(file.to_owned(), error))
 }
 
 /// An invite for another host: the file, and its passphrase, which is nowhere else.
@@ -114,6 +128,11 @@ pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
     let rotated = blocking(move || Ok(rotate(rows.as_ref() as &dyn SealedRows, &key, &new, &name)?)).await?;
     HostSecrets { password, key: again(&text)?, next: None }.write(own.as_ref()).await?;
     Ok(rotated)
+}
+
+/// From now on the window runs a gateway on this host, or none. One that runs is not ended.
+pub fn run_gateway_beside_window(profile: &Profile, runs: bool) -> Result<(), FleetError> {
+    begin(profile, &membership(profile)?.with_gateway_beside_window(runs))
 }
 
 /// Takes no part any more: the folder's own rows are in use again. What is shared goes on without this host.

@@ -1,6 +1,6 @@
 //! Why a host could not begin, join, change or leave a shared profile.
 
-use atthene_core::Error;
+use atthene_core::{Code, Error, ErrorView};
 use atthene_vault::InviteError;
 
 /// Why a host could not begin, join, change or leave a shared profile. Nothing was changed, except where it says so.
@@ -30,4 +30,17 @@ pub enum FleetError {
     File(std::path::PathBuf, std::io::Error),
     #[error("{} {}", .0, .0.remedy())]
     Core(#[from] Error),
+}
+
+impl FleetError {
+    /// It, as it crosses to a person at a window.
+    pub fn view(&self) -> ErrorView {
+        match self {
+            Self::Core(error) => error.view(),
+            other => {
+                let code = Code::FleetRefused;
+                ErrorView { code, message: other.to_string(), remedy: code.remedy().to_owned() }
+            }
+        }
+    }
 }

@@ -23,13 +23,20 @@ pub struct Membership {
     pub profile: String,
     /// Where this host keeps the password and the fleet key.
     pub vault: VaultKind,
+    /// Whether the window runs a gateway here. A person or a supervisor may at any time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_beside_window: bool,
 }
 
 const VERSION: u32 = 1;
 
 impl Membership {
     pub(super) fn new(url: &str, profile: String, vault: VaultKind) -> Self {
-        Self { version: VERSION, url: url.to_owned(), profile, vault }
+        Self { version: VERSION, url: url.to_owned(), profile, vault, gateway_beside_window: false }
+    }
+
+    pub(super) fn with_gateway_beside_window(self, runs: bool) -> Self {
+        Self { gateway_beside_window: runs, ..self }
     }
 
     /// The one of this folder. `None`: its rows are its own.
@@ -82,7 +89,10 @@ mod tests {
         assert_eq!(Membership::of(&folder).expect("reads"), None);
         let one = Membership::new("postgres://ada@db/x", "0123456789abcdef".into(), VaultKind::File);
         one.begin(&folder).expect("begins");
-        assert_eq!(Membership::of(&folder).expect("reads"), Some(one));
+        assert_eq!(Membership::of(&folder).expect("reads"), Some(one.clone()));
+        let with = one.with_gateway_beside_window(true);
+        with.begin(&folder).expect("replaces it");
+        assert_eq!(Membership::of(&folder).expect("reads"), Some(with));
         Membership::end(&folder).expect("ends");
         Membership::end(&folder).expect("has ended before");
         let in_the_way = dir.path().join("file");

@@ -212,6 +212,16 @@ export interface Backend {
   fixedSettings(): Promise<string[]>
   /** Where the profile lies and who shares it; `null`: it is this machine's alone. */
   sharedProfile(): Promise<SharedView | null>
+  /** Whether this window runs a gateway on this machine, where hosts share the profile. */
+  runGatewayHere(runs: boolean): Promise<void>
+  /** Copies this machine's profile to PostgreSQL; then the app starts anew. */
+  shareProfile(url: string, password: string | null): Promise<void>
+  /** What the chosen invite is called; `null`: none was chosen. */
+  chooseInvite(): Promise<string | null>
+  /** Joins with the chosen invite; then the app starts anew. */
+  joinSharedProfile(passphrase: string): Promise<void>
+  /** Goes back to the rows of this machine; then the app starts anew. */
+  leaveSharedProfile(): Promise<void>
   /** Resolves to what answered. */
   testRuntime(url: string): Promise<string>
   stopEverything(): Promise<void>

@@ -316,6 +316,13 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     saveSettings: async (changed) => (state.settings = { ...state.settings, ...changed }),
     fixedSettings: async () => [],
     sharedProfile: async () => state.shared,
+    runGatewayHere: async (runs) => {
+      if (state.shared) state.shared = { ...state.shared, gateway_beside_window: runs }
+    },
+    shareProfile: async () => {},
+    chooseInvite: async () => null,
+    joinSharedProfile: async () => {},
+    leaveSharedProfile: async () => {},
     testRuntime: async () => 'It answers.',
     stopEverything: async () => {},
     resumeEverything: async () => {},

@@ -34,6 +34,7 @@ export const text = {
       off: 'Turned off',
       failed: 'Can’t listen',
       stopped: 'Not running',
+      elsewhere: 'On other hosts',
     },
     stopped: 'Stopped',
     key: 'Key',
@@ -219,6 +220,7 @@ export const text = {
     envDone: (path: string) => `Written to ${path}, readable by you only.`,
     envIgnored: (path: string) => `Added to ${path}, so that git leaves it out.`,
     trial: 'The first call, made by this app',
+    notTried: 'This machine runs no gateway, so the app did not try the key itself.',
     trialLine: (call: string, took: number) => `${call} · by this app · ${took.toFixed(1)} ms`,
     fromYours: 'Now from yours',
     tryIt: 'Call it: copied, the key is in it',
@@ -703,6 +705,11 @@ export const text = {
     copyUrl: 'Copy the address of the gateway',
     takenFix: (port: number) => `Use port ${port} instead`,
     off: 'The gateway is turned off in Preferences, so applications can’t reach it.',
+    elsewhere: (names: string[], more: number) =>
+      names.length === 0
+        ? 'No host has been heard of lately.'
+        : `This machine runs no gateway. Served by ${names.join(', ')}${more > 0 ? ` and ${grouped(more)} more` : ''}.`,
+    hosts: 'Show hosts',
     resume: 'Resume',
   },
 
@@ -724,6 +731,7 @@ export const text = {
       show_tools: 'Show accounts',
       show_approvals: 'Answer',
       show_preferences: 'Preferences',
+      show_hosts: 'Show hosts',
       resume: 'Resume',
       show_usage: 'Show who',
       self_check: 'Self-check',
@@ -1084,7 +1092,7 @@ export const text = {
     shared: {
       title: 'Where the data lives',
       alone:
-        'In a folder of this machine, and nowhere else. To share it with gateways on other hosts, copy it to PostgreSQL: atthene fleet init.',
+        'In a folder of this machine, and nowhere else. Gateways on other hosts can share it once it lies in PostgreSQL.',
       inDatabase: 'In PostgreSQL, shared by the hosts below:',
       hosts: 'Hosts that share this profile',
       host: 'Host',
@@ -1097,7 +1105,41 @@ export const text = {
       version: 'Version',
       seen: 'Last seen',
       copies:
-        'Copies are made with PostgreSQL’s own tools. Hosts are added and taken out with atthene fleet.',
+        'Copies are made with PostgreSQL’s own tools. Invite another host with: atthene fleet invite FILE.',
+      gatewayHere: 'Run a gateway on this machine, too',
+      gatewayHereHint:
+        'For programs on this machine. The other hosts serve without it; the window shows all of them either way.',
+      startsAnew: 'Done. The app starts again…',
+      switching: 'One moment…',
+      share: {
+        open: 'Share this profile…',
+        title: 'Share this profile with other hosts',
+        explain:
+          'Everything here is copied to an empty PostgreSQL database and checked: keys, integrations, connections, counters and the whole record. Secrets are sealed under a key that stays in this machine’s keychain. Calls are refused meanwhile; the file of before stays, unused.',
+        url: 'Address of the database',
+        urlHint: 'Without its password. Beyond this machine the connection is always encrypted.',
+        password: 'Password of its user',
+        passwordHint: 'It goes to the keychain. Empty: the database asks for none.',
+        submit: 'Copy and share',
+      },
+      join: {
+        open: 'Join a shared profile…',
+        title: 'Join a shared profile',
+        explain:
+          'For an invite that another host made (atthene fleet invite). Keys, integrations and connections of this machine stay where they are and are not used meanwhile: applications need the key of the shared profile.',
+        choose: 'Choose invite…',
+        noFile: 'No file chosen',
+        passphrase: 'Its passphrase',
+        passphraseHint: 'It was shown once, when the invite was made.',
+        submit: 'Join',
+      },
+      leave: {
+        open: 'Leave…',
+        title: 'Leave the shared profile?',
+        explain:
+          'The other hosts go on without this one. This machine goes back to the keys, integrations and connections that it had before it took part.',
+        submit: 'Leave',
+      },
     },
     trust: 'Serve without the database for (seconds)',
     trustHint: '0: not at all. For so long, what was known last holds; nothing can be changed meanwhile.',

@@ -5,4 +5,4 @@ import type { IntegrationId } from "./IntegrationId";
 /**
  * What fixes it, as the faces offer it.
  */
-export type Fix = { "kind": "create_key" } | { "kind": "edit_integration", id: IntegrationId, } | { "kind": "sign_in_again", id: ConnectionId, } | { "kind": "resume" } | { "kind": "show_integrations" } | { "kind": "show_tools" } | { "kind": "show_approvals" } | { "kind": "show_preferences" } | { "kind": "show_usage" } | { "kind": "self_check" };
+export type Fix = { "kind": "create_key" } | { "kind": "edit_integration", id: IntegrationId, } | { "kind": "sign_in_again", id: ConnectionId, } | { "kind": "resume" } | { "kind": "show_integrations" } | { "kind": "show_tools" } | { "kind": "show_approvals" } | { "kind": "show_preferences" } | { "kind": "show_hosts" } | { "kind": "show_usage" } | { "kind": "self_check" };

@@ -23,4 +23,4 @@ by: string | null,
 /**
  * A port that was free a moment ago.
  */
-free_port: number | null, } | { "state": "failed", reason: string, } | { "state": "stopped" };
+free_port: number | null, } | { "state": "failed", reason: string, } | { "state": "stopped" } | { "state": "elsewhere" };

@@ -12,4 +12,8 @@ url: string,
 /**
  * By name.
  */
-hosts: Array<HostView>, };
+hosts: Array<HostView>, 
+/**
+ * Whether the window runs a gateway on this machine.
+ */
+gateway_beside_window: boolean, };

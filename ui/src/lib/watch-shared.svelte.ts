@@ -1,0 +1,21 @@
+import { type ErrorView, errorView } from './backend/backend'
+import type { AppState } from './state.svelte'
+
+/** Hosts say every five seconds that they are there. */
+const EVERY_MS = 5000
+
+/** Keeps who shares the profile true, for as long as the part of the page that calls this is shown. */
+export function watchShared(app: AppState): { error: ErrorView | null } {
+  const watched = $state<{ error: ErrorView | null }>({ error: null })
+  const look = () =>
+    app.readShared().then(
+      () => (watched.error = null),
+      (thrown: unknown) => (watched.error = errorView(thrown)),
+    )
+  $effect(() => {
+    void look()
+    const looking = setInterval(look, EVERY_MS)
+    return () => clearInterval(looking)
+  })
+  return watched
+}
