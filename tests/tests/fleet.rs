@@ -108,14 +108,19 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     let sound = first.machine.done(&["activity", "--verify"]).await?;
     ensure!(sound.code == 0, "{sound:?}");
 
-    // A new fleet key: who has the old one is told so, and may come back.
+    // A new fleet key while both serve: the host that made it goes on; the other one is told so and goes on with an invite.
+    first.machine.done(&["fleet", "rotate-key"]).await?;
+    let again = first.machine.home().join("again.age");
+    let file = again.to_str().context("a path")?;
+    let invited = first.machine.done(&["--json", "fleet", "invite", file]).await?.json()?;
+    let passphrase = invited["passphrase"].as_str().context("a passphrase")?;
+    let joined = second.machine.run_with(&["--json", "fleet", "join", file], passphrase).await?;
+    ensure!(joined.code == 0 && joined.json()?["renewed"] == true, "{joined:?}");
+    for host in [&first, &second] {
+        host.is_answered(&next, 200).await?;
+    }
     first.end().await?;
     second.end().await?;
-    first.machine.done(&["fleet", "rotate-key"]).await?;
-    first
-        .machine
-        .done(&["fleet", "invite", first.machine.home().join("again.age").to_str().context("a path")?])
-        .await?;
 
     // Nothing opens by the database alone, nor by what lies on a disk.
     let dump = tokio::process::Command::new("pg_dump").arg(&database).stdout(Stdio::piped()).output().await?;

@@ -522,7 +522,7 @@ impl Code {
                  ATTHENE_VAULT_PASSPHRASE_FILE; under systemd, load it as the credential atthene-vault."
             }
             Code::OtherFleetKey => {
-                "Join again: atthene fleet invite on a host that works, then here: atthene fleet join FILE."
+                "Take the key up with a new invite: atthene fleet invite FILE on a host that works, then here: atthene fleet join FILE. A gateway that runs goes on by itself."
             }
             Code::SealedDamaged => {
                 "Sign in again, or enter the secret again. If there are several, somebody wrote to the database: find out who, and put back its backup."

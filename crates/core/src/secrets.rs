@@ -65,7 +65,8 @@ impl Secrets {
     }
 
     /// Writes the secret, then its row: `unit` is that unit of work of the store. `None` of it: the secret was
-    /// swept meanwhile by another process that took this one for dead, so both are written once more.
+    /// swept meanwhile by another process that took this one for dead, so both are written once more; or the fleet key
+    /// that it was sealed under is over, which the vault tells then, or has another one for.
     pub(crate) async fn put<T>(
         &self,
         entry: &str,
@@ -83,13 +84,13 @@ impl Secrets {
         secret: &Bound,
         unit: impl Fn(SecretStep<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<T, Error> {
-        let sealed = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
+        let text = secret.seal().map_err(|error| Error::Internal(error.to_string()))?;
         loop {
-            let among_rows = self.vault.seal(entry, &sealed).await?;
-            let step = if let Some(bytes) = &among_rows {
-                SecretStep::Sealed(entry, bytes)
+            let among_rows = self.vault.seal(entry, &text).await?;
+            let step = if let Some(sealed) = &among_rows {
+                SecretStep::Sealed(entry, sealed)
             } else {
-                self.vault.set(entry, sealed.clone()).await?;
+                self.vault.set(entry, text.clone()).await?;
                 SecretStep::Written(entry)
             };
             if let Some(written) = unit(step)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::identity::Profile;
-use atthene_core::port::{Later, LeaseRows, SealedRows, Store, Vault};
+use atthene_core::port::{Later, LeaseRows, SealedRows, SealedSecret, Store, Vault};
 use atthene_core::vault::{VaultError, VaultKind};
 use atthene_core::{Actor, Clock, Core, Environment, Host, Leases, Policy, SecretChange};
 use atthene_identity::{Network, Platforms};
@@ -50,13 +50,19 @@ impl Place {
         Self { leases: store.clone(), store, host, clock, ttl: Duration::from_secs(2), is_lenient: false }
     }
 
+    /// With its secrets as they are.
     pub fn open(self) -> Arc<Core> {
+        let vault = Arc::new(RowsVault::new(self.store.clone()));
+        self.open_with(vault)
+    }
+
+    pub fn open_with(self, vault: Arc<dyn Vault>) -> Arc<Core> {
         let Self { store, leases, host, clock, ttl, is_lenient } = self;
         let http = Arc::new(Network::default());
         let platforms = Platforms::new(http.clone());
         let profile = Profile::at(store.folder());
         let environment = Environment {
-            vault: Arc::new(RowsVault(store.clone())),
+            vault,
             store,
             identity: if is_lenient { Arc::new(Lenient(platforms)) } else { Arc::new(platforms) },
             http,
@@ -101,7 +107,19 @@ impl Hosts {
 /// The vault of a shared profile. Sealing is somebody else's part: here the secrets lie as they are.
 struct RowsVault(Arc<Postgres>);
 
+/// What stands for a key that never changes.
+const PROOF: &[u8] = b"in force";
+
+fn as_it_is(secret: &SecretString) -> SealedSecret {
+    SealedSecret { bytes: secret.expose_secret().as_bytes().to_vec(), proof: PROOF.to_vec() }
+}
+
 impl RowsVault {
+    fn new(rows: Arc<Postgres>) -> Self {
+        rows.put_first(PROOF).expect("begins");
+        Self(rows)
+    }
+
     fn asked<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Postgres) -> Result<T, atthene_core::StoreError> + Send + 'static,
@@ -122,11 +140,11 @@ impl Vault for RowsVault {
 
     fn set<'a>(&'a self, name: &str, secret: SecretString) -> Later<'a, Result<(), VaultError>> {
         let name = name.to_owned();
-        self.asked(move |rows| rows.put(&name, secret.expose_secret().as_bytes()))
+        self.asked(move |rows| rows.put(&name, &as_it_is(&secret)).map(|kept| assert!(kept, "the key never changes")))
     }
 
-    fn seal<'a>(&'a self, _: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
-        Box::pin(async { Ok(Some(secret.expose_secret().as_bytes().to_vec())) })
+    fn seal<'a>(&'a self, _: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
+        Box::pin(async { Ok(Some(as_it_is(secret))) })
     }
 
     fn delete<'a>(&'a self, name: &str) -> Later<'a, Result<(), VaultError>> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use atthene_core::StoreError;
-use atthene_core::port::SealedRows;
+use atthene_core::port::{SealedEntry, SealedRows, SealedSecret};
 
 use crate::memory::MemoryRows;
 
@@ -14,16 +14,11 @@ type Act = Box<dyn FnOnce(&MemoryRows) + Send>;
 pub(crate) struct HookedRows {
     pub(crate) rows: MemoryRows,
     pub(crate) is_away: AtomicBool,
-    before_replacing: Mutex<Vec<Act>>,
     before_putting: Mutex<Vec<Act>>,
 }
 
 impl HookedRows {
-    /// Happens right before the next replacing; one that was named later, before the one after.
-    pub(crate) fn before_replacing(&self, act: impl FnOnce(&MemoryRows) + Send + 'static) {
-        self.before_replacing.lock().expect("not poisoned").push(Box::new(act));
-    }
-
+    /// Happens right before the next putting; one that was named later, before the one after.
     pub(crate) fn before_putting(&self, act: impl FnOnce(&MemoryRows) + Send + 'static) {
         self.before_putting.lock().expect("not poisoned").push(Box::new(act));
     }
@@ -43,23 +38,31 @@ impl HookedRows {
 }
 
 impl SealedRows for HookedRows {
-    fn put(&self, entry: &str, sealed: &[u8]) -> Result<(), StoreError> {
+    fn get(&self, entry: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows(None)?.get(entry)
+    }
+
+    fn all(&self) -> Result<Vec<SealedEntry>, StoreError> {
+        self.rows(None)?.all()
+    }
+
+    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
         self.rows(Some(&self.before_putting))?.put(entry, sealed)
     }
 
-    fn get(&self, entry: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.rows(None)?.get(entry)
+    fn would_put(&self, proof: &[u8]) -> Result<bool, StoreError> {
+        self.rows(None)?.would_put(proof)
     }
 
     fn delete(&self, entry: &str) -> Result<(), StoreError> {
         self.rows(None)?.delete(entry)
     }
 
-    fn all(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.rows(None)?.all()
+    fn put_first(&self, proof: &[u8]) -> Result<(), StoreError> {
+        self.rows(None)?.put_first(proof)
     }
 
-    fn replace_all(&self, old_and_new: &[(String, Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
-        self.rows(Some(&self.before_replacing))?.replace_all(old_and_new)
+    fn replace_all(&self, anew: &dyn Fn(Vec<SealedEntry>) -> Option<Vec<SealedEntry>>) -> Result<(), StoreError> {
+        self.rows(None)?.replace_all(anew)
     }
 }

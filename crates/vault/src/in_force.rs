@@ -1,15 +1,13 @@
 //! Which fleet key is in force: an entry beside the secrets that only this key opens. It is replaced together with all
-//! of them, and whoever writes a secret checks it in the same step, so that nothing is written under a key that is over.
+//! of them, and held by whoever writes a secret, so that nothing is written under a key that is over.
 
 use atthene_core::StoreError;
-use atthene_core::port::SealedRows;
+use atthene_core::port::{KEY_IN_FORCE, SealedRows};
 use atthene_core::vault::VaultError;
 
 use crate::fleet_key::FleetKey;
 use crate::seal::{open_sealed, seal};
 
-/// No secret has this name.
-pub(crate) const IN_FORCE: &str = "Fleet key in force";
 /// Nothing is secret about it; that it opens is what counts.
 const TEXT: &str = "in force";
 
@@ -18,24 +16,27 @@ const TEXT: &str = "in force";
 /// # Errors
 /// [`VaultError::OtherFleetKey`]: this database has a key already.
 pub fn put_in_force(rows: &dyn SealedRows, key: &FleetKey, profile: &str) -> Result<(), VaultError> {
-    if rows.get(IN_FORCE).map_err(away)?.is_none() {
-        rows.put(IN_FORCE, &seal(key, profile, IN_FORCE, TEXT)?).map_err(away)?;
-    }
-    // Read back: somebody else may have begun this fleet at the same moment.
+    rows.put_first(&sealed_proof(key, profile)?).map_err(away)?;
+    // Read back: there may have been one, or somebody else began this fleet at the same moment.
     in_force(rows, key, profile).map(drop)
 }
 
 /// What lies there, where this is the key in force.
 pub(crate) fn in_force(rows: &dyn SealedRows, key: &FleetKey, profile: &str) -> Result<Vec<u8>, VaultError> {
-    let sealed = rows.get(IN_FORCE).map_err(away)?;
-    let sealed = sealed.ok_or_else(|| VaultError::Damaged(IN_FORCE.to_owned()))?;
-    open_sealed(key, profile, IN_FORCE, &sealed)?;
-    Ok(sealed)
+    let proof = rows.get(KEY_IN_FORCE).map_err(away)?;
+    let proof = proof.ok_or_else(|| VaultError::Damaged(KEY_IN_FORCE.to_owned()))?;
+    check_proof(key, profile, &proof)?;
+    Ok(proof)
 }
 
-/// The same under another key.
-pub(crate) fn sealed_anew(key: &FleetKey, profile: &str) -> Result<Vec<u8>, VaultError> {
-    seal(key, profile, IN_FORCE, TEXT)
+/// Whether this proof is of this key.
+pub(crate) fn check_proof(key: &FleetKey, profile: &str, proof: &[u8]) -> Result<(), VaultError> {
+    open_sealed(key, profile, KEY_IN_FORCE, proof).map(drop)
+}
+
+/// A proof of this key.
+pub(crate) fn sealed_proof(key: &FleetKey, profile: &str) -> Result<Vec<u8>, VaultError> {
+    seal(key, profile, KEY_IN_FORCE, TEXT)
 }
 
 pub(crate) fn away(error: StoreError) -> VaultError {

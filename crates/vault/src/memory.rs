@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use secrecy::SecretString;
 
 use atthene_core::StoreError;
-use atthene_core::port::SealedRows;
+use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedSecret};
 use atthene_core::vault::VaultError;
 
 use crate::secret_store::SecretStore;
@@ -40,16 +40,37 @@ impl MemoryRows {
     fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What somebody does who may write to the database, and asks for no key.
+    pub fn plant(&self, entry: &str, bytes: &[u8]) {
+        self.rows().insert(entry.to_owned(), bytes.to_owned());
+    }
+}
+
+fn is_in_force(rows: &BTreeMap<String, Vec<u8>>, proof: &[u8]) -> bool {
+    rows.get(KEY_IN_FORCE).is_some_and(|there| there == proof)
 }
 
 impl SealedRows for MemoryRows {
-    fn put(&self, entry: &str, sealed: &[u8]) -> Result<(), StoreError> {
-        self.rows().insert(entry.to_owned(), sealed.to_owned());
-        Ok(())
-    }
-
     fn get(&self, entry: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.rows().get(entry).cloned())
+    }
+
+    fn all(&self) -> Result<Vec<SealedEntry>, StoreError> {
+        Ok(self.rows().iter().map(|(entry, sealed)| (entry.clone(), sealed.clone())).collect())
+    }
+
+    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
+        let mut rows = self.rows();
+        let kept = is_in_force(&rows, &sealed.proof);
+        if kept {
+            rows.insert(entry.to_owned(), sealed.bytes.clone());
+        }
+        Ok(kept)
+    }
+
+    fn would_put(&self, proof: &[u8]) -> Result<bool, StoreError> {
+        Ok(is_in_force(&self.rows(), proof))
     }
 
     fn delete(&self, entry: &str) -> Result<(), StoreError> {
@@ -57,16 +78,17 @@ impl SealedRows for MemoryRows {
         Ok(())
     }
 
-    fn all(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        Ok(self.rows().iter().map(|(entry, sealed)| (entry.clone(), sealed.clone())).collect())
+    fn put_first(&self, proof: &[u8]) -> Result<(), StoreError> {
+        self.rows().entry(KEY_IN_FORCE.to_owned()).or_insert_with(|| proof.to_owned());
+        Ok(())
     }
 
-    fn replace_all(&self, old_and_new: &[(String, Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
+    fn replace_all(&self, anew: &dyn Fn(Vec<SealedEntry>) -> Option<Vec<SealedEntry>>) -> Result<(), StoreError> {
         let mut rows = self.rows();
-        if old_and_new.iter().any(|(entry, old, _)| rows.get(entry) != Some(old)) {
-            return Ok(false);
+        let all = rows.iter().map(|(entry, sealed)| (entry.clone(), sealed.clone())).collect();
+        for (entry, sealed) in anew(all).unwrap_or_default() {
+            rows.entry(entry).and_modify(|there| *there = sealed);
         }
-        rows.extend(old_and_new.iter().map(|(entry, _, new)| (entry.clone(), new.clone())));
-        Ok(true)
+        Ok(())
     }
 }

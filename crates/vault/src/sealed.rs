@@ -1,18 +1,23 @@
 //! The vault of a fleet: secrets lie sealed beside the rows, and any host that holds the fleet key opens them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use atthene_core::port::{Later, SealedRows, Vault};
+use atthene_core::port::{Later, SealedRows, SealedSecret, Vault};
 use atthene_core::vault::{VaultError, VaultKind};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::fleet_key::FleetKey;
-use crate::in_force::{IN_FORCE, away, in_force};
-use crate::random;
+use crate::in_force::{away, in_force};
 use crate::seal::{open_sealed, seal};
 
-/// How often a writing is begun anew when others write the same entry.
-const TRIES: u32 = 20;
+/// How often a secret is sealed at the most: again only where the key changed between sealing and writing.
+const TRIES: u32 = 3;
+/// How long after it was asked in vain the host's own vault is left alone.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Where a host looks for its key when the one it works with is over.
+type KeySource = Arc<dyn Fn() -> Later<'static, Option<FleetKey>> + Send + Sync>;
 
 /// Sealed secrets beside the rows of a fleet.
 ///
@@ -24,6 +29,9 @@ pub struct Sealed {
     /// Tells fleets apart: what was sealed for another one does not open.
     profile: Arc<str>,
     key: Arc<Mutex<Arc<FleetKey>>>,
+    source: Option<KeySource>,
+    /// When the source was asked last. Held while it is asked: one asks for all.
+    asked_at: Arc<tokio::sync::Mutex<Option<Instant>>>,
     /// What the latest call came to.
     trouble: Arc<Mutex<Option<String>>>,
     /// Whether these rows lie in the store of the profile, which writes a secret together with its row then.
@@ -37,6 +45,8 @@ impl Sealed {
             rows,
             profile: profile.into(),
             key: Arc::new(Mutex::new(Arc::new(key))),
+            source: None,
+            asked_at: Arc::default(),
             trouble: Arc::default(),
             is_among_rows: false,
         }
@@ -48,23 +58,61 @@ impl Sealed {
         Self { is_among_rows: true, ..self }
     }
 
-    /// Opens and seals with this key from now on: after a rotation, and after this host joined again. What is under
-    /// way ends with the one before.
-    pub fn use_key(&self, key: FleetKey) {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    /// The same, which asks this for the key again where the one it has is over: after a rotation by this host, and after
+    /// it was given a new invite.
+    #[must_use]
+    pub fn asking(self, source: impl Fn() -> Later<'static, Option<FleetKey>> + Send + Sync + 'static) -> Self {
+        Self { source: Some(Arc::new(source)), ..self }
     }
 
-    /// Runs this where it may block.
+    fn key(&self) -> Arc<FleetKey> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs this where it may block; once more where there is another key for it by now.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn SealedRows, &FleetKey, &str) -> Result<T, VaultError> + Send + 'static,
+        work: impl FnOnce(&dyn SealedRows, &FleetKey, &str) -> Result<T, VaultError> + Clone + Send + 'static,
     ) -> Result<T, VaultError> {
-        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (rows, profile) = (self.rows.clone(), self.profile.clone());
-        let done = tokio::task::spawn_blocking(move || work(&*rows, &key, &profile)).await;
-        let outcome = done.unwrap_or_else(|error| Err(VaultError::Rows(error.to_string())));
+        let key = self.key();
+        let mut outcome = self.run_with(key.clone(), work.clone()).await;
+        if matches!(outcome, Err(VaultError::OtherFleetKey { .. }))
+            && let Some(another) = self.another_than(&key).await
+        {
+            outcome = self.run_with(another, work).await;
+        }
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().map(ToString::to_string);
         outcome
+    }
+
+    async fn run_with<T: Send + 'static>(
+        &self,
+        key: Arc<FleetKey>,
+        work: impl FnOnce(&dyn SealedRows, &FleetKey, &str) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let (rows, profile) = (self.rows.clone(), self.profile.clone());
+        let done = tokio::task::spawn_blocking(move || work(&*rows, &key, &profile)).await;
+        done.unwrap_or_else(|error| Err(VaultError::Rows(error.to_string())))
+    }
+
+    /// The key that this host has by now, where it is another one. From then on it opens and seals with that.
+    async fn another_than(&self, over: &FleetKey) -> Option<Arc<FleetKey>> {
+        let source = self.source.as_ref()?;
+        let mut asked_at = self.asked_at.lock().await;
+        // Somebody else has asked while this waited.
+        let by_now = self.key();
+        if *by_now != *over {
+            return Some(by_now);
+        }
+        if asked_at.is_some_and(|asked| asked.elapsed() < PAUSE) {
+            return None;
+        }
+        *asked_at = Some(Instant::now());
+        let found = Arc::new(source().await.filter(|found| found != over)?);
+        tracing::info!(key = %found.id(), "the secrets of the fleet are opened with another key from now on");
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        *asked_at = None;
+        Some(found)
     }
 }
 
@@ -79,18 +127,21 @@ impl Vault for Sealed {
 
     fn set<'a>(&'a self, name: &str, secret: SecretString) -> Later<'a, Result<(), VaultError>> {
         let entry = name.to_owned();
-        Box::pin(self.run(move |rows, key, profile| write(rows, key, profile, &entry, &secret)))
+        Box::pin(self.run(move |rows, key, profile| {
+            until_kept(|| rows.put(&entry, &seal_now(rows, key, profile, &entry, &secret)?).map_err(away))
+        }))
     }
 
-    fn seal<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
+    fn seal<'a>(
+        &'a self,
+        name: &'a str,
+        secret: &'a SecretString,
+    ) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
         if !self.is_among_rows {
             return Box::pin(std::future::ready(Ok(None)));
         }
         let (entry, secret) = (name.to_owned(), secret.clone());
-        Box::pin(self.run(move |rows, key, profile| {
-            in_force(rows, key, profile)?;
-            seal(key, profile, &entry, secret.expose_secret()).map(Some)
-        }))
+        Box::pin(self.run(move |rows, key, profile| seal_now(rows, key, profile, &entry, &secret).map(Some)))
     }
 
     /// Needs no key: whoever left the fleet may still forget what is theirs.
@@ -99,17 +150,13 @@ impl Vault for Sealed {
         Box::pin(self.run(move |rows, _, _| rows.delete(&entry).map_err(away)))
     }
 
-    /// Whether the rows take a change, and this host's key is the one in force: written with what is there already.
+    /// Whether the rows take a change, and this host's key is the one in force.
     fn check_writable(&self) -> Later<'_, Result<(), VaultError>> {
-        Box::pin(self.run(move |rows, key, profile| {
-            for attempt in 0..TRIES {
-                wait(attempt);
-                if rows.replace_all(&[same(in_force(rows, key, profile)?)]).map_err(away)? {
-                    return Ok(());
-                }
-            }
-            Err(busy())
-        }))
+        Box::pin(
+            self.run(move |rows, key, profile| {
+                until_kept(|| rows.would_put(&in_force(rows, key, profile)?).map_err(away))
+            }),
+        )
     }
 
     /// There is no choice: what [`VaultKind`] names is where each host keeps the fleet key.
@@ -120,72 +167,31 @@ impl Vault for Sealed {
     }
 }
 
-/// Keeps a secret, where this key is in force at the very moment of writing.
-fn write(
+/// A secret, sealed under a key that is in force. Whether it still is, is asked again when it is written.
+fn seal_now(
     rows: &dyn SealedRows,
     key: &FleetKey,
     profile: &str,
     entry: &str,
     secret: &SecretString,
-) -> Result<(), VaultError> {
-    // Put, and not confirmed yet.
-    let mut unsure: Option<Vec<u8>> = None;
-    for attempt in 0..TRIES {
-        wait(attempt);
-        let proof = match in_force(rows, key, profile) {
-            Ok(proof) => proof,
-            Err(error) => {
-                take_back(rows, entry, unsure.as_deref());
-                return Err(error);
-            }
-        };
-        let sealed = seal(key, profile, entry, secret.expose_secret())?;
-        let before = if let Some(before) = rows.get(entry).map_err(away)? {
-            before
-        } else {
-            // Only what is there can be compared, so it is put first and confirmed then.
-            rows.put(entry, &sealed).map_err(away)?;
-            unsure = Some(sealed.clone());
-            sealed.clone()
-        };
-        if rows.replace_all(&[same(proof), (entry.to_owned(), before, sealed)]).map_err(away)? {
+) -> Result<SealedSecret, VaultError> {
+    let proof = in_force(rows, key, profile)?;
+    Ok(SealedSecret { bytes: seal(key, profile, entry, secret.expose_secret())?, proof })
+}
+
+/// Where the key changed between sealing and writing, the next look at it says so.
+fn until_kept(attempt: impl Fn() -> Result<bool, VaultError>) -> Result<(), VaultError> {
+    for _ in 0..TRIES {
+        if attempt()? {
             return Ok(());
         }
     }
-    Err(busy())
-}
-
-/// Another key came into force while this was put: it must not lie there under one that is over. Where that fails,
-/// no row expects it, and the next start sweeps it.
-fn take_back(rows: &dyn SealedRows, entry: &str, unsure: Option<&[u8]>) {
-    if unsure.is_some_and(|ours| rows.get(entry).is_ok_and(|there| there.as_deref() == Some(ours)))
-        && let Err(error) = rows.delete(entry)
-    {
-        tracing::warn!(%error, "a secret is left under a fleet key that is over");
-    }
-}
-
-/// The key in force stays as it is; first, so that all who write wait for one another in one order.
-fn same(proof: Vec<u8>) -> (String, Vec<u8>, Vec<u8>) {
-    (IN_FORCE.to_owned(), proof.clone(), proof)
-}
-
-fn busy() -> VaultError {
-    VaultError::Rows("Others changed them all the while.".to_owned())
-}
-
-/// Not in step with whoever was in the way: up to some tens of milliseconds.
-fn wait(attempt: u32) {
-    if attempt > 0 {
-        let mut random = [0];
-        random::fill(&mut random);
-        std::thread::sleep(std::time::Duration::from_millis(u64::from(random[0]) * u64::from(attempt.min(8)) / 32));
-    }
+    Err(VaultError::Rows("Its fleet key was changed all the while.".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use atthene_core::StoreError;
 
@@ -236,11 +242,11 @@ mod tests {
         host.set("b", "of-b".into()).await.expect("keeps");
         let old = rows.rows.get("a").expect("reads").expect("there");
         host.set("a", "of-a, newer".into()).await.expect("keeps");
-        rows.rows.put("b", &old).expect("moved");
+        rows.rows.plant("b", &old);
         assert!(matches!(host.get("b").await, Err(VaultError::Damaged(entry)) if entry == "b"));
         assert!(host.trouble().is_some_and(|trouble| trouble.contains("\"b\"")), "it is told");
         // That can't be told apart. Whose it was stays inside, so it leads to nobody else.
-        rows.rows.put("a", &old).expect("put back");
+        rows.rows.plant("a", &old);
         assert_eq!(read(&host, "a").await.as_deref(), Some("of-a"));
         // What was damaged can be written over.
         host.set("b", "of-b, anew".into()).await.expect("keeps");
@@ -267,9 +273,6 @@ mod tests {
         assert!(matches!(elsewhere.get("a").await, Err(VaultError::Damaged(_))));
         assert!(matches!(elsewhere.set("a", "planted".into()).await, Err(VaultError::Damaged(_))));
         assert_eq!(rows.rows.all().expect("reads"), before);
-        stranger.use_key(same_key(&key));
-        assert_eq!(read(&stranger, "a").await.as_deref(), Some("of-a"));
-        assert_eq!(stranger.trouble(), None);
     }
 
     #[tokio::test]
@@ -287,34 +290,46 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_entry_that_a_rotation_overtakes_is_not_left_under_the_old_key() {
+    async fn a_secret_that_a_rotation_overtakes_is_refused_and_nothing_is_written() {
         let (rows, key, host) = fleet();
+        host.set("a", "before".into()).await.expect("keeps");
+        let among_rows = host.clone().among_rows();
+        let overtaken = among_rows.seal("b", &"of-b".into()).await.expect("seals").expect("among rows");
         let new = FleetKey::generate();
         let (old, next) = (same_key(&key), same_key(&new));
         rows.before_putting(move |rows| {
             rotate(rows, &old, &next, PROFILE).expect("rotates");
         });
-        let refused = host.set("a", "of-a".into()).await.expect_err("under a key that is over");
+        let refused = host.set("a", "after".into()).await.expect_err("under a key that is over");
         assert!(matches!(refused, VaultError::OtherFleetKey { .. }), "{refused:?}");
-        assert!(rows.rows.get("a").expect("reads").is_none());
-        host.use_key(new);
-        host.set("a", "of-a".into()).await.expect("keeps");
-        assert_eq!(read(&host, "a").await.as_deref(), Some("of-a"));
+        assert!(!rows.put("b", &overtaken).expect("asks"), "sealed before, written after");
+        assert!(rows.rows.get("b").expect("reads").is_none());
+        let other = Sealed::new(rows.clone(), new, PROFILE);
+        assert_eq!(read(&other, "a").await.as_deref(), Some("before"));
     }
 
     #[tokio::test]
-    async fn an_entry_that_a_rotation_overtakes_is_not_written_over() {
+    async fn a_host_that_was_given_the_new_key_takes_it_up_by_itself() {
         let (rows, key, host) = fleet();
-        host.set("a", "before".into()).await.expect("keeps");
-        let new = FleetKey::generate();
-        let (old, next) = (same_key(&key), same_key(&new));
-        rows.before_replacing(move |rows| {
-            rotate(rows, &old, &next, PROFILE).expect("rotates");
+        let own: Arc<Mutex<Option<FleetKey>>> = Arc::default();
+        let (of_source, asked) = (own.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = asked.clone();
+        let host = host.asking(move || {
+            count.fetch_add(1, Ordering::AcqRel);
+            let found = of_source.lock().expect("not poisoned").as_ref().map(same_key);
+            Box::pin(std::future::ready(found))
         });
-        let refused = host.set("a", "after".into()).await.expect_err("under a key that is over");
-        assert!(matches!(refused, VaultError::OtherFleetKey { .. }), "{refused:?}");
-        host.use_key(new);
-        assert_eq!(read(&host, "a").await.as_deref(), Some("before"));
+        host.set("a", "of-a".into()).await.expect("keeps");
+        let new = FleetKey::generate();
+        rotate(&*rows, &key, &new, PROFILE).expect("rotates");
+        for _ in 0..5 {
+            assert!(matches!(host.set("a", "of-a, later".into()).await, Err(VaultError::OtherFleetKey { .. })));
+        }
+        assert_eq!(asked.load(Ordering::Acquire), 1, "its own vault is not asked all the while");
+        *own.lock().expect("not poisoned") = Some(same_key(&new));
+        *host.asked_at.lock().await = None;
+        host.set("a", "of-a, later".into()).await.expect("keeps");
+        assert_eq!((read(&host, "a").await.as_deref(), host.trouble()), (Some("of-a, later"), None));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -47,10 +47,16 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             let passphrase = secret_from_stdin()?;
             let vault = if vault_file { VaultKind::File } else { VaultKind::Keychain };
             let joined = fleet::join(profile, invite, passphrase, vault).await?;
-            out.done(
-                &json!({ "url": joined.url, "profile": joined.profile }),
-                format!("This host takes part in the profile at {}. Start its gateway: atthene serve.", joined.url),
-            )
+            let (url, profile) = (joined.membership.url, joined.membership.profile);
+            let said = if joined.is_renewed {
+                format!(
+                    "This host has the fleet key that is in force at {url}. A gateway that runs goes on with it within 10 \
+                     seconds."
+                )
+            } else {
+                format!("This host takes part in the profile at {url}. Start its gateway: atthene serve.")
+            };
+            out.done(&json!({ "url": url, "profile": profile, "renewed": joined.is_renewed }), said)
         }
         FleetCommand::RotateKey => {
             let rotated = fleet::rotate_key(profile).await?;
@@ -60,8 +66,8 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             out.done(
                 &json!({ "resealed": rotated.resealed, "left": rotated.left }),
                 format!(
-                    "{} secrets lie under a new key.{left} Start the gateway of this host again; every other host has to leave \
-                     and join again with a new invite.",
+                    "{} secrets lie under a new key.{left} The gateway of this host goes on with it. Every other host is refused \
+                     until it is given a new invite: atthene fleet invite FILE here, atthene fleet join FILE there.",
                     rotated.resealed
                 ),
             )

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::UnderLease;
 use super::approvals::ApprovalRows;
 use super::backup::Backup;
+use super::sealed::SealedSecret;
 use super::shared::SharedRows;
 use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
@@ -35,9 +36,9 @@ pub enum SecretStep<'a> {
     /// The secret under this entry was written; with the row it is settled. Where another process has swept
     /// it meanwhile, the unit of work does nothing and tells that.
     Written(&'a str),
-    /// These bytes are the secret under this entry: written with the row, or not at all. Only where sealed secrets lie
-    /// among the rows.
-    Sealed(&'a str, &'a [u8]),
+    /// This is the secret under this entry: written with the row, or not at all. Where its key is over meanwhile, the
+    /// unit of work does nothing and tells that as if it had been swept. Only where sealed secrets lie among the rows.
+    Sealed(&'a str, &'a SealedSecret),
     /// The secret under this entry goes once the row is gone.
     Leaving(&'a str),
 }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::Later;
+use super::{Later, SealedSecret};
 use crate::vault::{VaultError, VaultKind};
 
 /// Where secrets lie. Nothing is held back: what was kept is kept.
@@ -13,7 +13,11 @@ pub trait Vault: Send + Sync {
     fn set<'a>(&'a self, name: &str, secret: SecretString) -> Later<'a, Result<(), VaultError>>;
     /// The secret as it lies among the rows, for a vault whose secrets lie there: whoever changes both writes them
     /// together ([`super::SecretStep::Sealed`]). `None`: this vault is apart from them.
-    fn seal<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<Vec<u8>>, VaultError>> {
+    fn seal<'a>(
+        &'a self,
+        name: &'a str,
+        secret: &'a SecretString,
+    ) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
         let (_, _) = (name, secret);
         Box::pin(std::future::ready(Ok(None)))
     }

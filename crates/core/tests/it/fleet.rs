@@ -70,7 +70,7 @@ async fn an_older_refresh_token_that_is_put_back_leads_to_a_new_sign_in_of_the_s
     world.machine.step(2 * UnixMs::HOUR);
     world.core.connections.fresh(&id).await.expect("refreshes");
 
-    rows.put(&entry, &old).expect("put back");
+    rows.plant(&entry, &old);
     world.machine.step(2 * UnixMs::HOUR);
     let ended = world.core.connections.fresh(&id).await.map(drop).expect_err("it was spent");
     assert_eq!(ended.code(), Code::NeedsSignIn);
@@ -83,7 +83,7 @@ async fn a_value_in_the_row_of_another_account_is_nobodys_and_a_new_sign_in_help
     let (world, rows, _) = world().await;
     let (ada, bob) = (world.connect("ada").await, world.connect("bob").await);
     let of_ada = rows.get(&entry(&rows, ada.as_str())).expect("reads").expect("there");
-    rows.put(&entry(&rows, bob.as_str()), &of_ada).expect("moved");
+    rows.plant(&entry(&rows, bob.as_str()), &of_ada);
     let calls = world.authority.calls().len();
     world.machine.step(2 * UnixMs::HOUR);
     let refused = world.core.connections.fresh(&bob).await.map(drop).expect_err("moved");
@@ -109,8 +109,7 @@ async fn a_damaged_client_secret_or_credential_is_asked_for_again() {
         if !entry.contains(id.as_str()) && !entry.contains("in force") {
             bytes.reverse();
             bytes[0] = 1;
-            rows.put(&entry, &[&rows.get(&entry).expect("reads").expect("there")[..9], &bytes[9..]].concat())
-                .expect("put");
+            rows.plant(&entry, &[&rows.get(&entry).expect("reads").expect("there")[..9], &bytes[9..]].concat());
         }
     }
     let gone = world.core.runtime_credential().await.map(drop).expect_err("damaged");

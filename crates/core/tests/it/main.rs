@@ -15,6 +15,7 @@ mod bound;
 mod durability;
 mod field;
 mod fleet;
+mod fleet_key;
 mod hosts;
 mod import;
 mod integrations;

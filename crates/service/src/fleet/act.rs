@@ -69,19 +69,31 @@ pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) 
     Ok(Moved { membership, imported, secrets })
 }
 
-/// Takes part in the profile that an invite is for. The folder's own rows stay where they are, unused.
+/// What came of an invite.
+pub struct Joined {
+    pub membership: Membership,
+    /// Whether this host took part before, and has the key that is in force by now.
+    pub is_renewed: bool,
+}
+
+/// Takes part in the profile that an invite is for. The folder's own rows stay where they are, unused. A host that takes
+/// part in this very profile gets the key that is in force and the database's password, and changes nothing else.
 pub async fn join(
     profile: &Profile,
     invite: Vec<u8>,
     passphrase: SecretString,
     vault: VaultKind,
-) -> Result<Membership, FleetError> {
-    refuse_members(profile)?;
+) -> Result<Joined, FleetError> {
+    let before = Membership::of(profile.data_dir())?;
     let opened = tokio::task::spawn_blocking(move || open_invite(&invite, &passphrase));
     let invite = opened.await.map_err(|error| Error::Internal(error.to_string()))??;
     let (place, password) = DatabasePlace::of(invite.url.expose_secret()).ok_or(FleetError::Address)?;
+    let membership = match before.clone() {
+        Some(before) if before.profile == invite.profile && before.url == place.as_str() => before,
+        Some(other) => return Err(FleetError::TakesPart(other.url)),
+        None => Membership::new(place.as_str(), invite.profile, vault),
+    };
     let rows = open_rows(profile, &place, password.as_ref()).await?;
-    let membership = Membership::new(place.as_str(), invite.profile, vault);
     if rows.profile_secret().public_id() != membership.profile {
         return Err(FleetError::OtherProfile(membership.url));
     }
@@ -89,8 +101,10 @@ pub async fn join(
     let key = key.ok_or_else(|| FleetError::OtherProfile(membership.url.clone()))?;
     let own = own_vault(profile, &membership)?;
     HostSecrets { password, key, next: None }.write(own.as_ref()).await?;
-    begin(profile, &membership)?;
-    Ok(membership)
+    if before.is_none() {
+        begin(profile, &membership)?;
+    }
+    Ok(Joined { membership, is_renewed: before.is_some() })
 }
 
 /// The content of an invite's file. Of one that is none, no more than an invite can be long.
@@ -114,7 +128,8 @@ pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetEr
     Ok(sealed.await.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
-/// Puts a new fleet key in force and seals every secret anew. Every other host has to join again.
+/// Puts a new fleet key in force and seals every secret anew. A gateway of this host goes on with it; every other host is
+/// refused until it is given a new invite ([`join`]).
 pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
     let membership = membership(profile)?;
     let HostParts { own, mut secrets, rows, .. } = host_parts(profile, &membership).await?;

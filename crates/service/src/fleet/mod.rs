@@ -10,7 +10,7 @@ mod membership;
 mod place;
 mod take_part;
 
-pub use act::{Moved, init, invite, join, leave, read_invite, rotate_key, run_gateway_beside_window};
+pub use act::{Joined, Moved, init, invite, join, leave, read_invite, rotate_key, run_gateway_beside_window};
 pub use error::FleetError;
 pub use membership::Membership;
 pub(crate) use take_part::{SharedParts, local_vault, take_part};

@@ -21,10 +21,19 @@ pub(crate) struct SharedParts {
 
 /// Opens the shared profile. Waits for this host's vault, and for the database.
 pub(crate) async fn take_part(profile: &Profile, membership: &Membership) -> Result<SharedParts, Error> {
-    let HostParts { secrets, rows, .. } = host_parts(profile, membership).await?;
+    let HostParts { own, secrets, rows, .. } = host_parts(profile, membership).await?;
     let key = key_in_force(&rows, secrets, &membership.profile).await?;
-    let vault = Arc::new(Sealed::new(rows.clone(), key, &membership.profile).among_rows());
-    Ok(SharedParts { store: rows, vault })
+    let vault = Sealed::new(rows.clone(), key, &membership.profile).among_rows();
+    let (asked, name) = (rows.clone(), membership.profile.clone());
+    let vault = vault.asking(move || Box::pin(key_by_now(own.clone(), asked.clone(), name.clone())));
+    Ok(SharedParts { store: rows, vault: Arc::new(vault) })
+}
+
+/// The key that another process of this host has put into the host's vault: it changed the fleet's, or was given an
+/// invite. None of a host that has left: that entry is gone.
+async fn key_by_now(own: Arc<dyn Vault>, rows: Arc<Postgres>, profile: String) -> Option<FleetKey> {
+    let found = async { key_in_force(&rows, HostSecrets::read(own.as_ref()).await?, &profile).await };
+    found.await.inspect_err(|error| tracing::warn!(%error, "this host's vault has no fleet key to go on with")).ok()
 }
 
 /// What a host that takes part has, before any secret is opened.

@@ -1,54 +1,79 @@
 //! Queries on `secrets`.
+//!
+//! Whoever writes a secret looks at the entry of the key in force first and holds it until the end of the transaction;
+//! whoever changes that key holds the whole table, from before the look at its entries. So a secret is there before the
+//! look, and sealed anew, or finds another key in force, and is refused.
 
 use atthene_core::StoreError;
-use atthene_core::port::SealedRows;
+use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedSecret};
 
-use super::database::Postgres;
+use super::database::{Postgres, Unit};
 use super::db::{Db, get};
 use super::fault::Fault;
 
-/// Keeps these bytes under the entry, over older ones.
-pub(super) fn put(db: &Db<'_>, entry: &str, sealed: &[u8]) -> Result<(), Fault> {
+/// Whether this proof's key is in force; it stays so until the end of the transaction.
+fn hold_in_force(db: &Db<'_>, proof: &[u8]) -> Result<bool, Fault> {
+    // Looked at again by the database where the entry was changed while this waited.
+    let held = "SELECT 1 FROM secrets WHERE entry = $1 AND sealed = $2 FOR SHARE";
+    Ok(db.row(held, &[&KEY_IN_FORCE, &proof])?.is_some())
+}
+
+/// Keeps the secret under the entry, over an older one. False: its key is over, and nothing was written.
+pub(super) fn put(db: &Db<'_>, entry: &str, sealed: &SealedSecret) -> Result<bool, Fault> {
+    if !hold_in_force(db, &sealed.proof)? {
+        return Ok(false);
+    }
     let sql = "INSERT INTO secrets VALUES ($1, $2)
                ON CONFLICT (entry) DO UPDATE SET sealed = excluded.sealed";
-    db.run(sql, &[&entry, &sealed]).map(drop)
+    db.run(sql, &[&entry, &sealed.bytes]).map(|_| true)
+}
+
+fn all(db: &Db<'_>) -> Result<Vec<SealedEntry>, Fault> {
+    let rows = db.rows("SELECT entry, sealed FROM secrets ORDER BY entry", &[])?;
+    rows.iter().map(|row| Ok((get(row, "entry")?, get(row, "sealed")?))).collect()
+}
+
+fn replace_all(unit: &Unit<'_>, anew: &dyn Fn(Vec<SealedEntry>) -> Option<Vec<SealedEntry>>) -> Result<(), Fault> {
+    // Reading goes on; all that writes or holds an entry ends before, or waits. It queues, so that many who write do not
+    // keep it out.
+    unit.batch("LOCK TABLE secrets IN EXCLUSIVE MODE")?;
+    let Some(anew) = anew(all(unit)?) else { return Ok(()) };
+    let (entries, sealed): (Vec<String>, Vec<Vec<u8>>) = anew.into_iter().unzip();
+    let sql = "UPDATE secrets SET sealed = anew.sealed FROM unnest($1::text[], $2::bytea[]) AS anew (entry, sealed)
+               WHERE secrets.entry = anew.entry";
+    unit.run(sql, &[&entries, &sealed]).map(drop)
 }
 
 impl SealedRows for Postgres {
-    fn put(&self, entry: &str, sealed: &[u8]) -> Result<(), StoreError> {
-        self.write(&[], |unit| put(unit, entry, sealed))
-    }
-
     fn get(&self, entry: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|db| {
             db.row("SELECT sealed FROM secrets WHERE entry = $1", &[&entry])?.map(|row| get(&row, "sealed")).transpose()
         })
     }
 
+    fn all(&self) -> Result<Vec<SealedEntry>, StoreError> {
+        self.read(all)
+    }
+
+    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
+        self.write(&[], |unit| put(unit, entry, sealed))
+    }
+
+    fn would_put(&self, proof: &[u8]) -> Result<bool, StoreError> {
+        // What is written is the mark of this unit of work.
+        self.write(&[], |unit| hold_in_force(unit, proof))
+    }
+
     fn delete(&self, entry: &str) -> Result<(), StoreError> {
         self.write(&[], |unit| unit.run("DELETE FROM secrets WHERE entry = $1", &[&entry]).map(drop))
     }
 
-    fn all(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.read(|db| {
-            let rows = db.rows("SELECT entry, sealed FROM secrets ORDER BY entry", &[])?;
-            rows.iter().map(|row| Ok((get(row, "entry")?, get(row, "sealed")?))).collect()
-        })
+    fn put_first(&self, proof: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO secrets VALUES ($1, $2) ON CONFLICT (entry) DO NOTHING";
+        self.write(&[], |unit| unit.run(sql, &[&KEY_IN_FORCE, &proof]).map(drop))
     }
 
-    fn replace_all(&self, old_and_new: &[(String, Vec<u8>, Vec<u8>)]) -> Result<bool, StoreError> {
-        // In the order that was given, which is the same for everybody: nobody waits for who waits for them.
-        self.write(&[], |unit| {
-            for (entry, old, _) in old_and_new {
-                let held = "SELECT 1 FROM secrets WHERE entry = $1 AND sealed = $2 FOR UPDATE";
-                if unit.row(held, &[entry, old])?.is_none() {
-                    return Ok(false);
-                }
-            }
-            for (entry, _, new) in old_and_new {
-                unit.run("UPDATE secrets SET sealed = $2 WHERE entry = $1", &[entry, new])?;
-            }
-            Ok(true)
-        })
+    fn replace_all(&self, anew: &dyn Fn(Vec<SealedEntry>) -> Option<Vec<SealedEntry>>) -> Result<(), StoreError> {
+        self.write_beside(&[], |unit| Ok(replace_all(unit, anew)?))
     }
 }

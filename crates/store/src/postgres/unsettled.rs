@@ -24,19 +24,14 @@ fn settle(db: &Db<'_>, entry: &str) -> Result<bool, Fault> {
     Ok(db.run("DELETE FROM unsettled_secrets WHERE entry = $1 AND NOT swept", &[&entry])? > 0)
 }
 
-/// What belongs to the entry in the transaction of its row. False: its secret was swept meanwhile, so the row
-/// must not be written.
+/// What belongs to the entry in the transaction of its row. False: its secret was swept meanwhile, or sealed under a key
+/// that is over by now, so the row must not be written.
 pub(super) fn advance(db: &Db<'_>, host: &str, step: SecretStep<'_>) -> Result<bool, Fault> {
     match step {
         SecretStep::Nothing => Ok(true),
         SecretStep::Written(entry) => settle(db, entry),
-        SecretStep::Sealed(entry, sealed) => {
-            let is_there = settle(db, entry)?;
-            if is_there {
-                sealed::put(db, entry, sealed)?;
-            }
-            Ok(is_there)
-        }
+        // Nothing is written where either says no; whoever tries again marks the entry again.
+        SecretStep::Sealed(entry, sealed) => Ok(settle(db, entry)? && sealed::put(db, entry, sealed)?),
         SecretStep::Leaving(entry) => unsettle(db, host, entry).map(|()| true),
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use atthene_core::activity::Chain;
-use atthene_core::port::{LeaseRows, SealedRows, SecretRows, ServiceRows};
+use atthene_core::port::{
+    KEY_IN_FORCE, LeaseRows, SealedEntry, SealedRows, SealedSecret, SecretRows, SecretStep, ServiceRows,
+};
 use atthene_core::{Error, StoreError};
 use atthene_test_support::machine::{live, new_key};
 use atthene_test_support::{databases, postgres_only};
@@ -110,29 +112,77 @@ fn each_host_has_a_service() {
     assert!(!there.is_service_to_end().expect("reads"));
 }
 
+fn under(proof: &[u8], bytes: &[u8]) -> SealedSecret {
+    SealedSecret { bytes: bytes.to_vec(), proof: proof.to_vec() }
+}
+
 #[test]
-fn sealed_rows_are_kept_and_forgotten() {
+fn sealed_rows_are_kept_while_their_key_is_in_force_and_forgotten() {
     postgres_only!();
     let fleet = Fleet::new(2);
     let (here, there) = (fleet.open(0), fleet.open(1));
-    here.put("a", b"one").expect("keeps");
-    here.put("b", b"two").expect("keeps");
+    assert!(!here.put("a", &under(b"old", b"one")).expect("asks"), "no key is in force yet");
+    here.put_first(b"old").expect("begins");
+    there.put_first(b"another").expect("there is one");
+    assert!(
+        here.put("a", &under(b"old", b"one")).expect("keeps") && here.put("b", &under(b"old", b"two")).expect("keeps")
+    );
     assert_eq!(there.get("a").expect("reads").as_deref(), Some(b"one".as_slice()));
-    there.put("a", b"three").expect("keeps");
+    assert!(there.put("a", &under(b"old", b"three")).expect("keeps"));
     here.delete("b").expect("forgets");
     here.delete("b").expect("is not there");
-    assert_eq!(here.all().expect("lists"), [("a".to_owned(), b"three".to_vec())]);
-    assert_eq!(here.get("b").expect("reads"), None);
-    // All of them as they were seen, or none.
-    here.put("b", b"four").expect("keeps");
-    let step = |entry: &str, old: &[u8], new: &[u8]| (entry.to_owned(), old.to_vec(), new.to_vec());
-    let stale = [step("a", b"three", b"five"), step("b", b"two", b"six")];
-    assert!(!there.replace_all(&stale).expect("asks"));
-    assert_eq!(here.get("a").expect("reads").as_deref(), Some(b"three".as_slice()));
-    let seen = [step("a", b"three", b"five"), step("b", b"four", b"four")];
-    assert!(there.replace_all(&seen).expect("asks"));
-    assert_eq!(here.get("a").expect("reads").as_deref(), Some(b"five".as_slice()));
-    assert!(!here.replace_all(&[step("c", b"", b"seven")]).expect("asks"), "what is not there");
+    let lie = |pairs: &[(&str, &[u8])]| -> Vec<_> {
+        pairs.iter().map(|(entry, sealed)| ((*entry).to_owned(), sealed.to_vec())).collect()
+    };
+    assert_eq!(here.all().expect("lists"), lie(&[(KEY_IN_FORCE, b"old"), ("a", b"three")]));
+    // Nothing; or all of it, and no entry that was not there.
+    there.replace_all(&|_| None).expect("looks");
+    assert!(there.would_put(b"old").expect("asks") && !there.would_put(b"new").expect("asks"));
+    let anew = |all: Vec<_>| {
+        assert_eq!(all.len(), 2);
+        Some(lie(&[(KEY_IN_FORCE, b"new"), ("a", b"four"), ("b", b"five")]))
+    };
+    there.replace_all(&anew).expect("replaces");
+    assert_eq!(here.all().expect("lists"), lie(&[(KEY_IN_FORCE, b"new"), ("a", b"four")]));
+    // With a row, too.
+    let stale = under(b"old", b"six");
+    for entry in ["a", "b"] {
+        assert!(!here.put(entry, &stale).expect("asks"));
+        here.mark_unsettled(entry).expect("marks");
+        here.advance(SecretStep::Sealed(entry, &stale)).expect("writes nothing");
+    }
+    assert!(!here.would_put(b"old").expect("asks") && here.would_put(b"new").expect("asks"));
+    assert_eq!(here.all().expect("lists"), lie(&[(KEY_IN_FORCE, b"new"), ("a", b"four")]));
+}
+
+#[test]
+fn who_changes_the_key_waits_for_who_writes_under_it_and_keeps_out_who_comes_later() {
+    postgres_only!();
+    let fleet = Fleet::new(2);
+    let (here, there) = (fleet.open(0), fleet.open(1));
+    here.put_first(b"old").expect("begins");
+    // Between the look at the key and the end of the transaction.
+    let between = format!(
+        "BEGIN; SELECT 1 FROM secrets WHERE entry = '{KEY_IN_FORCE}' FOR SHARE; SELECT pg_sleep(1);
+         INSERT INTO secrets VALUES ('a', 'one'); COMMIT"
+    );
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| fleet.run(&between));
+        std::thread::sleep(Duration::from_millis(300));
+        let changing = scope.spawn(|| {
+            let anew = |all: Vec<SealedEntry>| {
+                assert_eq!(all.len(), 2, "what was being written is there");
+                Some(vec![(KEY_IN_FORCE.to_owned(), b"new".to_vec()), ("a".to_owned(), b"anew".to_vec())])
+            };
+            there.replace_all(&anew).expect("replaces");
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!here.put("b", &under(b"old", b"later")).expect("asks"), "it queued behind");
+        writing.join().expect("ends");
+        changing.join().expect("ends");
+        let lie = [(KEY_IN_FORCE.to_owned(), b"new".to_vec()), ("a".to_owned(), b"anew".to_vec())];
+        assert_eq!(here.all().expect("lists"), lie);
+    });
 }
 
 #[test]
