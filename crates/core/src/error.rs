@@ -514,7 +514,7 @@ impl Code {
             Code::KeychainRefused => "Allow ATTHENE Settings in the keychain's own window, then try again.",
             Code::KeyringMissing => keychain_remedy::NO_KEYRING,
             Code::VaultFile => {
-                "Give the account that runs this the file, as its only reader: it may have been written by another one, such as root."
+                "Put the file back as this app wrote it, and give it the account that runs this as its only reader: another one, such as root, may have written it."
             }
             Code::KeychainTimeout => "Answer the keychain's password window, then try again.",
             Code::VaultPassphrase => {

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use atthene_core::files;
 use atthene_core::vault::VaultError;
 
+use crate::age_file::{self, NotOpened};
 use crate::envelopes::Envelopes;
 use crate::passphrase::passphrase;
 use crate::secret_store::SecretStore;
@@ -23,6 +24,10 @@ const LOCK: &str = "vault.lock";
 
 /// What one more secret takes in the file, in bytes, and some.
 const ROOM: usize = 16 * 1024;
+
+/// scrypt's cost as a power of two that is accepted: 1 GiB and some seconds. Files of this app ask for 15, those of `age` for
+/// what takes it a second, which is 18 to 20.
+const MOST_WORK: u8 = 20;
 
 type SecretsByName = BTreeMap<String, SecretString>;
 
@@ -145,14 +150,14 @@ fn encrypt(secrets: &SecretsByName, envelopes: &Envelopes, passphrase: &AgePassp
 }
 
 fn decrypt(sealed: &[u8], passphrase: &AgePassphrase) -> Result<SecretsByName, VaultError> {
-    let identity = age::scrypt::Identity::new(passphrase.clone());
-    let plain = age::decrypt(&identity, sealed).map_err(|error| match error {
-        age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed => {
-            VaultError::Passphrase("it does not open this vault".into())
-        }
-        error => refused(error),
+    let plain = age_file::open(sealed, passphrase.clone(), MOST_WORK).map_err(|error| match error {
+        NotOpened::Passphrase => VaultError::Passphrase("it does not open this vault".into()),
+        NotOpened::Work(work) => VaultError::File(format!(
+            "{FILE}: opening it takes more work (2^{work}) than this app does for it (2^{MOST_WORK}), and it writes none of \
+             that kind"
+        )),
+        NotOpened::Other(error) => refused(error),
     })?;
-    let plain = zeroize::Zeroizing::new(plain);
     serde_json::from_slice(&plain).map_err(refused)
 }
 
@@ -181,6 +186,21 @@ mod tests {
         File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("set");
         // Known no more: it would have to be opened, and nobody gives the passphrase here.
         assert!(matches!(one.read(), Err(VaultError::Passphrase(_))));
+    }
+
+    #[test]
+    fn a_file_that_would_cost_hours_is_refused_with_the_reason() {
+        let passphrase = AgePassphrase::from("correct horse battery".to_owned());
+        let sealed = encrypt(&SecretsByName::new(), &Envelopes::default(), &passphrase).expect("seals");
+        let at = sealed.windows(4).position(|part| part == b" 15\n").expect("the work factor");
+        for work in ["21", "30", "47", "63", "64", "255"] {
+            let bomb = [&sealed[..=at], work.as_bytes(), &sealed[at + 3..]].concat();
+            let begun = std::time::Instant::now();
+            let refused = decrypt(&bomb, &passphrase).expect_err("refused");
+            assert!(matches!(refused, VaultError::File(_)), "{refused:?}");
+            assert!(refused.to_string().contains(&format!("2^{work}")), "{refused}");
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{work}: {:?}", begun.elapsed());
+        }
     }
 
     #[test]

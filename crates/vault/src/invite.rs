@@ -1,12 +1,12 @@
 //! What another host needs to join a fleet, in one file that only a passphrase opens.
 
-use age::DecryptError;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use atthene_core::UnixMs;
 
+use crate::age_file::{self, NotOpened};
 use crate::fleet_key::FleetKey;
 use crate::invite_passphrase::{generate, normal};
 
@@ -41,6 +41,10 @@ pub enum InviteError {
     Newer,
     #[error("this file is too large for an invite (more than 64 KiB); choose the file that was made as one")]
     TooLarge,
+    #[error(
+        "opening this file takes more work than that of an invite does, and it was not tried; ask for a new invite"
+    )]
+    Work,
     #[error("the invite could not be made")]
     NotMade,
 }
@@ -92,11 +96,10 @@ pub fn open_invite(file: &[u8], passphrase: &SecretString) -> Result<Invite, Inv
         return Err(InviteError::TooLarge);
     }
     let passphrase = normal(passphrase).ok_or(InviteError::Passphrase)?;
-    let mut identity = age::scrypt::Identity::new(passphrase);
-    identity.set_max_work_factor(MOST_WORK);
-    let plain = age::decrypt(&identity, file).map(Zeroizing::new).map_err(|error| match error {
-        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => InviteError::Passphrase,
-        _ => InviteError::NoInvite,
+    let plain = age_file::open(file, passphrase, MOST_WORK).map_err(|error| match error {
+        NotOpened::Passphrase => InviteError::Passphrase,
+        NotOpened::Work(_) => InviteError::Work,
+        NotOpened::Other(_) => InviteError::NoInvite,
     })?;
     let InviteVersion { version } = serde_json::from_slice(&plain).map_err(|_| InviteError::NoInvite)?;
     if version != VERSION {
@@ -188,10 +191,18 @@ mod tests {
     fn a_file_that_would_cost_hours_costs_none() {
         let (file, passphrase) = sealed_text("{}");
         let at = file.windows(3).position(|part| part == b" 2\n").expect("the work factor");
-        for work in ["18", "22", "30", "63", "64", "255", "999"] {
+        for (work, why) in [
+            ("18", InviteError::Work),
+            ("22", InviteError::Work),
+            ("30", InviteError::Work),
+            ("63", InviteError::Work),
+            ("64", InviteError::Work),
+            ("255", InviteError::Work),
+            ("999", InviteError::NoInvite),
+        ] {
             let bomb = [&file[..=at], work.as_bytes(), &file[at + 2..]].concat();
             let begun = Instant::now();
-            assert_eq!(open_invite(&bomb, &passphrase).expect_err("refused"), InviteError::NoInvite, "{work}");
+            assert_eq!(open_invite(&bomb, &passphrase).expect_err("refused"), why, "{work}");
             assert!(begun.elapsed() < Duration::from_secs(5), "{work}: {:?}", begun.elapsed());
         }
     }

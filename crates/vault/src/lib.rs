@@ -8,6 +8,7 @@
 //! A fleet has its secrets beside its rows, sealed under a key that each host keeps in the vault described above
 //! ([`Sealed`]).
 
+mod age_file;
 mod envelopes;
 mod file;
 mod fleet_key;

@@ -11,11 +11,13 @@ use atthene_core::connections::{Connection, Revision};
 use atthene_core::identity::Profile;
 use atthene_core::keys::{KeyId, KeyText, Verdict};
 use atthene_core::permissions::{Act, Leave, Permissions};
-use atthene_core::port::{ActivityRows, ApprovalRows, IntegrationRows, KeyRows, SettingRows, Store, UsageRows};
+use atthene_core::port::{
+    ActivityRows, ApprovalRows, IntegrationRows, KeyRows, SealedRows, SettingRows, Store, UsageRows,
+};
 use atthene_core::problem::ProblemCode;
 use atthene_core::{Actor, Core, Host, SecretChange, Settings, StoreError, Theme, UnixMs};
 use atthene_store::{Postgres, Sqlite};
-use atthene_test_support::machine::{Machine, START, new_key};
+use atthene_test_support::machine::{Machine, START, live, new_key};
 use atthene_test_support::world::World;
 use atthene_test_support::{databases, environment_on};
 use serde_json::json;
@@ -295,6 +297,7 @@ async fn a_database_that_is_used_is_left_as_it_is() {
     let lived = Lived::new().await;
     let here = target.open();
     here.import(&lived.file()).expect("copies");
+    here.finish_import().expect("takes part");
     let before = (counted(&here), all_rows(&here));
     assert!(matches!(here.import(&lived.file()), Err(StoreError::NotEmpty { .. })));
     let other = Lived::new().await;
@@ -322,6 +325,33 @@ async fn a_database_that_is_used_is_left_as_it_is() {
         databases::run(&target.url, and_back);
     }
     here.import(&lived.file()).expect("copies");
+}
+
+#[tokio::test]
+async fn what_was_copied_and_not_taken_part_in_is_copied_anew_as_it_is_by_then() {
+    let Some(target) = Target::new() else { return };
+    let lived = Lived::with_connections().await;
+    let here = target.open();
+    here.import(&lived.file()).expect("copies");
+    databases::run(&target.url, "INSERT INTO secrets VALUES ('of the first try', 'sealed')");
+    // Meanwhile the file is in use as before.
+    lived.world.core.keys.create(new_key("Later", 30, live(&lived.world.core))).expect("creates");
+    let again = target.open();
+    again.import(&lived.file()).expect("copies");
+    assert_same(&lived.file(), &again);
+    assert_eq!(again.all().expect("reads"), [], "no secret of the first try");
+    again.finish_import().expect("takes part");
+    again.finish_import().expect("does already");
+    assert!(matches!(again.import(&lived.file()), Err(StoreError::NotEmpty { .. })));
+
+    // It is nobody else's to delete.
+    let Some(target) = Target::new() else { return };
+    target.open().import(&lived.file()).expect("copies");
+    databases::run(&target.url, "UPDATE hosts SET left_at = now()");
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::of(folder.path(), "another").expect("a host");
+    let other = databases::open_as(&target.url, folder.path(), &host).expect("opens");
+    assert!(matches!(other.import(&lived.file()), Err(StoreError::NotEmpty { .. })));
 }
 
 #[tokio::test]

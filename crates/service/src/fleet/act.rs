@@ -16,7 +16,7 @@ use super::error::FleetError;
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
 use super::place::{DatabasePlace, encoded};
-use super::take_part::{HostParts, host_parts, is_in_force, key_in_force, local_vault, open_rows, own_vault};
+use super::take_part::{HostParts, checked, host_parts, is_in_force, key_in_force, local_vault, open_rows, own_vault};
 
 /// The largest file that is looked at as an invite, in bytes.
 const LARGEST_INVITE: u64 = 64 * 1024;
@@ -34,7 +34,8 @@ pub struct Moved {
 /// stay where they are, unused.
 ///
 /// # Errors
-/// Nothing was switched: the folder's own rows are in use as before.
+/// Nothing was switched: the folder's own rows are in use as before. What lies in the database is unfinished, and the
+/// next time it is deleted first.
 pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) -> Result<Moved, FleetError> {
     refuse_members(profile)?;
     let (place, password) = address(url, password)?;
@@ -60,11 +61,15 @@ pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) 
         blocking(move || Ok(put_in_force(rows.as_ref() as &dyn SealedRows, &key, &name)?)).await?;
     }
     HostSecrets { password, key, next: None }.write(&from).await?;
+    let begun = rows.clone();
     let sealed = Sealed::new(rows, again(&text)?, &membership.profile);
     let secrets = copy_secrets(&core, &from, &sealed).await?;
     // It had one until now, which programs on this machine know.
     let membership = membership.with_gateway_beside_window(true);
     begin(profile, &membership)?;
+    if let Err(error) = blocking(move || Ok(begun.finish_import()?)).await {
+        tracing::warn!(%error, "the next start says that this host takes part");
+    }
     drop(lease);
     Ok(Moved { membership, imported, secrets })
 }
@@ -121,8 +126,7 @@ pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetEr
     let url = place.with(secrets.password.as_ref());
     let key = key_in_force(&rows, secrets, &membership.profile).await?;
     // An invite that opens nothing any more would be found out on the other host.
-    let key = is_in_force(&rows, key, &membership.profile).await?;
-    let key = key.ok_or(Error::FleetSecretsGone)?;
+    let key = checked(&rows, key, &membership.profile).await.map_err(Error::from)?;
     let invite = Invite { url, key, profile: membership.profile, made_at: Clock::system().now() };
     let sealed = tokio::task::spawn_blocking(move || invite.seal());
     Ok(sealed.await.map_err(|error| Error::Internal(error.to_string()))??)

@@ -50,6 +50,9 @@ pub(super) async fn host_parts(profile: &Profile, membership: &Membership) -> Re
     let secrets = HostSecrets::read(own.as_ref()).await?;
     let (place, _) = DatabasePlace::of(&membership.url).ok_or(Error::FleetSecretsGone)?;
     let rows = open_rows(profile, &place, secrets.password.as_ref()).await?;
+    // Where this host began it and ended before it could say that it takes part.
+    let begun = rows.clone();
+    blocking(move || Ok(begun.finish_import()?)).await?;
     Ok(HostParts { own, secrets, place, rows })
 }
 
@@ -99,11 +102,16 @@ pub(super) async fn is_in_force(
     key: FleetKey,
     profile: &str,
 ) -> Result<Option<FleetKey>, Error> {
-    let text = key.text();
-    let asked = Sealed::new(store.clone() as Arc<dyn SealedRows>, key, profile);
-    match asked.check_writable().await {
-        Ok(()) => FleetKey::from_text(&text).map(Some).map_err(|_| Error::FleetSecretsGone),
+    match checked(store, key, profile).await {
+        Ok(key) => Ok(Some(key)),
         Err(VaultError::OtherFleetKey { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// This key, which has to be in force.
+pub(super) async fn checked(store: &Arc<Postgres>, key: FleetKey, profile: &str) -> Result<FleetKey, VaultError> {
+    let text = key.text();
+    Sealed::new(store.clone() as Arc<dyn SealedRows>, key, profile).check_writable().await?;
+    FleetKey::from_text(&text).map_err(|error| VaultError::Refused(error.to_string()))
 }

@@ -16,6 +16,9 @@ use crate::sqlite::Sqlite;
 /// Nothing of a profile changes on any host while one is copied.
 const TOPICS: &[Topic] = &[Topic::Approvals, Topic::Connections, Topic::Integrations, Topic::Keys, Topic::Settings];
 
+/// The lease that a host has on a database into which it copied a profile, until it takes part in that.
+const UNFINISHED: &str = "Copied profile that nobody takes part in yet";
+
 /// What was copied, seen to be there before it was confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
@@ -26,7 +29,8 @@ pub struct Imported {
 }
 
 impl Postgres {
-    /// Copies a profile of this machine into this database, which no profile is in yet: all of it or nothing. Its record
+    /// Copies a profile of this machine into this database, which no profile is in yet: all of it or nothing. Where this
+    /// host has copied one before and not come to [`Self::finish_import`], that is deleted first. Its record
     /// becomes the first part of this host's chain. Left out is what a process is in the middle of: sign-ins under way,
     /// secrets between two steps, what the service does. Its secrets are not among its rows.
     ///
@@ -41,7 +45,10 @@ impl Postgres {
         let (imported, secret) = from.copied(|source| {
             let secret = ProfileSecret::from_row(source.secret()?);
             let imported = self.write_beside(TOPICS, |unit| {
-                refuse_used(unit, host)?;
+                alone(unit, host)?;
+                empty_unfinished(unit, host)?;
+                refuse_used(unit)?;
+                begin_unfinished(unit, host)?;
                 unit.run("UPDATE profile_secret SET secret = $1", &[&secret.bytes().as_slice()])?;
                 copy_all(unit, host, source)
             })?;
@@ -50,12 +57,55 @@ impl Postgres {
         self.has_become(secret);
         Ok(imported)
     }
+
+    /// This host takes part in what it copied: from here on it is nobody's to delete. Done twice it is no error.
+    pub fn finish_import(&self) -> Result<(), StoreError> {
+        let host = self.host().id();
+        // Asked at each start, and nearly always there is nothing to write.
+        let asked = "SELECT 1 FROM leases WHERE name = $1 AND holder = $2";
+        if self.read(|db| db.row(asked, &[&UNFINISHED, &host]))?.is_some() {
+            let ended = "UPDATE leases SET holder = NULL WHERE name = $1 AND holder = $2";
+            self.write(&[], |unit| unit.run(ended, &[&UNFINISHED, &host]).map(drop))?;
+        }
+        Ok(())
+    }
 }
 
-/// From here on nobody writes to any of the tables, nor takes part.
-fn refuse_used(unit: &Unit<'_>, host: &str) -> Result<(), StoreError> {
+fn all_tables() -> String {
     let names: Vec<&str> = TABLES.iter().map(|table| table.table).collect();
-    unit.batch(&format!("LOCK TABLE hosts, chains, {} IN SHARE ROW EXCLUSIVE MODE", names.join(", ")))?;
+    names.join(", ")
+}
+
+/// From here on nobody writes to any of the tables, and nobody else takes part.
+fn alone(unit: &Unit<'_>, host: &str) -> Result<(), StoreError> {
+    unit.batch(&format!("LOCK TABLE hosts, chains, {} IN SHARE ROW EXCLUSIVE MODE", all_tables()))?;
+    // It knows this profile by another secret, and checks keys with that.
+    if let Some(other) = unit.row("SELECT name FROM hosts WHERE id <> $1 AND left_at IS NULL", &[&host])? {
+        let name: &str = get(&other, "name")?;
+        return Err(StoreError::NotEmpty { what: format!("another host ({name})") });
+    }
+    Ok(())
+}
+
+/// What this host copied and never took part in is in nobody's use: its own profile has gone on since.
+fn empty_unfinished(unit: &Unit<'_>, host: &str) -> Result<(), Fault> {
+    if unit.row("SELECT 1 FROM leases WHERE name = $1 AND holder = $2", &[&UNFINISHED, &host])?.is_some() {
+        unit.batch(&format!(
+            "TRUNCATE activity_cuts, secrets, unsettled_secrets, {};
+             UPDATE chains SET id = NULL, hash = NULL, appended = 0, linked_at = NULL, unlinked = 0",
+            all_tables()
+        ))?;
+    }
+    Ok(())
+}
+
+fn begin_unfinished(unit: &Unit<'_>, host: &str) -> Result<(), Fault> {
+    let sql = "INSERT INTO leases (name, holder, until, fence) VALUES ($1, $2, 'infinity', 1)
+               ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = 'infinity', fence = leases.fence + 1";
+    unit.run(sql, &[&UNFINISHED, &host]).map(drop)
+}
+
+fn refuse_used(unit: &Unit<'_>) -> Result<(), StoreError> {
     for table in TABLES {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {}) AS used", table.table);
         if get(&unit.one(&sql, &[])?, "used")? {
@@ -65,11 +115,6 @@ fn refuse_used(unit: &Unit<'_>, host: &str) -> Result<(), StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM chains WHERE id IS NOT NULL) AS used";
     if get(&unit.one(sql, &[])?, "used")? {
         return Err(StoreError::NotEmpty { what: "a record".to_owned() });
-    }
-    // It knows this profile by another secret, and checks keys with that.
-    if let Some(other) = unit.row("SELECT name FROM hosts WHERE id <> $1 AND left_at IS NULL", &[&host])? {
-        let name: &str = get(&other, "name")?;
-        return Err(StoreError::NotEmpty { what: format!("another host ({name})") });
     }
     Ok(())
 }
