@@ -3,6 +3,7 @@
 mod chain;
 mod copied;
 mod copied_tables;
+mod keys_and_usage;
 mod postgres;
 mod sqlite;
 

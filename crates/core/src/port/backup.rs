@@ -90,6 +90,22 @@ pub struct Addition<'a> {
     pub days: Vec<&'a RawCounter>,
 }
 
+impl Addition<'_> {
+    /// Whether they may be added still: what they were checked against is as it was, and counters come to none. Asked in
+    /// the unit of work that adds them.
+    pub fn fits<E>(
+        &self,
+        seen: &Revisions,
+        now: &Revisions,
+        has_no_counters: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let is_same =
+            (now.settings, now.integrations, now.connections) == (seen.settings, seen.integrations, seen.connections);
+        let brings_counters = !self.hours.is_empty() || !self.days.is_empty();
+        Ok(is_same && (!brings_counters || has_no_counters()?))
+    }
+}
+
 /// Copies of all rows.
 pub trait Backup {
     /// Copies everything into this file for somebody else, without the secret by which this profile is known.

@@ -10,6 +10,7 @@ use atthene_core::{Error, StoreError};
 use super::database::Postgres;
 use super::revisions::{self, Topic};
 use super::{connections, integrations, settings, usage};
+use crate::keys_and_usage::TABLES;
 
 impl Backup for Postgres {
     fn copy_for_others(&self, _: &Path) -> Result<(), Error> {
@@ -38,11 +39,7 @@ impl Backup for Postgres {
 
     fn add(&self, rows: &Addition<'_>, seen: &Revisions, entry: &Entry<'_>) -> Result<bool, StoreError> {
         self.write(&[Topic::Connections, Topic::Integrations, Topic::Settings], |unit| {
-            let now = revisions::read(unit)?;
-            let same = (now.settings, now.integrations, now.connections)
-                == (seen.settings, seen.integrations, seen.connections);
-            let counters = !rows.hours.is_empty() || !rows.days.is_empty();
-            if !same || (counters && !usage::is_empty(unit)?) {
+            if !rows.fits(seen, &revisions::read(unit)?, || usage::is_empty(unit))? {
                 return Ok(false);
             }
             let host = self.host().id();
@@ -60,18 +57,7 @@ impl Backup for Postgres {
 
     fn forget_keys_and_usage(&self) -> Result<(), StoreError> {
         self.write(&[Topic::Approvals, Topic::Keys], |unit| {
-            for table in [
-                "usage_hours",
-                "usage_days",
-                "latency_hours",
-                "latency_days",
-                "callers",
-                "troubled_calls",
-                "notices",
-                "approvals",
-                "allowed_recipients",
-                "api_keys",
-            ] {
+            for table in TABLES {
                 unit.run(&format!("DELETE FROM {table}"), &[])?;
             }
             // Deleting is no change that a trigger counts: nothing else deletes keys.

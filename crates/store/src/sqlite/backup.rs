@@ -21,6 +21,7 @@ use super::health::check;
 use super::migration::DATABASE_FORMAT;
 use super::private::make_private_file;
 use super::{activity, connections, integrations, settings, usage, watch};
+use crate::keys_and_usage::TABLES;
 
 /// Pages copied at a time, without a pause between.
 const PAGES: i32 = 1000;
@@ -110,11 +111,7 @@ impl Backup for Sqlite {
 
     fn add(&self, rows: &Addition<'_>, seen: &Revisions, entry: &Entry<'_>) -> Result<bool, StoreError> {
         self.write(|tx| {
-            let now = watch::revisions(tx)?;
-            let same = (now.settings, now.integrations, now.connections)
-                == (seen.settings, seen.integrations, seen.connections);
-            let counters = !rows.hours.is_empty() || !rows.days.is_empty();
-            if !same || (counters && !usage::is_empty(tx)?) {
+            if !rows.fits(seen, &watch::revisions(tx)?, || usage::is_empty(tx))? {
                 return Ok(false);
             }
             for (name, value) in &rows.settings {
@@ -131,18 +128,7 @@ impl Backup for Sqlite {
 
     fn forget_keys_and_usage(&self) -> Result<(), StoreError> {
         self.write(|tx| {
-            for table in [
-                "usage_hours",
-                "usage_days",
-                "latency_hours",
-                "latency_days",
-                "callers",
-                "troubled_calls",
-                "notices",
-                "approvals",
-                "allowed_recipients",
-                "api_keys",
-            ] {
+            for table in TABLES {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;
             }
             // Deleting is no change that a trigger counts: nothing else deletes keys.
