@@ -8,6 +8,7 @@ mod log_file;
 mod open;
 mod reporter;
 mod running;
+mod vault;
 
 pub use log_file::log_file;
 pub use open::open;

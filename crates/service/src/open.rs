@@ -9,6 +9,7 @@ use atthene_identity::{Network, Platforms};
 use atthene_store::Sqlite;
 
 use crate::fleet::{self, Membership};
+use crate::vault::local_vault;
 
 /// Opens the profile with the system's clock and keychain: the folder's own, which waits for no keychain, or the one
 /// that it shares with others, which waits for this host's.
@@ -21,7 +22,7 @@ pub async fn open(profile: &Profile, actor: Actor) -> Result<Arc<Core>, Error> {
     } else {
         let folder = profile.data_dir().to_owned();
         let store = blocking(move || Sqlite::open(&folder)).await?;
-        (Arc::new(store), Arc::new(fleet::local_vault(profile)?), None)
+        (Arc::new(store), Arc::new(local_vault(profile)?), None)
     };
     let http = Arc::new(Network::default());
     let environment = Environment {

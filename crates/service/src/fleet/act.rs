@@ -16,7 +16,8 @@ use super::error::FleetError;
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
 use super::place::{DatabasePlace, encoded};
-use super::take_part::{HostParts, checked, host_parts, is_in_force, key_in_force, local_vault, open_rows, own_vault};
+use super::take_part::{HostParts, checked, host_parts, is_in_force, key_in_force, open_rows, own_vault};
+use crate::vault::local_vault;
 
 /// The largest file that is looked at as an invite, in bytes.
 const LARGEST_INVITE: u64 = 64 * 1024;

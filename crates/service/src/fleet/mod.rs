@@ -13,4 +13,4 @@ mod take_part;
 pub use act::{Joined, Moved, init, invite, join, leave, read_invite, rotate_key, run_gateway_beside_window};
 pub use error::FleetError;
 pub use membership::Membership;
-pub(crate) use take_part::{SharedParts, local_vault, take_part};
+pub(crate) use take_part::{SharedParts, take_part};

@@ -7,11 +7,12 @@ use atthene_core::port::{SealedRows, Vault};
 use atthene_core::vault::VaultError;
 use atthene_core::{Error, Host, blocking};
 use atthene_store::Postgres;
-use atthene_vault::{FileVault, FleetKey, Keychain, Sealed, VaultThread};
+use atthene_vault::{FleetKey, Sealed};
 
 use super::host_secrets::HostSecrets;
 use super::membership::Membership;
 use super::place::DatabasePlace;
+use crate::vault::local_vault;
 
 /// What an open profile is made of, where it is shared.
 pub(crate) struct SharedParts {
@@ -61,13 +62,6 @@ pub(super) fn own_vault(profile: &Profile, membership: &Membership) -> Result<Ar
     let vault = local_vault(profile)?;
     vault.choose(membership.vault);
     Ok(Arc::new(vault))
-}
-
-/// The vault of this data folder.
-pub(crate) fn local_vault(profile: &Profile) -> Result<VaultThread, Error> {
-    let keychain = Keychain::new(profile.keychain_service());
-    VaultThread::either(keychain, FileVault::new(profile.data_dir()))
-        .map_err(|error| Error::Internal(format!("no thread for the keychain: {error}")))
 }
 
 /// Opens the database for this host.
