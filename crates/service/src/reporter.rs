@@ -1,11 +1,13 @@
 //! Tells the other processes what this one does, where it is the service of the profile.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use atthene_core::oversight::{GatewayState, Keeper, ServiceLease};
-use atthene_core::{Change, Core};
+use atthene_core::{Change, Core, Error};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
@@ -19,24 +21,35 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     /// `None`: another process is the service, and this one only serves. Blocks for a moment.
-    pub(crate) fn start(core: Arc<Core>, gateway: watch::Receiver<GatewayState>, keeper: Keeper) -> Option<Self> {
+    pub(crate) fn start(
+        core: Arc<Core>,
+        gateway: watch::Receiver<GatewayState>,
+        keeper: Keeper,
+        in_clear: Vec<SocketAddr>,
+    ) -> Option<Self> {
         let lease = core.become_service().unwrap_or_else(|error| {
             tracing::warn!(%error, "other processes are not told what this one does");
             None
         })?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (told, over) = (core.clone(), is_over.clone());
+        let tell = move |state| told.tell_service_status(state, keeper, &in_clear);
+        let changes = core.changes().subscribe();
         let thread =
-            std::thread::Builder::new().name("reporter".into()).spawn(move || report(&told, &gateway, keeper, &over));
+            std::thread::Builder::new().name("reporter".into()).spawn(move || report(tell, changes, &gateway, &over));
         Some(Self { core, is_over, thread: thread.ok(), _lease: lease })
     }
 }
 
-fn report(core: &Core, gateway: &watch::Receiver<GatewayState>, keeper: Keeper, over: &AtomicBool) {
-    let mut changes = core.changes().subscribe();
+fn report(
+    tell: impl Fn(GatewayState) -> Result<(), Error>,
+    mut changes: Receiver<Change>,
+    gateway: &watch::Receiver<GatewayState>,
+    over: &AtomicBool,
+) {
     loop {
         let state = gateway.borrow().clone();
-        if let Err(error) = core.tell_service_status(state, keeper) {
+        if let Err(error) = tell(state) {
             // With the next change it is tried again.
             tracing::warn!(%error, "other processes were not told what this one does");
         }

@@ -78,6 +78,7 @@ impl Core {
         checks.extend([authority, clock]);
         checks.push(self.check_runtime().await);
         checks.push(self.check_ways_out()?);
+        checks.extend(self.check_way_in()?);
         checks.push(self.check_integrations()?);
         checks.push(self.check_secrets()?);
         checks.push(self.check_connections()?);
@@ -273,6 +274,23 @@ impl Core {
     }
 
     /// Whether other accounts may enter the data folder. Its files are private all the same.
+    /// `None`: keys come from this machine alone, or encrypted, or as a proxy is said to do.
+    fn check_way_in(&self) -> Result<Option<Finding>, Error> {
+        let in_clear = self.service_status()?.map(|status| status.in_clear).unwrap_or_default();
+        if in_clear.is_empty() || self.settings.current().trust_front_proxy {
+            return Ok(None);
+        }
+        let addresses: Vec<String> = in_clear.iter().map(ToString::to_string).collect();
+        let found = format!(
+            "Keys come to {} in clear text, since the gateway was started without a certificate: whoever is between can \
+             read and use them.",
+            addresses.join(", ")
+        );
+        let remedy = "Start it with --tls-cert FILE and --tls-key FILE. Where a service mesh or a proxy encrypts the way, and \
+                      nobody reaches the address past it: atthene config set trust_front_proxy true.";
+        Ok(Some(Finding::warning("way_in", "Way to the gateway", found, remedy)))
+    }
+
     fn check_folder(&self) -> Finding {
         let (id, name, folder) = ("folder", "Data folder", self.store.folder());
         if !others_may_enter(folder) {

@@ -2,6 +2,7 @@
 //! the system lets go of however it ends, and keeps in a row what it is doing.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct ServiceStatus {
     pub gateway: GatewayState,
     /// Who starts another one when it ends.
     pub keeper: Keeper,
+    /// At which addresses keys come in clear text from other machines, as far as this process can tell.
+    #[serde(default)]
+    pub in_clear: Vec<SocketAddr>,
     pub(crate) seen: Seen,
 }
 
@@ -74,8 +78,14 @@ impl Core {
     }
 
     /// Keeps what the service is doing, and what it sees, for the other processes. For the service itself.
-    pub fn tell_service_status(&self, gateway: GatewayState, keeper: Keeper) -> Result<(), Error> {
-        let status = ServiceStatus { process: std::process::id(), gateway, keeper, seen: self.signals.seen() };
+    pub fn tell_service_status(
+        &self,
+        gateway: GatewayState,
+        keeper: Keeper,
+        in_clear: &[SocketAddr],
+    ) -> Result<(), Error> {
+        let (process, seen) = (std::process::id(), self.signals.seen());
+        let status = ServiceStatus { process, gateway, keeper, in_clear: in_clear.to_vec(), seen };
         let status = serde_json::to_string(&status).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(self.store.save_service_status(&status)?)
     }

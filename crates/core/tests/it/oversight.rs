@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use atthene_core::activity::{ActOutcome, ActivityFilter, Call, CallOutcome, Caller, Chain, Kind, Trouble};
 use atthene_core::keys::{KeyId, RevokeReason};
-use atthene_core::oversight::{Fix, Harm, RungState};
+use atthene_core::oversight::{FindingState, Fix, GatewayState, Harm, Keeper, RungState};
 use atthene_core::problem::ProblemCode;
-use atthene_core::{Code, Core, Format, Settings, UnixMs};
+use atthene_core::{Code, Core, Format, SecretChange, Settings, UnixMs};
 
 use atthene_test_support::machine::{Machine, new_key};
 use atthene_test_support::raw_rows::RawRows;
@@ -54,6 +54,36 @@ fn d10_what_needs_attention_comes_in_the_order_of_harm() {
     core.signals.gateway_seen(None);
     core.signals.runtime_seen(Ok(()));
     assert_eq!(harms(), [Harm::EverythingRefused]);
+}
+
+#[tokio::test]
+async fn keys_that_come_in_clear_text_are_told_for_as_long_as_they_do() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let way_in = async || {
+        let findings = core.self_check().await.expect("looks");
+        findings.into_iter().find(|finding| finding.id == "way_in")
+    };
+    let tell = |in_clear: &[std::net::SocketAddr]| {
+        let state = GatewayState::Listening { url: "http://127.0.0.1:8765".into() };
+        core.tell_service_status(state, Keeper::Other, in_clear).expect("tells");
+    };
+    let lease = core.become_service().expect("asks").expect("nobody else is");
+    tell(&[]);
+    assert_eq!(way_in().await, None);
+    tell(&["10.0.0.5:9000".parse().expect("an address")]);
+    let finding = way_in().await.expect("is told");
+    assert_eq!(finding.state, FindingState::Warning);
+    assert!(finding.found.contains("10.0.0.5:9000") && finding.found.contains("without a certificate"), "{finding:?}");
+    assert!(finding.remedy.is_some_and(|remedy| remedy.contains("--tls-cert")));
+    let trusting = Settings { trust_front_proxy: true, ..Settings::clone(&core.settings.current()) };
+    core.save_settings(trusting, SecretChange::Keep).await.expect("saves");
+    assert_eq!(way_in().await, None);
+    let not = Settings { trust_front_proxy: false, ..Settings::clone(&core.settings.current()) };
+    core.save_settings(not, SecretChange::Keep).await.expect("saves");
+    assert!(way_in().await.is_some());
+    drop(lease);
+    assert_eq!(way_in().await, None, "nobody serves");
 }
 
 #[test]
