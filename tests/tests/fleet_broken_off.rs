@@ -150,7 +150,7 @@ async fn while_a_change_of_the_key_is_broken_off_an_invite_brings_the_one_in_for
     // Neither is in force: an invite would open nothing, and is none.
     std::fs::write(vault(&machine), &before)?;
     let refused = invite().await?.expect_err("the key of before is over");
-    ensure!(refused.code == 1 && refused.err.contains("another fleet key"), "{refused:?}");
+    ensure!(refused.code == 4 && refused.err.contains("other_fleet_key"), "{refused:?}");
     ensure!(!machine.home().join("3.age").exists());
 
     // An invite of a host that has the key brings it here.
