@@ -16,11 +16,15 @@ pub mod caller;
 pub mod databases;
 pub mod graph;
 pub mod hosts;
+#[cfg(target_os = "linux")]
+pub mod installation;
 mod lenient;
 pub mod line;
 pub mod machine;
 pub mod mailbox;
 pub mod raw_rows;
+#[cfg(target_os = "linux")]
+pub mod space;
 pub mod strict_authority;
 pub mod vaults;
 pub mod world;

@@ -29,12 +29,16 @@ pub struct Line {
 impl Line {
     /// An open line to the database at this URL.
     pub fn to(url: &str) -> Self {
+        Self::from(std::net::TcpListener::bind("127.0.0.1:0").expect("a port"), url)
+    }
+
+    /// The same from where this listens.
+    pub fn from(listener: std::net::TcpListener, url: &str) -> Self {
         let mut here = Url::parse(url).expect("a URL");
         let there = format!("{}:{}", here.host_str().expect("a host"), here.port().unwrap_or(5432));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (flow, flows) = watch::channel(Flow::Open);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("can wait");
         here.set_host(Some("127.0.0.1")).expect("a host");
         here.set_port(Some(listener.local_addr().expect("an address").port())).expect("a port");

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use atthene_test_support::caller::{Caller, EXECUTE};
+use atthene_test_support::installation::Installation;
 use atthene_test_support::strict_authority::StrictAuthority;
 use rand::RngExt;
 
-use crate::machine::{LIVES, Machine};
+use crate::LIVES;
 
 /// What a crash may lose of the counts.
 const MAY_BE_LOST: Duration = Duration::from_millis(250);
@@ -35,7 +36,7 @@ struct Figures {
 pub(crate) fn run(rounds: usize) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let strict = own.block_on(StrictAuthority::start(LIVES));
-    let machine = Arc::new(Machine::new()?);
+    let machine = Arc::new(Installation::new()?);
     machine.add_integration(&strict, &strict.base())?;
     let mut connections = Vec::new();
     for account in 0..ACCOUNTS {
@@ -44,7 +45,7 @@ pub(crate) fn run(rounds: usize) -> Result<()> {
     let mut figures = Figures::default();
     let mut key = machine.key()?;
     for round in 0..rounds {
-        let service = machine.serve()?;
+        let service = machine.serve(&[])?;
         let counted = machine.counted()?;
         let answered = load_and_kill(&machine, service, &mut key, &connections, round, &mut figures)?;
         check_counts(&machine, counted, &answered, &mut figures)?;
@@ -82,7 +83,7 @@ struct Answered {
 }
 
 fn load_and_kill(
-    machine: &Arc<Machine>,
+    machine: &Arc<Installation>,
     mut service: Child,
     key: &mut String,
     connections: &[String],
@@ -143,7 +144,7 @@ fn load_and_kill(
     Ok(Answered { at, killed_at })
 }
 
-fn check_counts(machine: &Machine, before: u64, answered: &Answered, figures: &mut Figures) -> Result<()> {
+fn check_counts(machine: &Installation, before: u64, answered: &Answered, figures: &mut Figures) -> Result<()> {
     let counted = machine.counted()? - before;
     let lost = (answered.at.len() as u64).saturating_sub(counted);
     let late = |at: &&Instant| answered.killed_at.saturating_duration_since(**at) < MAY_BE_LOST;
@@ -162,7 +163,7 @@ fn check_counts(machine: &Machine, before: u64, answered: &Answered, figures: &m
 }
 
 /// The key that was acknowledged last is the one that lives.
-fn check_keys(machine: &Machine, key: &str) -> Result<()> {
+fn check_keys(machine: &Installation, key: &str) -> Result<()> {
     let live = machine
         .rows(|db| db.query_row("SELECT id FROM api_keys WHERE ended_at IS NULL", [], |row| row.get::<_, String>(0)))?;
     ensure!(key.contains(&live), "another key is live than was acknowledged");
@@ -173,7 +174,7 @@ fn check_keys(machine: &Machine, key: &str) -> Result<()> {
 
 /// A connection that ended was killed inside the authority's answer; it is signed in again.
 fn check_connections(
-    machine: &Machine,
+    machine: &Installation,
     strict: &StrictAuthority,
     killed_at: Instant,
     connections: &mut [String],

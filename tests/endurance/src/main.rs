@@ -3,13 +3,15 @@
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells figures")]
 
 mod crash;
-mod machine;
 mod runtime;
 mod soak;
 mod tools;
 
 use anyhow::Result;
 use clap::Parser;
+
+/// Access lives so long, in seconds: each connection is renewed every second or so.
+const LIVES: u64 = 2;
 
 #[derive(Parser)]
 enum Arguments {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use atthene_test_support::caller::{Caller, EXECUTE, connect};
+use atthene_test_support::installation::Installation;
 use atthene_test_support::strict_authority::StrictAuthority;
 
-use crate::machine::{LIVES, Machine};
+use crate::LIVES;
 use crate::runtime;
 
 const NEW_KEY_EVERY: Duration = Duration::from_secs(20);
@@ -66,13 +67,13 @@ impl Size {
 pub(crate) fn run(minutes: f64) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let strict = own.block_on(StrictAuthority::start(LIVES));
-    let machine = Arc::new(Machine::new()?);
+    let machine = Arc::new(Installation::new()?);
     machine.run(&["config", "set", "runtime_url", &runtime::start(&own)?])?;
     machine.add_integration(&strict, &strict.base())?;
     let connections: Vec<String> =
         (0..4).map(|account| machine.sign_in(&format!("account-{account}"))).collect::<Result<_>>()?;
     let first = machine.key()?;
-    let mut service = machine.serve()?;
+    let mut service = machine.serve(&[])?;
     let began = Instant::now();
     let load = Arc::new(Load {
         port: machine.port,
@@ -300,7 +301,7 @@ fn hang_ups(load: &Load) {
     }
 }
 
-fn new_keys(load: &Load, machine: &Machine) {
+fn new_keys(load: &Load, machine: &Installation) {
     while !load.is_over() {
         let until = Instant::now() + NEW_KEY_EVERY;
         while Instant::now() < until && !load.is_over() {

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use atthene_test_support::caller::Caller;
+use atthene_test_support::installation::Installation;
 use atthene_test_support::mailbox::{Contents, Mailbox};
 use atthene_test_support::strict_authority::StrictAuthority;
 use serde_json::{Value, json};
-
-use crate::machine::Machine;
 
 /// Access outlives the run: nothing is renewed meanwhile.
 const LIVES: u64 = 24 * 3_600;
@@ -81,11 +80,11 @@ fn ask(question: &Question, calls: usize) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let strict = own.block_on(StrictAuthority::start(LIVES));
     let mailbox = own.block_on(Mailbox::start(Contents { mails: MAILS, body: question.body, ..Contents::default() }));
-    let machine = Machine::new()?;
+    let machine = Installation::new()?;
     machine.add_integration(&strict, &mailbox.base)?;
     machine.sign_in("account-0")?;
     let key = machine.key()?;
-    let mut service = machine.serve()?;
+    let mut service = machine.serve(&[])?;
     let port = mailbox.base.rsplit(':').next().and_then(|port| port.parse().ok()).context("no port")?;
     let (mut graph, mut gateway) = (Caller::new(port), Caller::new(machine.port));
     let prefer = "prefer: IdType=\"ImmutableId\", outlook.body-content-type=\"text\"\r\n";
