@@ -26,7 +26,9 @@ impl Cluster {
         let encoding = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust", "--username=postgres"];
         must(cluster.program("initdb").args(encoding).arg("--pgdata").arg(cluster.data()).stdout(Stdio::null()))?;
         // It writes to the disk as it does at work: what a crash leaves is a part of the tests.
-        let options = format!("-p {port} -k '' -c listen_addresses=127.0.0.1 -c max_connections=300");
+        let options = format!(
+            "-p {port} -k '' -c listen_addresses=127.0.0.1 -c max_connections=300 -c track_commit_timestamp=on"
+        );
         must(cluster.control("start").args(["--wait", "--options", &options]).arg("--log").arg(cluster.log()))?;
         Ok(cluster)
     }

@@ -56,8 +56,14 @@ pub fn empty() -> String {
 /// Drops the database of this folder, whoever is in there.
 pub fn forget(folder: &Path) {
     if server().is_some() {
-        run(&url_of("postgres"), &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", name_of(folder)));
+        drop_at(&name_of(folder));
     }
+}
+
+/// Drops the database at this URL, whoever is in there.
+pub fn drop_at(url: &str) {
+    let name = url.rsplit('/').next().expect("a name");
+    run(&url_of("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
 }
 
 fn name_of(folder: &Path) -> String {

@@ -14,6 +14,8 @@
 pub mod authority;
 pub mod caller;
 pub mod databases;
+#[cfg(target_os = "linux")]
+pub mod fleet;
 pub mod graph;
 pub mod hosts;
 #[cfg(target_os = "linux")]
