@@ -16,7 +16,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// With room for all tests.
     pub fn start() -> Result<Self> {
+        Self::for_connections(300)
+    }
+
+    /// With room for so many connections.
+    pub fn for_connections(most: u32) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("atthene-postgres").tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let cluster = Self { folder, programs: programs()?, port };
@@ -26,9 +32,8 @@ impl Cluster {
         let encoding = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust", "--username=postgres"];
         must(cluster.program("initdb").args(encoding).arg("--pgdata").arg(cluster.data()).stdout(Stdio::null()))?;
         // It writes to the disk as it does at work: what a crash leaves is a part of the tests.
-        let options = format!(
-            "-p {port} -k '' -c listen_addresses=127.0.0.1 -c max_connections=300 -c track_commit_timestamp=on"
-        );
+        let settings = format!("-c max_connections={most} -c track_commit_timestamp=on");
+        let options = format!("-p {port} -k '' -c listen_addresses=127.0.0.1 {settings}");
         must(cluster.control("start").args(["--wait", "--options", &options]).arg("--log").arg(cluster.log()))?;
         Ok(cluster)
     }

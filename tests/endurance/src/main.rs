@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells figures")]
 
 mod crash;
+mod fleet;
 mod runtime;
 mod soak;
 mod tools;
@@ -30,6 +31,8 @@ enum Arguments {
         #[arg(long)]
         calls: usize,
     },
+    /// Several hosts on one database: how soon a key's end is known, what calls cost, and how that grows.
+    Fleet(fleet::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -37,5 +40,6 @@ fn main() -> Result<()> {
         Arguments::Crash { rounds } => crash::run(rounds),
         Arguments::Soak { minutes } => soak::run(minutes),
         Arguments::Tools { calls } => tools::run(calls),
+        Arguments::Fleet(arguments) => fleet::run(&arguments),
     }
 }

@@ -34,6 +34,8 @@ pub enum Bench {
         #[arg(long, default_value_t = 2000)]
         calls: usize,
     },
+    /// Several hosts on one database: how soon a key's end is known, what calls cost, and how that grows to a thousand.
+    Fleet(Output),
     /// How fast the pages of the window open over long lists, and how many elements they have.
     Lists,
     /// What each page costs over two years of use and a million rows of the record.
@@ -47,6 +49,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Crash { rounds } => endurance::run(&["crash", "--rounds", &rounds.to_string()]),
         Bench::Soak { minutes } => endurance::run(&["soak", "--minutes", &minutes.to_string()]),
         Bench::Tools { calls } => endurance::run(&["tools", "--calls", &calls.to_string()]),
+        Bench::Fleet(output) => endurance::fleet(output.json.as_deref()),
         Bench::Lists => lists::run(),
         Bench::Store(output) => store::run(output.json.as_deref()),
     }
