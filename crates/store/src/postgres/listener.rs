@@ -5,22 +5,22 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::distr::{Alphabetic, SampleString};
+use rand::RngExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::address::Address;
 use super::fault::Fault;
 use super::heard::{Heard, Moment};
 use super::link::OPENING;
+use super::pulse::{self, Due, Pulse};
 use super::revisions;
 
-/// How often the rows are read though nobody told of a change.
+/// How often the rows are read though nobody told of a change, at the least.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often it is tried whether notifications still come; and how long one may take.
-const BEAT: Duration = Duration::from_secs(5);
-const BEAT_ANSWER: Duration = Duration::from_secs(2);
+/// The channel of changes.
+const CHANGES: &str = "atthene";
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
 /// The pause before the connection is made anew: short at first, so that one that broke by itself costs little.
@@ -58,17 +58,14 @@ async fn listen(address: &Address, heard: &Heard) -> Result<std::convert::Infall
             }
         }
     });
-    // A channel of its own for the beat: what others hear of it would grow with the square of their number.
-    let beat = format!("atthene_{}", Alphabetic.sample_string(&mut rand::rng(), 16).to_lowercase());
-    within(ANSWER, client.batch_execute(&format!("LISTEN atthene; LISTEN {beat}"))).await?;
+    within(ANSWER, client.batch_execute(&format!("LISTEN {CHANGES}; LISTEN {}", pulse::CHANNEL))).await?;
     let read = within(ANSWER, client.prepare(revisions::READ)).await?;
     // After it began to listen: what was changed in between is in there.
     read_again(&client, &read, heard).await?;
-    let mut beat_at = Instant::now() + BEAT;
-    let mut unanswered: Option<Instant> = None;
+    let mut read_by = next_read();
+    let mut pulse = Pulse::heard(Instant::now());
     loop {
-        let channel = timeout(EVERY, told.recv()).await;
-        let mut channels = match channel {
+        let mut channels = match timeout_at(read_by.min(pulse.next()), told.recv()).await {
             Ok(None) => return Err(Fault::Away("the connection broke".to_owned())),
             Ok(Some(channel)) => vec![channel],
             Err(_) => Vec::new(),
@@ -76,19 +73,26 @@ async fn listen(address: &Address, heard: &Heard) -> Result<std::convert::Infall
         while let Ok(channel) = told.try_recv() {
             channels.push(channel);
         }
-        if channels.contains(&beat) {
-            unanswered = None;
+        if !channels.is_empty() {
+            pulse = Pulse::heard(Instant::now());
         }
-        read_again(&client, &read, heard).await?;
-        if unanswered.is_some_and(|since| since.elapsed() > BEAT_ANSWER) {
-            return Err(Fault::Away("the connection hears nothing any more".to_owned()));
+        if channels.iter().any(|channel| channel == CHANGES) || Instant::now() >= read_by {
+            read_again(&client, &read, heard).await?;
+            read_by = next_read();
         }
-        if Instant::now() >= beat_at {
-            beat_at = Instant::now() + BEAT;
-            unanswered = Some(Instant::now());
-            within(ANSWER, client.query("SELECT pg_notify($1, '')", &[&beat])).await?;
+        match pulse.look(Instant::now()) {
+            Due::Nothing => {}
+            Due::Ask => {
+                within(ANSWER, client.query("SELECT pg_notify($1, '')", &[&pulse::CHANNEL])).await?;
+            }
+            Due::Deaf => return Err(Fault::Away("the connection hears nothing any more".to_owned())),
         }
     }
+}
+
+/// Hosts that were told of a change at once do not read at once for ever after.
+fn next_read() -> Instant {
+    Instant::now() + EVERY.mul_f64(rand::rng().random_range(0.8..1.0))
 }
 
 async fn read_again(client: &Client, read: &tokio_postgres::Statement, heard: &Heard) -> Result<(), Fault> {

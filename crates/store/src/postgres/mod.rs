@@ -27,6 +27,7 @@ mod migration;
 mod notices;
 mod pool;
 mod profile_secret;
+mod pulse;
 mod record;
 mod reports;
 mod revisions;

@@ -1,6 +1,7 @@
 //! Hosts that share a database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::identity::Profile;
 use atthene_core::{Clock, Core, Host};
@@ -46,9 +47,33 @@ impl Fleet {
         databases::run(&self.url, sql);
     }
 
+    /// How many notifications come on this channel within this time.
+    pub fn notifications(&self, channel: &str, span: Duration) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(count(&self.url, channel, span))
+    }
+
     pub fn number(&self, sql: &str) -> i64 {
         databases::asked(&self.url, async move |client| client.query_one(sql, &[]).await.expect(sql).get(0))
     }
+}
+
+async fn count(url: &str, channel: &str, span: Duration) -> usize {
+    let (client, mut connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connects");
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if matches!(message, tokio_postgres::AsyncMessage::Notification(_)) && tell.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    client.batch_execute(&format!("LISTEN {channel}")).await.expect("listens");
+    let (mut count, until) = (0, tokio::time::Instant::now() + span);
+    while let Ok(Some(())) = tokio::time::timeout_at(until, told.recv()).await {
+        count += 1;
+    }
+    count
 }
 
 impl Drop for Fleet {

@@ -18,6 +18,8 @@ pub enum Mood {
     SwallowConfirmation,
     /// The connection breaks before the next `COMMIT` arrives.
     SwallowCommit,
+    /// Answers arrive, notifications don't.
+    Deafen,
 }
 
 pub struct Proxy {
@@ -81,8 +83,23 @@ async fn pass_on(mut client: TcpStream, to: String, mood: Arc<AtomicU8>, swallow
                 while is(Mood::Stall) {
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 }
-                if client.write_all(&answered[..read]).await.is_err() { return }
+                let answer = if is(Mood::Deafen) { without_notifications(&answered[..read]) } else { answered[..read].to_vec() };
+                if client.write_all(&answer).await.is_err() { return }
             }
         }
     }
+}
+
+/// What the server sent, without its notifications. On one machine messages arrive whole.
+fn without_notifications(mut sent: &[u8]) -> Vec<u8> {
+    let mut rest = Vec::new();
+    while let [kind, a, b, c, d, ..] = *sent {
+        let length = 1 + usize::try_from(u32::from_be_bytes([a, b, c, d])).expect("a length");
+        let (message, after) = sent.split_at(length.min(sent.len()));
+        if kind != b'A' {
+            rest.extend_from_slice(message);
+        }
+        sent = after;
+    }
+    rest
 }

@@ -12,6 +12,7 @@ use atthene_test_support::postgres_only;
 use serde_json::json;
 
 use crate::fleet::Fleet;
+use crate::proxy::{Mood, Proxy};
 
 /// Waits for this change, as the core does; how long that took.
 fn hears(watcher: &mut dyn Watcher, what: Change) -> Duration {
@@ -71,6 +72,47 @@ fn without_notifications_the_rows_are_read_all_the_same() {
     // Nobody is told of these in the first place.
     fleet.run("UPDATE hosts SET counted = counted + 1");
     hears(watcher.as_mut(), Change::Usage);
+}
+
+#[test]
+fn one_host_asks_for_all_whether_they_still_hear() {
+    const HOSTS: usize = 12;
+    postgres_only!();
+    let fleet = Fleet::new(HOSTS);
+    let hosts: Vec<_> = (0..HOSTS).map(|number| fleet.open(number)).collect();
+    let _watchers: Vec<_> = hosts.iter().map(|host| host.watch().expect("watches")).collect();
+    // What wakes everybody: if each asked for itself, there would be as many in five seconds as there are hosts.
+    let heard = fleet.notifications("atthene_beat", Duration::from_secs(11));
+    assert!((1..HOSTS).contains(&heard), "asked {heard} times");
+    let listening =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%revisions%'
+                     AND backend_start > now() - interval '10 seconds' AND pid <> pg_backend_pid()";
+    assert_eq!(fleet.number(listening), 0, "nobody took itself for deaf");
+}
+
+#[test]
+fn a_listener_that_hears_nothing_any_more_is_made_anew() {
+    postgres_only!();
+    let fleet = Fleet::new(1);
+    let proxy = Proxy::to(&fleet.url);
+    let here = fleet.open_at(0, &proxy.url);
+    let _watcher = here.watch().expect("watches");
+    let listener = "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity
+                    WHERE datname = current_database() AND query LIKE '%revisions%' AND pid <> pg_backend_pid()";
+    let until = |is_it: &dyn Fn(i64) -> bool| {
+        let began = Instant::now();
+        loop {
+            match fleet.number(listener) {
+                found if is_it(found) => return found,
+                found => assert!(began.elapsed() < Duration::from_secs(30), "{found} goes on"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let first = until(&|pid| pid != 0);
+    // Every question is answered all the while.
+    proxy.set(Mood::Deafen);
+    until(&|pid| pid != 0 && pid != first);
 }
 
 #[test]
