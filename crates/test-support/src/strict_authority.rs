@@ -11,6 +11,9 @@ use url::Url;
 use crate::authority::{CLIENT_ID, Form, Reply, ScriptedAuthority, TENANT, id_token, ok, refused};
 use crate::caller;
 
+/// Access that lives so long, in seconds: each connection is renewed every second or so.
+pub const SHORT_LIVED: u64 = 2;
+
 /// What it has handed out and taken back.
 #[derive(Default)]
 pub struct Tokens {

@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use atthene_test_support::caller::{Caller, EXECUTE};
 use atthene_test_support::installation::Installation;
-use atthene_test_support::strict_authority::StrictAuthority;
+use atthene_test_support::strict_authority::{SHORT_LIVED, StrictAuthority};
 use rand::RngExt;
-
-use crate::LIVES;
 
 /// What a crash may lose of the counts.
 const MAY_BE_LOST: Duration = Duration::from_millis(250);
@@ -35,7 +33,7 @@ struct Figures {
 
 pub(crate) fn run(rounds: usize) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let strict = own.block_on(StrictAuthority::start(LIVES));
+    let strict = own.block_on(StrictAuthority::start(SHORT_LIVED));
     let machine = Arc::new(Installation::new()?);
     machine.add_integration(&strict, &strict.base())?;
     let mut connections = Vec::new();

@@ -11,9 +11,6 @@ mod tools;
 use anyhow::Result;
 use clap::Parser;
 
-/// Access lives so long, in seconds: each connection is renewed every second or so.
-const LIVES: u64 = 2;
-
 #[derive(Parser)]
 enum Arguments {
     /// Kills the service while everything goes on, and looks what is left.

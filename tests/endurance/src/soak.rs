@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use atthene_test_support::caller::{Caller, EXECUTE, connect};
 use atthene_test_support::installation::Installation;
-use atthene_test_support::strict_authority::StrictAuthority;
+use atthene_test_support::strict_authority::{SHORT_LIVED, StrictAuthority};
 
-use crate::LIVES;
 use crate::runtime;
 
 const NEW_KEY_EVERY: Duration = Duration::from_secs(20);
@@ -66,7 +65,7 @@ impl Size {
 
 pub(crate) fn run(minutes: f64) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let strict = own.block_on(StrictAuthority::start(LIVES));
+    let strict = own.block_on(StrictAuthority::start(SHORT_LIVED));
     let machine = Arc::new(Installation::new()?);
     machine.run(&["config", "set", "runtime_url", &runtime::start(&own)?])?;
     machine.add_integration(&strict, &strict.base())?;
