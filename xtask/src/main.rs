@@ -3,7 +3,6 @@
 mod app;
 mod bench;
 mod cargo_tool;
-mod cluster;
 mod deny;
 mod desktop;
 mod load;

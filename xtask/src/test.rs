@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use atthene_test_cluster::Cluster;
 
 use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
-use crate::cluster::Cluster;
 use crate::steps::{Count, Steps, counted, counted_by_name, must, say, with_second_try};
 use crate::{deny, desktop, package, packages, systems};
 

@@ -17,7 +17,7 @@ pub const SERVER: &str = "ATTHENE_TEST_POSTGRES";
 
 /// The server; `None`: rows lie in SQLite.
 pub fn server() -> Option<String> {
-    std::env::var(SERVER).ok().filter(|url| !url.is_empty())
+    std::env::var(SERVER).ok().filter(|url| !url.is_empty()).map(|url| url.trim_end_matches('/').to_owned())
 }
 
 /// Whether the profile in this folder lies, or would lie, in a file of its own: one that is there stays.
@@ -42,15 +42,20 @@ pub fn open_as(url: &str, folder: &Path, host: &Host) -> Result<Postgres, Error>
 /// The database of this folder, made where it is missing; its URL.
 pub fn made(folder: &Path) -> String {
     let name = name_of(folder);
-    make(&name, Some(template()));
+    make(&server().expect("a server"), &name, Some(template()));
     url_of(&name)
 }
 
 /// An empty database that nobody has opened yet; its URL.
 pub fn empty() -> String {
+    empty_on(&server().expect("a server"))
+}
+
+/// An empty database on this server; its URL.
+pub fn empty_on(server: &str) -> String {
     let name = format!("atthene_{}", random());
-    make(&name, None);
-    url_of(&name)
+    make(server, &name, None);
+    format!("{server}/{name}")
 }
 
 /// Drops the database of this folder, whoever is in there.
@@ -76,7 +81,7 @@ fn random() -> String {
 
 /// The URL of a database on the server.
 pub fn url_of(name: &str) -> String {
-    format!("{}/{name}", server().expect("a server").trim_end_matches('/'))
+    format!("{}/{name}", server().expect("a server"))
 }
 
 /// A database that was brought to the newest format by this process, without what a profile is born with.
@@ -84,7 +89,7 @@ fn template() -> &'static str {
     static TEMPLATE: OnceLock<String> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let name = format!("atthene_template_{}", random());
-        make(&name, None);
+        make(&server().expect("a server"), &name, None);
         let folder = tempfile::tempdir().expect("a folder");
         let host = Host::of(folder.path(), "nobody").expect("a host");
         drop(open_as(&url_of(&name), folder.path(), &host).expect("opens"));
@@ -98,9 +103,9 @@ fn template() -> &'static str {
     })
 }
 
-fn make(name: &str, template: Option<&str>) {
+fn make(server: &str, name: &str, template: Option<&str>) {
     let like = template.map(|template| format!("TEMPLATE {template}")).unwrap_or_default();
-    asked(&url_of("postgres"), async move |client| {
+    asked(&format!("{server}/postgres"), async move |client| {
         match client.batch_execute(&format!("CREATE DATABASE {name} {like}")).await {
             // By another thread, or another process on this folder.
             Err(error)

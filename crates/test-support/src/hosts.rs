@@ -87,8 +87,13 @@ pub struct Hosts {
 impl Hosts {
     /// A new database with an integration, opened by its first host.
     pub async fn new() -> Self {
+        Self::at(databases::empty()).await
+    }
+
+    /// The same in this database.
+    pub async fn at(url: String) -> Self {
         let folders = tempfile::tempdir().expect("a folder");
-        let (url, machine) = (databases::empty(), Machine::new());
+        let machine = Machine::new();
         let core = Place::at(&url, &folders.path().join("0"), machine.clock()).open();
         let world = World::of(machine, SharedVault::default(), core, SecretChange::Keep, "http://127.0.0.1:1").await;
         Self { world, url, folders }
@@ -165,7 +170,11 @@ impl Vault for RowsVault {
 
 impl Drop for Hosts {
     fn drop(&mut self) {
-        let name = self.url.rsplit('/').next().expect("a name");
-        databases::run(&databases::url_of("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        // The server may be what the test has stopped.
+        if std::thread::panicking() {
+            return;
+        }
+        let (server, name) = self.url.rsplit_once('/').expect("a name");
+        databases::run(&format!("{server}/postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 }

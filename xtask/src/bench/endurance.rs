@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::app::{build_command, cargo};
-use crate::cluster::Cluster;
+use atthene_test_cluster::Cluster;
 use crate::packages;
 use crate::steps::must;
 

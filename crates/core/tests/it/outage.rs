@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::keys::{KeyText, Verdict};
 use atthene_core::{Clock, Code, Core, Settings, UnixMs};
+use atthene_test_cluster::Cluster;
 use atthene_test_support::hosts::{Hosts, Place};
 use atthene_test_support::line::{Flow, Line};
 use atthene_test_support::machine::new_key;
@@ -213,25 +214,12 @@ async fn no_call_that_needs_the_database_hangs_while_it_is_away() {
     line.set(Flow::Open);
 }
 
-/// The data folder of the server, where a test may stop it: nothing else may be under way there.
-const DATA: &str = "ATTHENE_TEST_POSTGRES_DATA";
-
-/// As the account that the folder belongs to.
-fn pg_ctl(data: &str, what: &str) {
-    let command = format!("/usr/lib/postgresql/15/bin/pg_ctl -D '{data}' -l '{data}/log' -w {what}");
-    let mut pg_ctl = std::process::Command::new("su");
-    pg_ctl.args(["postgres", "-c", &command]).stdout(std::process::Stdio::null());
-    assert!(pg_ctl.status().expect("runs").success(), "{what}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_stopped_in_the_middle_is_bridged_and_nothing_is_lost() {
     needs_server!();
-    let Ok(data) = std::env::var(DATA) else {
-        eprintln!("skipped: {DATA} names no server that may be stopped");
-        return;
-    };
-    let hosts = Hosts::new().await;
+    // One of its own: others are at work on the server of all tests.
+    let cluster = Cluster::start().expect("a server");
+    let hosts = Hosts::at(databases::empty_on(&cluster.url())).await;
     let near = hosts.world.core.clone();
     let far = hosts.place(1).open();
     for round in 0..3 {
@@ -241,7 +229,7 @@ async fn a_server_that_is_stopped_in_the_middle_is_bridged_and_nothing_is_lost()
                 tokio::task::yield_now().await;
             }
         }
-        pg_ctl(&data, "stop -m immediate");
+        cluster.stop_now().expect("stops");
         for core in [&near, &far] {
             until(core, |core| core.store_away().is_some()).await;
             assert_eq!(opens(core, &text).await, Some(true), "round {round}");
@@ -255,7 +243,7 @@ async fn a_server_that_is_stopped_in_the_middle_is_bridged_and_nothing_is_lost()
         for core in [&near, &far] {
             until(core, |core| core.signals.is_store_lost()).await;
         }
-        pg_ctl(&data, "start");
+        cluster.start_again().expect("starts");
         let started = Instant::now();
         for core in [&near, &far] {
             until(core, |core| !core.signals.is_store_lost()).await;
