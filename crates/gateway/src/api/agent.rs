@@ -58,15 +58,10 @@ pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> R
     if request.agent_id != STATUS_AGENT {
         return Err(Problem::NoAgentRuntime);
     }
-    let keys = core.keys.list().map_err(|error| {
-        tracing::warn!(%error, "the built-in agent could not read the keys");
-        Problem::Internal
-    })?;
+    // Unlike a call that is sent on, this one needs the rows: where they can't be had, that is said.
+    let keys = core.keys.list()?;
     let key = keys.into_iter().find(|view| &*view.id.0 == key).ok_or(Problem::Internal)?;
-    let connections = core.connections.list().map_err(|error| {
-        tracing::warn!(%error, "the built-in agent could not read the connections");
-        Problem::Internal
-    })?;
+    let connections = core.connections.list()?;
     Ok(StatusAnswer {
         agent_id: STATUS_AGENT,
         request_id: request_id.to_owned(),
@@ -93,4 +88,23 @@ fn in_words(key: &KeyView, connections: &[ConnectionView]) -> String {
          answers.",
         key.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use atthene_test_support::machine::{Machine, new_key};
+
+    use super::*;
+
+    #[test]
+    fn rows_that_can_not_be_had_are_no_defect_of_the_gateway() {
+        let machine = Machine::with_file();
+        let core = machine.open();
+        let key = core.keys.create(new_key("agents", 30, None)).expect("creates").0;
+        let body = br#"{"agent_id":"atthene-status"}"#;
+        assert!(answer(&core, &key.id.0, body, "1").is_ok());
+        std::fs::remove_file(machine.dir.path().join("atthene.db")).expect("removes");
+        let refused = answer(&core, &key.id.0, body, "2").err();
+        assert!(matches!(refused, Some(Problem::StoreUnavailable(_))), "{refused:?}");
+    }
 }
