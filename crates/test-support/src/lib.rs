@@ -25,6 +25,7 @@ pub mod line;
 pub mod machine;
 pub mod mailbox;
 pub mod raw_rows;
+pub mod runtime;
 #[cfg(target_os = "linux")]
 pub mod space;
 pub mod strict_authority;

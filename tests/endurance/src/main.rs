@@ -4,7 +4,6 @@
 
 mod crash;
 mod fleet;
-mod runtime;
 mod soak;
 mod tools;
 

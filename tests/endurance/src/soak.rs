@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use atthene_test_support::caller::{Caller, EXECUTE, connect};
 use atthene_test_support::installation::Installation;
+use atthene_test_support::runtime;
 use atthene_test_support::strict_authority::{SHORT_LIVED, StrictAuthority};
-
-use crate::runtime;
 
 const NEW_KEY_EVERY: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -67,7 +66,7 @@ pub(crate) fn run(minutes: f64) -> Result<()> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let strict = own.block_on(StrictAuthority::start(SHORT_LIVED));
     let machine = Arc::new(Installation::new()?);
-    machine.run(&["config", "set", "runtime_url", &runtime::start(&own)?])?;
+    machine.run(&["config", "set", "runtime_url", &runtime::start(own.handle())])?;
     machine.add_integration(&strict, &strict.base())?;
     let connections: Vec<String> =
         (0..4).map(|account| machine.sign_in(&format!("account-{account}"))).collect::<Result<_>>()?;

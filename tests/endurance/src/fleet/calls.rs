@@ -4,12 +4,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use atthene_test_support::runtime;
 use atthene_test_support::fleet::Fleet;
 use serde_json::{Value, json};
 
 use super::costs::{Database, cpu_ms};
 use super::load::{Load, Loaded};
-use crate::runtime;
+
 
 /// How many gateways serve with how many threads each.
 const PLACES: [(usize, u8); 6] = [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4)];
@@ -25,7 +26,7 @@ pub(super) fn run() -> Result<Value> {
     let own = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut fleet = Fleet::together(MOST)?;
     let first = &fleet.hosts[0].installation;
-    first.run(&["config", "set", "runtime_url", &runtime::start(&own)?])?;
+    first.run(&["config", "set", "runtime_url", &runtime::start(own.handle())])?;
     let key = first.run(&["key", "create", "--name", "Load", "--expires", "30d", "--yes"])?;
     println!("\n{CONNECTIONS} connections; the database per 1,000 calls");
     println!(

@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 const EVENTS: usize = 20;
 const BETWEEN_EVENTS: Duration = Duration::from_millis(500);
 const ANSWER: &str = r#"{"output":"Hello!"}"#;
 
-/// Serves until the runtime that it was started on ends; tells its URL.
-pub(crate) fn start(on: &tokio::runtime::Runtime) -> Result<String> {
-    let listener = on.block_on(TcpListener::bind("127.0.0.1:0"))?;
-    let url = format!("http://{}", listener.local_addr()?);
+/// Serves for as long as this handle's runtime; tells its URL.
+pub fn start(on: &Handle) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("can wait");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
     on.spawn(async move {
+        let listener = TcpListener::from_std(listener).expect("listens");
         while let Ok((stream, _)) = listener.accept().await {
             // Whoever hangs up is no concern of others.
             tokio::spawn(async move { drop(serve(stream).await) });
         }
     });
-    Ok(url)
+    url
 }
 
 async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
