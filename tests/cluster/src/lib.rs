@@ -109,6 +109,24 @@ impl Cluster {
         self.disk.as_ref().context("its disk is the ordinary one")?.free()
     }
 
+    /// Runs SQL in one of its databases, as whoever may do anything; the rows, with tabs between their values.
+    pub fn sql(&self, database: &str, sql: &str) -> Result<Vec<String>> {
+        let asked = self
+            .program("psql")
+            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
+            .args([
+                "--field-separator=\t",
+                "--set=ON_ERROR_STOP=1",
+                "--command",
+                sql,
+                &format!("{}/{database}?connect_timeout=5", self.url()),
+            ])
+            .output()
+            .context("psql")?;
+        ensure!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr).trim());
+        Ok(String::from_utf8(asked.stdout)?.lines().map(str::to_owned).collect())
+    }
+
     /// What it wrote to its log.
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("log")
