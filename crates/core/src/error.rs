@@ -274,6 +274,9 @@ pub enum StoreError {
     Damaged(String),
     #[error("The disk is full, so nothing could be saved.")]
     DiskFull,
+    /// The same of a database on the network, which may go on answering questions.
+    #[error("The disk of the database's server is full, so nothing could be saved.")]
+    ServerDiskFull,
     /// The folder or the file can't be written.
     #[error("The data folder {} can't be written: {reason}.", path.display())]
     NotWritable {
@@ -378,7 +381,7 @@ impl Error {
             Self::Store(StoreError::Locked | StoreError::Overtaken) => Code::DatabaseLocked,
             Self::Store(StoreError::Newer { .. }) | Self::Vault(VaultError::Newer(_)) => Code::DatabaseNewer,
             Self::Store(StoreError::Damaged(_)) => Code::DatabaseDamaged,
-            Self::Store(StoreError::DiskFull) => Code::DiskFull,
+            Self::Store(StoreError::DiskFull | StoreError::ServerDiskFull) => Code::DiskFull,
             Self::Store(StoreError::NotWritable { .. }) => Code::DataFolderNotWritable,
             Self::Store(StoreError::Failed(_)) => Code::DatabaseFailed,
             Self::Store(StoreError::Replaced { .. }) => Code::DatabaseReplaced,
@@ -412,6 +415,11 @@ impl Error {
         match self {
             // The one who refused is known, and so is what helps.
             Self::Authority(failure) => failure.fix.clone().into(),
+            Self::Store(StoreError::ServerDiskFull) => {
+                "Ask whoever looks after the database's server to free some space there, then try again. What you typed \
+                 is still here."
+                    .into()
+            }
             other => other.code().remedy().into(),
         }
     }

@@ -120,6 +120,11 @@ pub fn run(url: &str, sql: &str) {
     asked(url, async move |client| client.batch_execute(sql).await.expect(sql));
 }
 
+/// How many rows this finds, to whoever may do anything.
+pub fn count(url: &str, sql: &str) -> usize {
+    asked(url, async move |client| client.query(sql, &[]).await.expect(sql).len())
+}
+
 /// Asks on a thread of its own: tests wait inside of runtimes, too.
 pub fn asked<T: Send>(url: &str, ask: impl AsyncFnOnce(Client) -> T + Send) -> T {
     let asked = || {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::oversight::{GatewayState, Keeper};
-use atthene_core::{Change, Code, Core, Error};
+use atthene_core::{Change, Code, Core, Error, StoreError};
 use atthene_gateway::{Limits, refuse_meanwhile, serve_metrics};
 use atthene_service::Service;
 use serde_json::json;
@@ -63,7 +63,7 @@ const USUAL_PORT: u16 = 8765;
 
 /// Whether the rows may be had later, without anybody doing anything on this host.
 pub(crate) fn is_worth_waiting_for(error: &Error) -> bool {
-    error.code() == Code::DatabaseUnreachable
+    error.code() == Code::DatabaseUnreachable || matches!(error, Error::Store(StoreError::ServerDiskFull))
 }
 
 /// Refuses calls with the reason until the rows can be had. `None`: it was told to end before.

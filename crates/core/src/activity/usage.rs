@@ -10,7 +10,7 @@ use super::latency::Times;
 use super::{ActOutcome, Call, CallOutcome, Caller, CallerView, KeyHours, Kind, LastDay, Recorder, Trouble};
 use crate::change::{Change, Changes};
 use crate::clock::{Clock, UnixMs};
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::keys::KeyId;
 use crate::limits::{
     Allowance, BURST, BURST_OF_ALL, BURST_PAUSE, BURST_WINDOW, BURSTS_AN_HOUR, MOST_SLOTS, MOST_TROUBLED, MOST_WATCHED,
@@ -145,6 +145,8 @@ pub struct Usage {
     changes: Changes,
     recorder: Recorder,
     pending: Mutex<Pending>,
+    /// A batch that may have been written: added to others it would be counted twice, or not at all.
+    in_doubt: Mutex<Option<Pending>>,
     watched: Mutex<HashMap<String, Watched>>,
     /// Refused callers, all together.
     refused: Mutex<Watched>,
@@ -163,6 +165,7 @@ impl Usage {
             changes,
             recorder,
             pending: Mutex::default(),
+            in_doubt: Mutex::default(),
             watched: Mutex::default(),
             refused: Mutex::default(),
             keyless: Mutex::default(),
@@ -249,6 +252,13 @@ impl Usage {
     /// Writes what was counted since the last time, in one transaction. Blocks on SQLite.
     /// What could not be written is kept for the next time.
     pub fn flush(&self) -> Result<(), Error> {
+        let mut in_doubt = self.in_doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_doubt.is_some() {
+            let was_counted = self.store.was_counted()?;
+            if let Some(batch) = in_doubt.take().filter(|_| !was_counted) {
+                self.lock().put_back(batch);
+            }
+        }
         let pending = std::mem::take(&mut *self.lock());
         if pending.counts.is_empty() {
             return Ok(());
@@ -256,6 +266,7 @@ impl Usage {
         let written = self.store.count(&pending.batch(&self.recorder));
         match written {
             Ok(()) => self.changes.publish(Change::Usage),
+            Err(StoreError::OutcomeUnknown { .. }) => *in_doubt = Some(pending),
             Err(_) => self.lock().put_back(pending),
         }
         Ok(written?)

@@ -219,6 +219,11 @@ pub struct ExportRow {
 pub trait UsageRows {
     /// Adds a batch: all of it, or nothing.
     fn count(&self, batch: &UsageBatch<'_>) -> Result<(), StoreError>;
+    /// Whether the last batch was added after all. Asked where that was not known ([`StoreError::OutcomeUnknown`]), and
+    /// before another one is added.
+    fn was_counted(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     /// Every program that a key's calls with this outcome came from, the latest first.
     fn callers(&self, key: &KeyId, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, StoreError>;
     /// Key, hour and answered calls, ordered by key; and the refused ones, the latest first.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atthene_core::activity::{Call, CallOutcome, Caller};
 use atthene_core::keys::{KeyText, Verdict};
 use atthene_core::{Clock, Code, Core, Settings, UnixMs};
 use atthene_test_cluster::Cluster;
@@ -255,5 +256,82 @@ async fn a_server_that_is_stopped_in_the_middle_is_bridged_and_nothing_is_lost()
         while opens(&far, &text).await == Some(true) {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_of_the_server_is_told_as_such_and_closes_nobody_out() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let core = hosts.world.core.clone();
+    let text = renewed_key(&hosts);
+    // As the server says it where a table has no room to grow; a disk that is really full ends it by its log as often.
+    let full = "CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                  RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+                END $$;
+                CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION is_full()";
+    databases::run(&hosts.url, full);
+    let refused = core.keys.create(new_key("more", 30, Some(text.id()))).map(drop).expect_err("no room").view();
+    assert_eq!(refused.code, Code::DiskFull);
+    assert!(
+        refused.message.contains("database's server") && refused.remedy.contains("database's server"),
+        "{refused:?}"
+    );
+    assert_eq!(core.keys.revoke(&text.id(), None).map(drop).expect_err("no room").code(), Code::DiskFull);
+    assert_eq!((opens(&core, &text).await, core.store_away()), (Some(true), None));
+    databases::run(&hosts.url, "DROP TRIGGER full_disk ON api_keys");
+    core.keys.revoke(&text.id(), None).expect("revokes");
+    assert_eq!(opens(&core, &text).await, Some(false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_whose_writing_was_in_doubt_are_counted_once() {
+    needs_server!();
+    for is_done in [true, false] {
+        let hosts = Hosts::new().await;
+        let line = Line::to(&hosts.url);
+        let (far, text) = far_host(&hosts, &line, hosts.world.machine.clock()).await;
+        // The confirmation takes so long that the line can break meanwhile; where it is not to be done, it fails then.
+        let end = if is_done { "" } else { "RAISE EXCEPTION 'not this time';" };
+        let slow = format!(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               PERFORM pg_sleep(0.5); {end} RETURN NULL;
+             END $$;
+             CREATE CONSTRAINT TRIGGER lingers AFTER INSERT ON usage_hours DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION linger()"
+        );
+        databases::run(&hosts.url, &slow);
+        far.usage.record(answered_call(&text));
+        let flushing = tokio::task::spawn_blocking({
+            let far = far.clone();
+            move || far.usage.flush().map_err(|error| error.code())
+        });
+        let confirming = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT'
+                          AND wait_event = 'PgSleep'";
+        while databases::count(&hosts.url, confirming) == 0 {
+            tokio::task::yield_now().await;
+        }
+        line.set(Flow::Cut);
+        assert_eq!(flushing.await.expect("no panic"), Err(Code::DatabaseOutcomeUnknown));
+        far.usage.record(answered_call(&text));
+        far.usage.flush().expect_err("it is still away");
+        line.set(Flow::Open);
+        databases::run(&hosts.url, "DROP TRIGGER lingers ON usage_hours");
+        until(&far, |core| core.usage.flush().is_ok()).await;
+        let shown = far.keys.list().expect("lists").into_iter().find(|key| key.id == text.id()).expect("is there");
+        assert_eq!(shown.requests, 2, "done: {is_done}");
+    }
+}
+
+fn answered_call(text: &KeyText) -> Call {
+    Call {
+        key: Some(text.id()),
+        caller: Caller { program: "".into(), user_agent: "curl/8.5.0".into() },
+        outcome: CallOutcome::Answered,
+        bytes_in: 10,
+        bytes_out: 20,
+        gateway_time: None,
+        runtime_time: None,
+        trouble: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The open database: units of work, and what becomes of them when they meet or a connection breaks.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use atthene_core::activity::Entry;
@@ -40,6 +40,8 @@ pub struct Postgres {
     copied_secret: OnceLock<ProfileSecret>,
     pool: Arc<Pool>,
     marks: Marks,
+    /// What a batch of counters left of which is not known whether it was done.
+    pub(super) counted_in_doubt: Mutex<Option<Mark>>,
 }
 
 impl Postgres {
@@ -55,8 +57,9 @@ impl Postgres {
         let pool = Arc::new(Pool::new(engine, address));
         migration::run(&pool, host)?;
         let (folder, host, marks) = (folder.to_owned(), host.clone(), Marks::new());
+        let counted_in_doubt = Mutex::default();
         let (secret, copied_secret) = (ProfileSecret::from_row([0; 32]), OnceLock::new());
-        let open = Self { folder, host, secret, copied_secret, pool, marks };
+        let open = Self { folder, host, secret, copied_secret, pool, marks, counted_in_doubt };
         let secret = open.read(profile_secret::read)?;
         Ok(Self { secret, ..open })
     }
@@ -79,8 +82,17 @@ impl Postgres {
         topics: &[Topic],
         work: impl Fn(&Unit<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        Ok(self.try_write(topics, work)?)
+    }
+
+    /// The same, for whoever asks later what became of it.
+    pub(super) fn try_write<T>(
+        &self,
+        topics: &[Topic],
+        work: impl Fn(&Unit<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let until = Instant::now() + UNIT;
-        Ok(self.again(until, || self.attempt(topics, &work, until))?)
+        self.again(until, || self.attempt(topics, &work, until))
     }
 
     fn again<T>(&self, until: Instant, attempt: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
@@ -131,11 +143,15 @@ impl Postgres {
         };
         self.pool.forget_idle();
         let (done, lost) = unconfirmed;
-        if self.was_left(&mark).map_err(|_| Fault::Unconfirmed(lost.to_string()))? { Ok(done) } else { Err(lost) }
+        match self.was_left(&mark) {
+            Ok(true) => Ok(done),
+            Ok(false) => Err(lost),
+            Err(_) => Err(Fault::Unconfirmed { mark, why: lost.to_string() }),
+        }
     }
 
     /// Whether a unit of work was done whose confirmation was lost.
-    fn was_left(&self, mark: &Mark) -> Result<bool, Fault> {
+    pub(super) fn was_left(&self, mark: &Mark) -> Result<bool, Fault> {
         let until = Instant::now() + ASKING;
         self.again(until, || {
             let lent = self.pool.lend(until)?;
@@ -159,10 +175,11 @@ impl Postgres {
         record::append(&unit.db, self.host.id(), unit.pending.take())?;
         match unit.batch("COMMIT") {
             Ok(_) => Ok(done),
-            Err(lost) if lost.ends_connection() => {
-                let was_left = self.was_left(&mark).map_err(|_| Fault::Unconfirmed(lost.to_string()))?;
-                if was_left { Ok(done) } else { Err(lost.into()) }
-            }
+            Err(lost) if lost.ends_connection() => match self.was_left(&mark) {
+                Ok(true) => Ok(done),
+                Ok(false) => Err(lost.into()),
+                Err(_) => Err(Fault::Unconfirmed { mark, why: lost.to_string() }.into()),
+            },
             Err(fault) => Err(fault.into()),
         }
     }

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use atthene_core::StoreError;
 use tokio_postgres::error::{Severity, SqlState};
 
+use super::marks::Mark;
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// By the database, or by the connection to it.
@@ -19,8 +21,12 @@ pub(super) enum Fault {
     #[error("{0}")]
     Away(String),
     /// The connection broke while the unit of work was confirmed.
-    #[error("{0}")]
-    Unconfirmed(String),
+    #[error("{why}")]
+    Unconfirmed {
+        /// What it left, if it was done.
+        mark: Mark,
+        why: String,
+    },
     /// What was to be written was written under a lease that another host holds by now.
     #[error("another host has gone on with it")]
     Overtaken,
@@ -87,9 +93,9 @@ impl From<Fault> for StoreError {
         let unreachable = fault.ends_connection();
         match (&fault, fault.state().map(SqlState::code)) {
             (Fault::Overtaken, _) => Self::Overtaken,
-            (Fault::Unconfirmed(_), _) => Self::OutcomeUnknown { reason },
+            (Fault::Unconfirmed { .. }, _) => Self::OutcomeUnknown { reason },
             (_, Some("55P03")) => Self::Locked,
-            (_, Some("53100")) => Self::DiskFull,
+            (_, Some("53100")) => Self::ServerDiskFull,
             (_, Some("XX001" | "XX002")) => Self::Damaged(reason),
             // What the codes say: it took too long, has no room for one more, or is a standby by now.
             (Fault::Late | Fault::Busy | Fault::Away(_), _)

@@ -19,6 +19,7 @@ pub(super) struct Marks {
 }
 
 /// What one unit of work leaves.
+#[derive(Debug)]
 pub(super) struct Mark {
     process: String,
     slot: i64,

@@ -1,6 +1,8 @@
 //! Queries on `callers`, `usage_hours` and `latency_hours`. Each host has rows of its own there, so that none waits for
 //! another; they are added up when they are read.
 
+use std::sync::PoisonError;
+
 use atthene_core::activity::{Bucket, CallOutcome, CallerView, OTHERS, RefusalView};
 use atthene_core::keys::{KeyId, Use};
 use atthene_core::limits::MOST_CALLERS;
@@ -187,7 +189,7 @@ fn add_to_key(db: &Db<'_>, host: &str, added: &CountedCalls<'_>) -> Result<(), F
 impl UsageRows for Postgres {
     fn count(&self, batch: &UsageBatch<'_>) -> Result<(), StoreError> {
         let host = self.host().id();
-        self.write(&[], |unit| {
+        let done = self.try_write(&[], |unit| {
             for call in &batch.troubled {
                 troubled::add(unit, call)?;
             }
@@ -208,7 +210,21 @@ impl UsageRows for Postgres {
             // within a second.
             unit.run("UPDATE hosts SET counted = counted + 1 WHERE id = $1", &[&host])?;
             Ok(())
-        })
+        });
+        match done {
+            Err(Fault::Unconfirmed { mark, why }) => {
+                *self.counted_in_doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
+                Err(StoreError::OutcomeUnknown { reason: why })
+            }
+            done => Ok(done?),
+        }
+    }
+
+    fn was_counted(&self) -> Result<bool, StoreError> {
+        let mut in_doubt = self.counted_in_doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_counted = in_doubt.as_ref().map_or(Ok(false), |mark| self.was_left(mark))?;
+        *in_doubt = None;
+        Ok(was_counted)
     }
 
     fn callers(&self, key: &KeyId, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, StoreError> {
