@@ -119,7 +119,7 @@ impl Cluster {
                 "--set=ON_ERROR_STOP=1",
                 "--command",
                 sql,
-                &format!("{}/{database}?connect_timeout=5", self.url()),
+                &format!("{}/{database}?connect_timeout=30", self.url()),
             ])
             .output()
             .context("psql")?;

@@ -33,7 +33,7 @@ const HOSTS: usize = 3;
 const DISK: u32 = 192;
 /// How long a gateway may take to be back, on a busy machine.
 const BACK: Duration = Duration::from_secs(20);
-const USUAL_ROUNDS: usize = 5;
+const USUAL_ROUNDS: usize = 7;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
