@@ -58,9 +58,14 @@ impl Secrets {
 
     /// Nothing was written under an entry that [`Self::make_sure`] was asked about.
     pub(crate) fn nothing_written(&self, entry: &str) {
-        // A start finds it otherwise, and sees that a row expects it.
+        self.settle(entry);
+    }
+
+    /// No step of this entry is left. Whoever asked for them is not told otherwise where this can't be written down: they
+    /// are done, and a start finds the entry, and sees whether a row expects it.
+    fn settle(&self, entry: &str) {
         if let Err(error) = self.store.mark_settled(entry) {
-            tracing::debug!(%error, "an entry that was not written is looked at by the next start");
+            tracing::debug!(%error, "an entry of the vault is looked at by the next start");
         }
     }
 
@@ -109,7 +114,7 @@ impl Secrets {
     ) -> Result<T, Error> {
         let written = unit(SecretStep::Leaving(entry))?;
         match self.vault.delete(entry).await {
-            Ok(()) => self.store.mark_settled(entry)?,
+            Ok(()) => self.settle(entry),
             Err(error) => tracing::warn!(%error, "a secret is left in the keychain until the next start"),
         }
         Ok(written)

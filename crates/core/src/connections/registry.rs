@@ -291,11 +291,8 @@ impl Connections {
         Ok(())
     }
 
-    pub(crate) async fn remove_all_through(&self, integration: &IntegrationId) -> Result<(), Error> {
-        for (id, _) in self.store.connections_through(integration)? {
-            self.disconnect(&id).await?;
-        }
-        Ok(())
+    pub(crate) fn through(&self, integration: &IntegrationId) -> Result<Vec<ConnectionId>, Error> {
+        Ok(self.store.connections_through(integration)?.into_iter().map(|(id, _)| id).collect())
     }
 
     pub(crate) fn expected_secrets(&self) -> Result<Vec<String>, Error> {

@@ -335,3 +335,17 @@ fn answered_call(text: &KeyText) -> Call {
         trouble: None,
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_integration_that_is_deleted_is_told_as_deleted_whatever_fails_after() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let core = hosts.world.core.clone();
+    let fails = "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                   RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full';
+                 END $$;
+                 CREATE TRIGGER fails BEFORE DELETE ON unsettled_secrets FOR EACH ROW EXECUTE FUNCTION fails()";
+    databases::run(&hosts.url, fails);
+    core.delete_integration(&hosts.world.integration).await.expect("it is deleted");
+    assert!(core.integrations.list().expect("lists").iter().all(|view| view.id != hosts.world.integration));
+}
