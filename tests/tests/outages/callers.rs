@@ -17,12 +17,19 @@ const BODY: &str = r#"{"agent_id":"atthene-status"}"#;
 /// Between two calls, so that gateways and the database have the processors, too.
 const PAUSE: Duration = Duration::from_millis(4);
 
+/// How long a gateway may take to be back, on a busy machine.
+pub(crate) const BACK: Duration = Duration::from_secs(20);
+
 /// How far a gateway has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Progress {
     /// The newest key that it let in.
     pub(crate) newest: Option<usize>,
     pub(crate) is_ready: bool,
+    /// The answer to the newest key that there is: its place, when it was sent, the status.
+    latest: Option<(usize, Instant, u16)>,
+    /// When the last call was sent that was not let in for want of the database.
+    closed_at: Option<Instant>,
 }
 
 pub(crate) struct Asking {
@@ -40,11 +47,24 @@ impl Asking {
         Self { go_on, progress, thread }
     }
 
+    /// Waits until a call with this key that is sent after this moment is answered with this status; `None`: by whatever
+    /// a gateway says that knows how things are. How long after the moment it was closed at last.
+    pub(crate) async fn answers(&self, at: usize, since: Instant, status: Option<u16>) -> Result<Duration> {
+        let mut progress = self.progress.clone();
+        let is_it = |got: u16| status.map_or(got != 503, |status| got == status);
+        let come = progress.wait_for(|progress| {
+            progress.latest.is_some_and(|(key, sent, got)| key == at && sent > since && is_it(got))
+        });
+        let come = tokio::time::timeout(BACK, come).await;
+        let come = come.with_context(|| format!("key {at} is not answered with {status:?} within {BACK:?}"))??;
+        Ok(come.closed_at.map(|closed| closed.saturating_duration_since(since)).unwrap_or_default())
+    }
+
     /// Waits until the gateway lets this key in and says that it is ready.
-    pub(crate) async fn lets_in(&self, at: usize, most: Duration) -> Result<()> {
+    pub(crate) async fn lets_in(&self, at: usize) -> Result<()> {
         let mut progress = self.progress.clone();
         let come = progress.wait_for(|progress| progress.newest >= Some(at) && progress.is_ready);
-        tokio::time::timeout(most, come).await.with_context(|| format!("not back within {most:?}"))??;
+        tokio::time::timeout(BACK, come).await.with_context(|| format!("not back within {BACK:?}"))??;
         Ok(())
     }
 
@@ -57,7 +77,7 @@ impl Asking {
 fn ask(host: &Host, book: &Book, go_on: &AtomicBool, told: &watch::Sender<Progress>) -> Figures {
     let mut caller = Caller::new(host.port);
     let mut rules = GatewayRules::default();
-    let mut is_ready = false;
+    let (mut is_ready, mut latest, mut closed_at) = (false, None, None);
     for turn in 0_usize.. {
         if !go_on.load(Ordering::Relaxed) {
             break;
@@ -85,7 +105,11 @@ fn ask(host: &Host, book: &Book, go_on: &AtomicBool, told: &watch::Sender<Progre
         let heard = host.line.last_heard();
         let Some(after) = book.key(at) else { continue };
         rules.look(&Answered { at, before: &before, after: &after, outage, sent, heard, status, body: &body }, book);
-        told.send_replace(Progress { newest: rules.newest, is_ready });
+        if at + 1 == book.count() {
+            latest = Some((at, sent, status));
+        }
+        closed_at = if status == 503 { Some(sent) } else { closed_at };
+        told.send_replace(Progress { newest: rules.newest, is_ready, latest, closed_at });
     }
     rules.figures
 }

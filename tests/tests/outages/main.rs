@@ -23,7 +23,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use book::{Book, Outage};
-use callers::Asking;
+use callers::{Asking, BACK};
 use faults::{Deck, Plan};
 use rules::{Figures, TRUST};
 use writers::{Desk, Tally};
@@ -31,8 +31,6 @@ use writers::{Desk, Tally};
 const HOSTS: usize = 3;
 /// What the shared disk holds, in MiB: a new server takes about 60.
 const DISK: u32 = 192;
-/// How long a gateway may take to be back, on a busy machine.
-const BACK: Duration = Duration::from_secs(20);
 const USUAL_ROUNDS: usize = 7;
 
 fn number(variable: &str) -> Option<u64> {
@@ -74,11 +72,30 @@ impl Test {
         let newest = self.desk.book.count() - 1;
         for (number, caller) in self.callers.iter().enumerate() {
             caller
-                .lets_in(newest, BACK.saturating_sub(began.elapsed()))
+                .lets_in(newest)
                 .await
                 .with_context(|| format!("host {number}: {}", self.desk.hosts[number].said()))?;
         }
         Ok(())
+    }
+
+    /// Waits until each gateway goes by what was changed last, with no other change that could tell it. How long after
+    /// the end of what was wrong the last of them still was closed.
+    async fn all_know_what_was_done(&self, ended: Instant) -> Result<Duration> {
+        let newest = self.desk.book.count() - 1;
+        let fact = self.desk.book.key(newest).context("a key")?;
+        let status = match fact.ended {
+            Some(_) => Some(401),
+            None if fact.may_have_ended => None,
+            None => Some(200),
+        };
+        let mut longest = Duration::ZERO;
+        for (number, caller) in self.callers.iter().enumerate() {
+            let closed = caller.answers(newest, ended, status).await;
+            let wrong = || format!("host {number}: {}", self.desk.hosts[number].said());
+            longest = longest.max(closed.with_context(wrong)?);
+        }
+        Ok(longest)
     }
 
     async fn round(&mut self, plan: &Plan, random: &mut StdRng) -> Result<()> {
@@ -96,9 +113,9 @@ impl Test {
         for writer in writers {
             writer.await??;
         }
+        self.back.push(self.all_know_what_was_done(ended).await?);
         self.new_key_everywhere(random.random_range(0..HOSTS)).await?;
         self.desk.book.set_outage(None);
-        self.back.push(ended.elapsed());
         plan.kinds.iter().for_each(|kind| *self.kinds.entry(*kind).or_default() += 1);
         rows::look(&self.desk, &self.cluster, &self.database).await?;
         self.nothing_is_wrong()
@@ -126,7 +143,7 @@ impl Test {
         eprintln!("rounds by kind: {:?}", self.kinds);
         eprintln!("changes: {}; in doubt and done: {:?}", self.desk.tally.shown(), self.desk.written().doubted);
         eprintln!(
-            "back: half within {:?}, the slowest {:?}; answered up to {:?} after the database was last heard, closed {:?} after it went silent at the earliest; an ended key opened up to {:?} after its end",
+            "closed for so long after the failure was over: half {:?}, the slowest {:?}; answered up to {:?} after the database was last heard, closed {:?} after it went silent at the earliest; an ended key opened up to {:?} after its end",
             back.get(back.len() / 2),
             back.last(),
             longest(|one| one.longest_trust),
