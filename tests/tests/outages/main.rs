@@ -67,7 +67,7 @@ impl Test {
     async fn new_key_everywhere(&self, host: usize) -> Result<()> {
         let began = Instant::now();
         while !self.desk.create_key(host).await? {
-            ensure!(began.elapsed() < BACK, "host {host} changes nothing");
+            ensure!(began.elapsed() < BACK, "host {host} changes nothing; so far: {}", self.desk.tally.shown());
         }
         let newest = self.desk.book.count() - 1;
         for (number, caller) in self.callers.iter().enumerate() {
