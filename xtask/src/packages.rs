@@ -51,7 +51,7 @@ const DEBIAN: System = System {
     build: &["build-essential", "pkg-config", "libwebkit2gtk-4.1-dev", "libgtk-3-dev", "librsvg2-dev"],
     headless: &["xvfb", "xauth", "dbus", "imagemagick", "fonts-dejavu-core"],
     // Version 15 on Debian 12.
-    database: &["postgresql"],
+    database: &["postgresql", "iproute2"],
     end_to_end: &[
         "webkit2gtk-driver",
         "openbox",
@@ -90,7 +90,7 @@ const FEDORA: System = System {
     install: &["dnf", "install", "-y"],
     build: &["gcc", "pkgconf-pkg-config", "webkit2gtk4.1-devel", "gtk3-devel", "librsvg2-devel"],
     headless: &["xorg-x11-server-Xvfb", "xorg-x11-xauth", "dbus-daemon", "ImageMagick", "dejavu-sans-fonts"],
-    database: &["postgresql-server"],
+    database: &["postgresql-server", "iproute"],
     // Fedora builds WebKitWebDriver for GTK 4 only, so the end-to-end tests run on Debian.
     end_to_end: &[],
     tuning: &["nginx", "wrk"],
@@ -107,7 +107,7 @@ const ARCH: System = System {
     install: &["pacman", "--sync", "--noconfirm", "--needed"],
     build: &["base-devel", "webkit2gtk-4.1", "gtk3", "librsvg"],
     headless: &["xorg-server-xvfb", "xorg-xauth", "dbus", "imagemagick", "ttf-dejavu"],
-    database: &["postgresql"],
+    database: &["postgresql", "iproute2"],
     end_to_end: &["openbox", "wmctrl", "xdotool", "git", "xclip", "libfaketime", "curl", "python"],
     // wrk is not among its packages: builds are plain there.
     tuning: &[],

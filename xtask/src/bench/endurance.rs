@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::app::{build_command, cargo};
-use atthene_test_cluster::Cluster;
 use crate::packages;
 use crate::steps::must;
+use atthene_test_cluster::Cluster;
 
 /// Of a thousand hosts, each with up to five.
 const CONNECTIONS: u32 = 5_100;

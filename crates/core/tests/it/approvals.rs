@@ -218,12 +218,12 @@ async fn whoever_waits_hears_of_the_answer_from_another_process() {
     let id = waiting(&ask(&gateway, "Hello"));
     let waits = {
         let (gateway, id) = (gateway.clone(), id.clone());
-        tokio::spawn(async move { gateway.approvals.answered(&id, std::time::Duration::from_secs(10)).await })
+        tokio::spawn(async move { gateway.approvals.answered(&id, Duration::from_secs(10)).await })
     };
     window.approvals.approve(&id, &Yes::default()).expect("says yes");
     let started = std::time::Instant::now();
     waits.await.expect("no panic").expect("waits");
-    assert!(started.elapsed() < std::time::Duration::from_secs(9), "it was told, and did not run out of time");
+    assert!(started.elapsed() < Duration::from_secs(9), "it was told, and did not run out of time");
     assert_eq!(ask(&gateway, "Hello"), claimed(&id));
 }
 

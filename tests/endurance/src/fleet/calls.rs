@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use atthene_test_support::runtime;
 use atthene_test_support::fleet::Fleet;
+use atthene_test_support::runtime;
 use serde_json::{Value, json};
 
 use super::costs::{Database, cpu_ms};
 use super::load::{Load, Loaded};
-
 
 /// How many gateways serve with how many threads each.
 const PLACES: [(usize, u8); 6] = [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4)];
