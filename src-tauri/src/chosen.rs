@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// To be put back.
-pub(crate) struct Backup;
+pub(crate) struct ToRestore;
 /// To join a shared profile with.
-pub(crate) struct Invite;
+pub(crate) struct ToJoin;
 
 /// The file that was chosen for this purpose, until it is used or another one is chosen.
-pub(crate) struct Chosen<T> {
+pub(crate) struct ChosenFile<T> {
     file: Mutex<Option<PathBuf>>,
     purpose: PhantomData<fn() -> T>,
 }
 
-impl<T> Default for Chosen<T> {
+impl<T> Default for ChosenFile<T> {
     fn default() -> Self {
         Self { file: Mutex::default(), purpose: PhantomData }
     }
 }
 
-impl<T> Chosen<T> {
+impl<T> ChosenFile<T> {
     /// In place of the one before.
     pub(crate) fn hold(&self, file: Option<PathBuf>) {
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;

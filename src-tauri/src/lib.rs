@@ -30,7 +30,7 @@ use tauri::{App, Builder, Context, RunEvent, Runtime};
 
 pub use commands::NAMES as COMMAND_NAMES;
 
-use chosen::{Backup, Chosen, Invite};
+use chosen::{ChosenFile, ToJoin, ToRestore};
 use clipboard::CopiedKey;
 use new_key::NewKeySlot;
 use state::{HasTray, RealDesktop, Startup};
@@ -84,8 +84,8 @@ pub fn build<R: Runtime>(builder: Builder<R>, profile: Option<Profile>) -> tauri
         .plugin(window::remembered(profile.as_ref()))
         .manage(Startup::new(profile))
         .manage(NewKeySlot::default())
-        .manage(Chosen::<Backup>::default())
-        .manage(Chosen::<Invite>::default())
+        .manage(ChosenFile::<ToRestore>::default())
+        .manage(ChosenFile::<ToJoin>::default())
         .manage(CopiedKey::default())
         .manage(HasTray::default())
         .setup(|app| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atthene_core::identity::Profile;
-use atthene_core::port::{Later, LeaseRows, SealedRows, SealedSecret, Store, Vault};
+use atthene_core::port::{Later, LeaseRows, SealedRows, SealedValue, Store, Vault};
 use atthene_core::vault::{VaultError, VaultKind};
 use atthene_core::{Actor, Clock, Core, Environment, Host, Leases, Policy, SecretChange};
 use atthene_identity::{Network, Platforms};
@@ -115,8 +115,8 @@ struct RowsVault(Arc<Postgres>);
 /// What stands for a key that never changes.
 const PROOF: &[u8] = b"in force";
 
-fn as_it_is(secret: &SecretString) -> SealedSecret {
-    SealedSecret { bytes: secret.expose_secret().as_bytes().to_vec(), proof: PROOF.to_vec() }
+fn as_it_is(secret: &SecretString) -> SealedValue {
+    SealedValue { bytes: secret.expose_secret().as_bytes().to_vec(), proof: PROOF.to_vec() }
 }
 
 impl RowsVault {
@@ -148,7 +148,7 @@ impl Vault for RowsVault {
         self.asked(move |rows| rows.put(&name, &as_it_is(&secret)).map(|kept| assert!(kept, "the key never changes")))
     }
 
-    fn seal<'a>(&'a self, _: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
+    fn seal<'a>(&'a self, _: &'a str, secret: &'a SecretString) -> Later<'a, Result<Option<SealedValue>, VaultError>> {
         Box::pin(async { Ok(Some(as_it_is(secret))) })
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use atthene_core::StoreError;
-use atthene_core::port::{SealedEntry, SealedRows, SealedSecret};
+use atthene_core::port::{SealedEntry, SealedRows, SealedValue};
 
 use crate::memory::MemoryRows;
 
@@ -46,7 +46,7 @@ impl SealedRows for HookedRows {
         self.rows(None)?.all()
     }
 
-    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
+    fn put(&self, entry: &str, sealed: &SealedValue) -> Result<bool, StoreError> {
         self.rows(Some(&self.before_putting))?.put(entry, sealed)
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use secrecy::SecretString;
 
 use atthene_core::StoreError;
-use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedSecret};
+use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedValue};
 use atthene_core::vault::VaultError;
 
 use crate::secret_store::SecretStore;
@@ -60,7 +60,7 @@ impl SealedRows for MemoryRows {
         Ok(self.rows().iter().map(|(entry, sealed)| (entry.clone(), sealed.clone())).collect())
     }
 
-    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
+    fn put(&self, entry: &str, sealed: &SealedValue) -> Result<bool, StoreError> {
         let mut rows = self.rows();
         let kept = is_in_force(&rows, &sealed.proof);
         if kept {

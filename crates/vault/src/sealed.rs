@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use atthene_core::port::{Later, SealedRows, SealedSecret, Vault};
+use atthene_core::port::{Later, SealedRows, SealedValue, Vault};
 use atthene_core::vault::{VaultError, VaultKind};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -136,7 +136,7 @@ impl Vault for Sealed {
         &'a self,
         name: &'a str,
         secret: &'a SecretString,
-    ) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
+    ) -> Later<'a, Result<Option<SealedValue>, VaultError>> {
         if !self.is_among_rows {
             return Box::pin(std::future::ready(Ok(None)));
         }
@@ -174,9 +174,9 @@ fn seal_now(
     profile: &str,
     entry: &str,
     secret: &SecretString,
-) -> Result<SealedSecret, VaultError> {
+) -> Result<SealedValue, VaultError> {
     let proof = in_force(rows, key, profile)?;
-    Ok(SealedSecret { bytes: seal(key, profile, entry, secret.expose_secret())?, proof })
+    Ok(SealedValue { bytes: seal(key, profile, entry, secret.expose_secret())?, proof })
 }
 
 /// Where the key changed between sealing and writing, the next look at it says so.

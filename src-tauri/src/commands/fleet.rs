@@ -11,12 +11,12 @@ use secrecy::SecretString;
 use tauri::{AppHandle, Runtime, State};
 
 use super::{CommandAnswer, choose_old_file, on_core};
-use crate::chosen::{Chosen, Invite};
+use crate::chosen::{ChosenFile, ToJoin};
 use crate::state::{Startup, no_home};
 use crate::window;
 
 /// Longer than a service may take to end: a refresh that has begun is brought to its end.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const ENDS_WITHIN: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Where the profile lies and who shares it; `None`: it is this machine's alone.
@@ -63,7 +63,7 @@ pub(crate) async fn share_profile<R: Runtime>(
 #[tauri::command]
 pub(crate) async fn choose_invite<R: Runtime>(
     app: AppHandle<R>,
-    chosen: State<'_, Chosen<Invite>>,
+    chosen: State<'_, ChosenFile<ToJoin>>,
 ) -> CommandAnswer<Option<PathBuf>> {
     let file = choose_old_file(app, "Choose an invite").await?;
     if file.is_some() {
@@ -77,7 +77,7 @@ pub(crate) async fn choose_invite<R: Runtime>(
 pub(crate) async fn join_shared_profile<R: Runtime>(
     app: AppHandle<R>,
     startup: State<'_, Startup>,
-    chosen: State<'_, Chosen<Invite>>,
+    chosen: State<'_, ChosenFile<ToJoin>>,
     passphrase: SecretString,
 ) -> CommandAnswer<()> {
     let profile = profile(&startup)?;

@@ -118,8 +118,7 @@ pub(crate) async fn self_check<R: Runtime>(
 fn about_gateway(state: &GatewayState, owner: Option<PortOwner>) -> Finding {
     let (id, name, found) = ("gateway", "Gateway", format!("{}.", state.in_words()));
     match state {
-        GatewayState::Listening { .. } => Finding::good(id, name, found),
-        GatewayState::Elsewhere => Finding::good(id, name, found),
+        GatewayState::Listening { .. } | GatewayState::Elsewhere => Finding::good(id, name, found),
         GatewayState::Starting => Finding::not_set_up(id, name, found),
         GatewayState::Off => Finding::warning(id, name, found, "Turn it on in Preferences."),
         GatewayState::Refusing { .. } => Finding::warning(id, name, found, "Resume at the foot of the window."),

@@ -8,7 +8,7 @@ use tauri::{AppHandle, Runtime, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 
 use super::{CommandAnswer, SecretRequest, Written, blocking, choose_old_file, in_new_file, on_core};
-use crate::chosen::{Backup, Chosen};
+use crate::chosen::{ChosenFile, ToRestore};
 use crate::state::Startup;
 
 #[tauri::command]
@@ -64,7 +64,7 @@ pub(crate) async fn back_up<R: Runtime>(
 #[tauri::command]
 pub(crate) async fn choose_restore<R: Runtime>(
     app: AppHandle<R>,
-    chosen: State<'_, Chosen<Backup>>,
+    chosen: State<'_, ChosenFile<ToRestore>>,
 ) -> CommandAnswer<Option<PathBuf>> {
     let file = choose_old_file(app, "Choose a backup").await?;
     chosen.hold(file.clone());
@@ -75,7 +75,7 @@ pub(crate) async fn choose_restore<R: Runtime>(
 #[tauri::command]
 pub(crate) async fn restore(
     startup: State<'_, Startup>,
-    chosen: State<'_, Chosen<Backup>>,
+    chosen: State<'_, ChosenFile<ToRestore>>,
 ) -> CommandAnswer<RestoreReport> {
     let core = startup.core().await?;
     let none = || Error::Backup("No file was chosen".into()).view();

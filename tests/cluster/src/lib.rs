@@ -1,6 +1,7 @@
 //! A PostgreSQL server of our own, for tests: in a folder that goes with it, whatever else runs on the machine. It can
 //! be stopped, killed and started, and its disk filled. Nothing of the app is in here: the task runner uses it, too.
 
+mod commands;
 mod disk;
 mod processes;
 
@@ -10,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use commands::must;
 use disk::Disk;
 pub use processes::Victim;
 
@@ -169,14 +171,6 @@ impl Drop for Cluster {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
-}
-
-/// Runs a command to its end; a failure is an error that names it.
-fn must(command: &mut Command) -> Result<()> {
-    let status =
-        command.status().with_context(|| format!("{} could not be started", command.get_program().display()))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
 }
 
 /// The folder of the newest PostgreSQL: Debian keeps each version in one of its own, others have one in the path.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::must;
+use crate::commands::must;
 
 /// One of its processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub use identity::{
 };
 pub use lease::{LeaseFence, LeaseRows, TakenLease, UnderLease};
 pub use revisions::Revisions;
-pub use sealed::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedSecret};
+pub use sealed::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedValue};
 pub use shared::SharedRows;
 pub use store::{
     ActivityRows, ConnectionRows, CountedCalls, CountedTimes, ExportRow, HostCalls, HourRow, IntegrationRows,

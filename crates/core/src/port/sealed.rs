@@ -7,7 +7,7 @@ pub const KEY_IN_FORCE: &str = "Fleet key in force";
 
 /// A secret as it lies among the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedSecret {
+pub struct SealedValue {
     pub bytes: Vec<u8>,
     /// What lay under [`KEY_IN_FORCE`] when it was sealed. Where something else lies there by now, its key is over, and
     /// it must not be written.
@@ -24,7 +24,7 @@ pub trait SealedRows: Send + Sync {
     fn all(&self) -> Result<Vec<SealedEntry>, StoreError>;
     /// Keeps a secret under this entry, over an older one, while its key is in force: from the look at that until it
     /// is kept, nobody changes it. False: it is over, and nothing was written.
-    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError>;
+    fn put(&self, entry: &str, sealed: &SealedValue) -> Result<bool, StoreError>;
     /// Whether the rows take a change now, and one of this proof's key would be kept.
     fn would_put(&self, proof: &[u8]) -> Result<bool, StoreError>;
     /// One that is not there is no error.

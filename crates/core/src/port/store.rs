@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::UnderLease;
 use super::approvals::ApprovalRows;
 use super::backup::Backup;
-use super::sealed::SealedSecret;
+use super::sealed::SealedValue;
 use super::shared::SharedRows;
 use crate::activity::{
     ActivityFilter, ActivityRow, Bucket, CallOutcome, Caller, CallerView, Chain, Entry, Kind, Recorder, RefusalView,
@@ -38,7 +38,7 @@ pub enum SecretStep<'a> {
     Written(&'a str),
     /// This is the secret under this entry: written with the row, or not at all. Where its key is over meanwhile, the
     /// unit of work does nothing and tells that as if it had been swept. Only where sealed secrets lie among the rows.
-    Sealed(&'a str, &'a SealedSecret),
+    Sealed(&'a str, &'a SealedValue),
     /// The secret under this entry goes once the row is gone.
     Leaving(&'a str),
 }

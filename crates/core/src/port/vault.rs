@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{Later, SealedSecret};
+use super::{Later, SealedValue};
 use crate::vault::{VaultError, VaultKind};
 
 /// Where secrets lie. Nothing is held back: what was kept is kept.
@@ -17,7 +17,7 @@ pub trait Vault: Send + Sync {
         &'a self,
         name: &'a str,
         secret: &'a SecretString,
-    ) -> Later<'a, Result<Option<SealedSecret>, VaultError>> {
+    ) -> Later<'a, Result<Option<SealedValue>, VaultError>> {
         let (_, _) = (name, secret);
         Box::pin(std::future::ready(Ok(None)))
     }

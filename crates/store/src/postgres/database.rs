@@ -14,11 +14,11 @@ use super::address::Address;
 use super::db::{Db, Within, get};
 use super::engine::Engine;
 use super::fault::Fault;
-use super::marks::{Mark, Marks};
+use super::mark::{Mark, Marks};
 use super::pool::{Lent, Pool};
 use super::record::{self, PendingEntry};
 use super::revisions::{Topic, hold};
-use super::{migration, profile_secret, watch};
+use super::{marks, migration, profile_secret, watch};
 
 /// How long a unit of work may take, with all its repetitions.
 const UNIT: Duration = Duration::from_secs(5);
@@ -155,7 +155,7 @@ impl Postgres {
         let until = Instant::now() + ASKING;
         self.again(until, || {
             let lent = self.pool.lend(until)?;
-            mark.was_left(&Db::new(lent.link()?, Within::Whole(until)))
+            marks::was_left(&Db::new(lent.link()?, Within::Whole(until)), mark)
         })
     }
 

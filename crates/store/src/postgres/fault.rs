@@ -6,7 +6,7 @@ use std::fmt::Write;
 use atthene_core::StoreError;
 use tokio_postgres::error::{Severity, SqlState};
 
-use super::marks::Mark;
+use super::mark::Mark;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {

@@ -22,6 +22,7 @@ mod leases;
 mod link;
 mod listener;
 mod locks;
+mod mark;
 mod marks;
 mod migration;
 mod notices;

@@ -5,7 +5,7 @@
 //! look, and sealed anew, or finds another key in force, and is refused.
 
 use atthene_core::StoreError;
-use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedSecret};
+use atthene_core::port::{KEY_IN_FORCE, SealedEntry, SealedRows, SealedValue};
 
 use super::database::{Postgres, Unit};
 use super::db::{Db, get};
@@ -19,7 +19,7 @@ fn hold_in_force(db: &Db<'_>, proof: &[u8]) -> Result<bool, Fault> {
 }
 
 /// Keeps the secret under the entry, over an older one. False: its key is over, and nothing was written.
-pub(super) fn put(db: &Db<'_>, entry: &str, sealed: &SealedSecret) -> Result<bool, Fault> {
+pub(super) fn put(db: &Db<'_>, entry: &str, sealed: &SealedValue) -> Result<bool, Fault> {
     if !hold_in_force(db, &sealed.proof)? {
         return Ok(false);
     }
@@ -55,7 +55,7 @@ impl SealedRows for Postgres {
         self.read(all)
     }
 
-    fn put(&self, entry: &str, sealed: &SealedSecret) -> Result<bool, StoreError> {
+    fn put(&self, entry: &str, sealed: &SealedValue) -> Result<bool, StoreError> {
         self.write(&[], |unit| put(unit, entry, sealed))
     }
 

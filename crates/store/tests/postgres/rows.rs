@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atthene_core::activity::Chain;
 use atthene_core::port::{
-    KEY_IN_FORCE, LeaseRows, SealedEntry, SealedRows, SealedSecret, SecretRows, SecretStep, ServiceRows,
+    KEY_IN_FORCE, LeaseRows, SealedEntry, SealedRows, SealedValue, SecretRows, SecretStep, ServiceRows,
 };
 use atthene_core::{Error, StoreError};
 use atthene_test_support::machine::{live, new_key};
@@ -112,8 +112,8 @@ fn each_host_has_a_service() {
     assert!(!there.is_service_to_end().expect("reads"));
 }
 
-fn under(proof: &[u8], bytes: &[u8]) -> SealedSecret {
-    SealedSecret { bytes: bytes.to_vec(), proof: proof.to_vec() }
+fn under(proof: &[u8], bytes: &[u8]) -> SealedValue {
+    SealedValue { bytes: bytes.to_vec(), proof: proof.to_vec() }
 }
 
 #[test]
