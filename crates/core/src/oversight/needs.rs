@@ -116,10 +116,13 @@ impl Core {
 }
 
 impl Core {
-    /// A profile that hosts share, and that none of them serves. Who is the service here is there.
+    /// A profile that hosts share, and that none of them serves. A window tells it: whoever is the service is there.
     fn about_hosts(&self, found: &mut Vec<Attention>) -> Result<(), Error> {
+        if !self.signals.follows_service() || self.has_service() {
+            return Ok(());
+        }
         let Some(hosts) = self.hosts()? else { return Ok(()) };
-        if hosts.iter().any(|host| host.is_there) || self.has_service() {
+        if hosts.iter().any(|host| host.is_there) {
             return Ok(());
         }
         let title = "No gateway serves this profile".into();

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use atthene_core::activity::{ActOutcome, ActivityFilter, Chain, Entry, Kind};
+use atthene_core::oversight::{Fix, Harm};
 use atthene_core::port::backup::Backup;
 use atthene_core::port::{ActivityRows, HostRow, HostRows, SecretRows, ServiceRows, Store};
-use atthene_core::{Actor, Host, UnixMs};
+use atthene_core::{Actor, Core, Host, UnixMs};
 use atthene_store::Postgres;
-use atthene_test_support::databases;
+use atthene_test_support::hosts::Hosts;
+use atthene_test_support::{databases, needs_server};
 use serde_json::json;
 
 fn open(url: &str, name: &str) -> (tempfile::TempDir, Postgres) {
@@ -84,4 +86,20 @@ fn a_host_that_left_is_forgotten_but_not_what_it_did() {
     let first = databases::open_as(&url, folder.path(), &host).expect("opens");
     assert_eq!(names(&first.hosts().expect("reads")), [("renamed", true), ("second", false)]);
     assert!(first.hosts().expect("reads")[0].seen.is_none(), "it serves not yet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_tells_that_nobody_serves_until_somebody_does() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let told = |core: &Core| core.attention().expect("looks").into_iter().find(|it| it.id == "no host");
+    let window = hosts.place(1).open();
+    assert_eq!(told(&window), None, "it is a window that follows a service");
+    window.follow_service();
+    let none = told(&window).expect("nobody serves");
+    assert_eq!((none.harm, none.fix), (Harm::EverythingRefused, Fix::ShowHosts));
+    hosts.world.core.beat(UnixMs(0)).expect("is there");
+    assert_eq!(told(&window), None);
+    databases::run(&hosts.url, "UPDATE hosts SET seen_at = seen_at - interval '1 minute'");
+    assert!(told(&window).is_some());
 }
