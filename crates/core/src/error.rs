@@ -431,8 +431,8 @@ impl Error {
 }
 
 impl Code {
-    #[expect(clippy::too_many_lines, reason = "one arm for each code")]
     /// What the person can do about it.
+    #[expect(clippy::too_many_lines, reason = "one arm for each code")]
     pub fn remedy(self) -> &'static str {
         match self {
             Code::InvalidName => "Choose a name of 1 to 80 characters, in any script, without control characters.",

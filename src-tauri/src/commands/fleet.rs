@@ -1,6 +1,7 @@
 //! Commands on a profile that hosts share: who they are, and how this folder comes and goes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atthene_core::identity::Profile;
@@ -56,7 +57,12 @@ pub(crate) async fn share_profile<R: Runtime>(
     password: Option<SecretString>,
 ) -> CommandAnswer<()> {
     let profile = profile(&startup)?;
-    switch(app, &startup, async move { fleet::init(&profile, &url, password).await.map(drop) }).await
+    // What the service counts while rows are copied would be left behind, so it ends first.
+    switch(app, &startup, async move |core| {
+        end_service(core).await?;
+        fleet::init(&profile, &url, password).await.map(drop)
+    })
+    .await
 }
 
 /// Asks for an invite, and tells what it is called. [`join_shared_profile`] takes it.
@@ -85,9 +91,11 @@ pub(crate) async fn join_shared_profile<R: Runtime>(
     let file = chosen.held().ok_or_else(|| Error::Internal("no invite was chosen".into()).view())?;
     // Its secrets lie where those of before do.
     let vault = startup.core().await?.settings.current().vault;
-    switch(app, &startup, async move {
+    switch(app, &startup, async move |core| {
         let invite = fleet::read_invite(&file)?;
-        fleet::join(&profile, invite, passphrase, vault).await.map(drop)
+        fleet::join(&profile, invite, passphrase, vault).await?;
+        // Only now: a passphrase that was mistyped costs no call.
+        end_service(core).await.map_err(FleetError::from)
     })
     .await
 }
@@ -99,29 +107,28 @@ pub(crate) async fn leave_shared_profile<R: Runtime>(
     startup: State<'_, Startup>,
 ) -> CommandAnswer<()> {
     let profile = profile(&startup)?;
-    switch(app, &startup, async move { fleet::leave(&profile).await.map(drop) }).await
+    switch(app, &startup, async move |core| {
+        fleet::leave(&profile).await?;
+        end_service(core).await.map_err(FleetError::from)
+    })
+    .await
 }
 
 fn profile(startup: &Startup) -> Result<Profile, ErrorView> {
     startup.profile.clone().ok_or_else(|| no_home().view())
 }
 
-/// Ends the service, leads the folder to other rows, and starts this process anew. Where that fails, the service of
-/// before comes back.
+/// Leads the folder to other rows, and starts this process anew. Where that fails, the service of before comes back.
 async fn switch<R: Runtime>(
     app: AppHandle<R>,
     startup: &Startup,
-    work: impl Future<Output = Result<(), FleetError>>,
+    work: impl AsyncFnOnce(Arc<Core>) -> Result<(), FleetError>,
 ) -> CommandAnswer<()> {
     let core = startup.core().await?;
     startup.switch(true);
-    let done = match blocking(move || end_service(&core)).await {
-        Ok(()) => work.await.map_err(|error| error.view()),
-        Err(error) => Err(error.view()),
-    };
-    if let Err(error) = done {
+    if let Err(error) = work(core).await {
         startup.switch(false);
-        return Err(error);
+        return Err(error.view());
     }
     window::start_anew(&app);
     Ok(())
@@ -129,17 +136,20 @@ async fn switch<R: Runtime>(
 
 /// Asks the service to end, where there is one, and waits until it has. One that a supervisor starts again is found out
 /// by whoever needs that there is none.
-fn end_service(core: &Core) -> Result<(), Error> {
-    if !core.has_service() {
-        return Ok(());
-    }
-    core.ask_service_to_end()?;
-    let began = Instant::now();
-    while core.has_service() {
-        if began.elapsed() > ENDS_WITHIN {
-            return Err(Error::Internal("the service did not end".into()));
+async fn end_service(core: Arc<Core>) -> Result<(), Error> {
+    blocking(move || {
+        if !core.has_service() {
+            return Ok(());
         }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(())
+        core.ask_service_to_end()?;
+        let began = Instant::now();
+        while core.has_service() {
+            if began.elapsed() > ENDS_WITHIN {
+                return Err(Error::Internal("the service did not end".into()));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    })
+    .await
 }

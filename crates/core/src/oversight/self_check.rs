@@ -273,8 +273,7 @@ impl Core {
         })
     }
 
-    /// Whether other accounts may enter the data folder. Its files are private all the same.
-    /// `None`: keys come from this machine alone, or encrypted, or as a proxy is said to do.
+    /// Whether keys come in clear text from other machines. `None`: they come from this one alone, or encrypted, or as a proxy is said to do.
     fn check_way_in(&self) -> Result<Option<Finding>, Error> {
         let in_clear = self.service_status()?.map(|status| status.in_clear).unwrap_or_default();
         if in_clear.is_empty() || self.settings.current().trust_front_proxy {
@@ -291,6 +290,7 @@ impl Core {
         Ok(Some(Finding::warning("way_in", "Way to the gateway", found, remedy)))
     }
 
+    /// Whether other accounts may enter the data folder. Its files are private all the same.
     fn check_folder(&self) -> Finding {
         let (id, name, folder) = ("folder", "Data folder", self.store.folder());
         if !others_may_enter(folder) {
