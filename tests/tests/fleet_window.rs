@@ -61,6 +61,7 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
     window.fill("#invite-passphrase", "not the passphrase").await?;
     window.click("#switch-confirm").await?;
     window.shows("[role=dialog]", "passphrase does not open").await?;
+    window.picture("shared-join").await?;
     window.find("[data-gateway=listening]").await.context("the gateway of before came back")?;
     window.fill("#invite-passphrase", invited["passphrase"].as_str().context("a passphrase")?).await?;
     switch(&window, &desk, true).await?;
@@ -79,6 +80,7 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
         Ok((execute_with(&far, &key).await?.status == 200).then_some(()))
     })
     .await?;
+    window.picture("shared-keys").await?;
     window.press("Usage").await?;
     until("the other host to be named", || async {
         let rows =
@@ -86,10 +88,12 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
         Ok((rows == 1).then_some(()))
     })
     .await?;
+    window.picture("shared-usage").await?;
 
     // Runs one here when it is asked to, and no longer than that.
     open_data(&window).await?;
     window.shows("main", "serves").await?;
+    window.picture("shared-data").await?;
     window.click("#gateway-here").await?;
     window.find("[data-gateway=listening]").await?;
     ensure!(execute(&key).await?.status == 200);
@@ -101,6 +105,7 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
     // Nobody serves: that is said on every page.
     drop(serving);
     window.shows("[data-banner]", "No gateway serves this profile").await?;
+    window.picture("shared-nobody").await?;
 
     window.click("#leave-shared").await?;
     switch(&window, &desk, false).await?;
