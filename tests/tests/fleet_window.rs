@@ -112,6 +112,7 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
     let window = look_again(&desk, window).await?;
     window.find("[data-gateway=listening]").await?;
     window.press("API Keys").await?;
+    window.press("Keys").await?;
     window.shows("main", "No API key yet").await?;
     window.close().await?;
     keychain.stop().await

@@ -1,6 +1,7 @@
 //! What an admin can set. Only differences from the defaults are stored.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -238,6 +239,8 @@ pub struct SettingsStore {
     fixed: Fields,
     /// Why that is not all that they meant to fix.
     policy_trouble: Option<String>,
+    /// As they were read last, with what was written since.
+    rows: Mutex<BTreeMap<String, String>>,
     current: RwLock<Current>,
 }
 
@@ -284,7 +287,8 @@ impl SettingsStore {
                 });
             }
         }
-        let settings = Self { store, changes, recorder, fixed, policy_trouble: trouble, current: RwLock::default() };
+        let (rows, current) = (Mutex::default(), RwLock::default());
+        let settings = Self { store, changes, recorder, fixed, policy_trouble: trouble, rows, current };
         settings.record_policy()?;
         settings.reload()?;
         Ok(settings)
@@ -384,16 +388,35 @@ impl SettingsStore {
         detail: serde_json::Value,
     ) -> Result<(), Error> {
         self.store.save_settings(values, &self.recorder.entry(kind, subject, ActOutcome::Done, detail))?;
-        self.reload()?;
+        // What was written down is in force, also where it can't be read again now: the watch reads it once it can.
+        if let Err(error) = self.reload() {
+            tracing::warn!(%error, "settings were changed, and could not be read again");
+            self.take_over(|rows| {
+                for (name, value) in values {
+                    match value {
+                        Some(value) => rows.insert((*name).to_owned(), value.clone()),
+                        None => rows.remove(*name),
+                    };
+                }
+            })?;
+        }
         self.changes.publish(Change::Settings);
         Ok(())
     }
 
     /// Reads the rows again, as after a change by another process.
     pub fn reload(&self) -> Result<(), Error> {
+        let read = self.store.settings()?.into_iter().collect();
+        self.take_over(|rows| *rows = read)
+    }
+
+    /// Changes what is known of the rows, and puts that in force.
+    fn take_over(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<(), Error> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut rows);
         let mut values = fields(&Settings::default())?;
         let (mut stopped_at, mut has_credential, mut credential_writing) = (None, false, None);
-        for (name, text) in self.store.settings()? {
+        for (name, text) in &*rows {
             if name == STOPPED_AT {
                 // What can't be read was meant to stop.
                 stopped_at = Some(UnixMs(text.parse().unwrap_or_default()));
@@ -403,7 +426,7 @@ impl SettingsStore {
             }
             has_credential |= name == HAS_CREDENTIAL && text == "true";
             // A name of a newer version is left alone; a value that can't be read falls back.
-            if let (Some(value), Ok(stored)) = (values.get_mut(&name), serde_json::from_str(&text)) {
+            if let (Some(value), Ok(stored)) = (values.get_mut(name), serde_json::from_str(text)) {
                 *value = stored;
             }
         }

@@ -397,7 +397,11 @@ impl Connections {
         lease: Option<UnderLease<'_>>,
     ) -> Result<Option<Revision>, Error> {
         let revision = self.store.set_standing(id, standing, challenge, lease)?;
-        self.follow_rows()?;
+        // It is written, and told as that.
+        if let Err(error) = self.follow_rows() {
+            tracing::warn!(%error, "a connection was changed, and could not be read again");
+            self.live().remove(id);
+        }
         self.changes.publish(Change::Connections);
         Ok(revision)
     }

@@ -256,7 +256,8 @@ impl Integrations {
         }
         self.preflights().remove(&draft.id);
         self.changes.publish(Change::Integrations);
-        let (_, defaults) = self.store.integrations()?;
+        // It is saved, also where nothing can be read any more; which one is the default is looked up with the next list.
+        let defaults = self.store.integrations().map(|(_, defaults)| defaults).unwrap_or_default();
         let moved = before.is_some_and(|before| before.recipient() != row.recipient());
         Ok((row.view(self.clock.now(), &defaults), moved))
     }

@@ -123,7 +123,7 @@ impl Keys {
             KeyCreation::Created => {}
             KeyCreation::LiveIsAnother => return Err(Error::LiveKeyChanged),
         }
-        self.reload()?;
+        self.follow(|verifier| verifier.issue(&record));
         self.verifier.confirm_created(&prepared.text);
         self.changes.publish(Change::Keys);
         Ok(record.view(now))
@@ -137,7 +137,7 @@ impl Keys {
             KeyRevocation::EndedBefore => return Err(Error::KeyAlreadyEnded),
             KeyRevocation::NotFound => return Err(Error::KeyNotFound),
         };
-        self.reload()?;
+        self.follow(|verifier| verifier.end_live(id, Ending::Revoked));
         self.changes.publish(Change::Keys);
         Ok(record.view(now))
     }
@@ -146,9 +146,18 @@ impl Keys {
     pub fn describe(&self, id: &KeyId, name: &str, note: &str) -> Result<KeyView, Error> {
         let (name, note) = (checked_name(name).map_err(Error::Name)?, checked_note(note).map_err(Error::Note)?);
         let described = self.store.describe_key(id, &name, &note, &self.recorder)?.ok_or(Error::KeyNotFound)?;
-        self.reload()?;
+        self.follow(|_| ());
         self.changes.publish(Change::Keys);
         Ok(described.view(self.clock.now()))
+    }
+
+    /// After a change that is in the rows: reads them again. Where that fails, the change is done all the same and told as
+    /// done; `change` brings it to this process, and the watch reads once the rows can be had.
+    fn follow(&self, change: impl FnOnce(&Verifier)) {
+        if let Err(error) = self.reload() {
+            tracing::warn!(%error, "keys were changed, and could not be read again");
+            change(&self.verifier);
+        }
     }
 
     /// Reads the rows again: at the start, after every change here, and when another

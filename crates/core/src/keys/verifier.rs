@@ -51,6 +51,12 @@ struct Live {
     confirmed: Option<Digest>,
 }
 
+impl Live {
+    fn ended(self, ending: Ending) -> Ended {
+        Ended { hash: self.hash, ending, confirmed: self.confirmed }
+    }
+}
+
 struct Ended {
     hash: Arc<str>,
     ending: Ending,
@@ -128,6 +134,23 @@ impl Verifier {
         }
     }
 
+    /// Puts a key in force that is in the rows; the live one was replaced with that.
+    pub(super) fn issue(&self, row: &KeyRecord) {
+        let mut table = write(&self.table);
+        let live = Live { id: row.id.clone(), hash: row.hash.clone(), expires_at: row.expires_at, confirmed: None };
+        if let Some(before) = table.live.replace(live) {
+            table.ended.insert(before.id.clone(), before.ended(Ending::Replaced));
+        }
+    }
+
+    /// Ends the live key, where it is this one.
+    pub(super) fn end_live(&self, id: &KeyId, ending: Ending) {
+        let mut table = write(&self.table);
+        if let Some(live) = table.live.take_if(|live| live.id == *id) {
+            table.ended.insert(live.id.clone(), live.ended(ending));
+        }
+    }
+
     /// Ends the live key when its time has run out. Returns it the one time that it does.
     pub(super) fn expire(&self, now: UnixMs) -> Option<KeyId> {
         let due = |live: &Live| live.expires_at.is_some_and(|at| at <= now);
@@ -136,9 +159,9 @@ impl Verifier {
         }
         let mut table = write(&self.table);
         let live = table.live.take_if(|live| due(live))?;
-        let ended = Ended { hash: live.hash, ending: Ending::Expired, confirmed: live.confirmed };
-        table.ended.insert(live.id.clone(), ended);
-        Some(live.id)
+        let id = live.id.clone();
+        table.ended.insert(id.clone(), live.ended(Ending::Expired));
+        Some(id)
     }
 
     /// Confirms a key in the process that made it: its first call costs as little as any other.

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use atthene_core::activity::ActivityFilter;
 use atthene_core::identity::Profile;
 use atthene_core::keys::{Ending, KeyText, Refusal, Verdict};
-use atthene_core::{Code, Core, Environment, UnixMs};
-use atthene_test_support::environment;
+use atthene_core::{Code, Core, Environment, SecretChange, Settings, UnixMs};
 use atthene_test_support::machine::{Machine, live, new_key};
+use atthene_test_support::raw_rows::RawRows;
+use atthene_test_support::{environment, sqlite_only};
 use atthene_vault::MemoryVault;
 use proptest::prelude::*;
 
@@ -255,4 +256,45 @@ fn the_record_says_which_account_of_the_machine_acted_and_not_for_the_gateway() 
     let user = |kind: &str| rows.iter().find(|row| row.kind == kind).expect("a row").detail.get("os_user").cloned();
     assert_eq!(user("key_created"), Some("grace".into()));
     assert_eq!(user("key_expired"), None, "{} ran out by itself", key.name);
+}
+
+/// No text of a language: whoever reads it fails.
+const UNREADABLE: &str = "CAST(x'ff' AS TEXT)";
+
+#[tokio::test]
+async fn what_is_done_is_told_as_done_and_holds_though_nothing_can_be_read_after_it() {
+    sqlite_only!("a database on the network takes no such text");
+    let machine = Machine::new();
+    let core = machine.open();
+    let (first, first_text) = core.keys.create(new_key("first", 30, None)).expect("creates");
+    let rows = RawRows::of(machine.dir.path());
+    let spoils = |event: &str| {
+        rows.run(&format!(
+            "UPDATE api_keys SET note = ''; DROP TRIGGER IF EXISTS spoils;
+             CREATE TRIGGER spoils AFTER {event} ON api_keys WHEN NEW.name <> 'spoilt'
+             BEGIN UPDATE api_keys SET note = {UNREADABLE} WHERE id <> NEW.id; END;"
+        ));
+    };
+    let worth = async |text: &KeyText| core.keys.verify(text.expose()).await;
+
+    spoils("INSERT");
+    let (second, second_text) = core.keys.create(new_key("second", 30, Some(first.id))).expect("is done");
+    assert!(core.keys.reload().is_err(), "nothing can be read");
+    assert!(matches!(worth(&second_text).await, Verdict::Valid(_)));
+    assert!(matches!(worth(&first_text).await, Verdict::Refused(Refusal::Ended(Ending::Replaced), _)));
+
+    spoils("UPDATE OF ended_at");
+    core.keys.revoke(&second.id, None).expect("is done");
+    assert!(core.keys.reload().is_err(), "nothing can be read");
+    assert!(matches!(worth(&second_text).await, Verdict::Refused(Refusal::Ended(Ending::Revoked), _)));
+
+    core.save_settings(Settings { record_days: 7, ..Settings::default() }, SecretChange::Keep).await.expect("saves");
+    rows.run(&format!(
+        "CREATE TRIGGER spoils_settings AFTER INSERT ON settings
+         BEGIN UPDATE settings SET value = {UNREADABLE} WHERE name <> NEW.name; END;"
+    ));
+    core.stop_everything().expect("is done");
+    assert!(core.settings.reload().is_err(), "nothing can be read");
+    assert!(core.settings.stopped_at().is_some());
+    assert_eq!(core.settings.current().record_days, 7);
 }
