@@ -39,7 +39,12 @@ impl FleetError {
             Self::Core(error) => error.view(),
             other => {
                 let code = Code::FleetRefused;
-                ErrorView { code, message: other.to_string(), remedy: code.remedy().to_owned() }
+                let mut message = other.to_string();
+                // What age or the system says begins in the middle of a sentence.
+                if let Some(first) = message.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                ErrorView { code, message, remedy: code.remedy().to_owned() }
             }
         }
     }

@@ -258,7 +258,7 @@ export const text = {
 
   snippets: {
     title: 'Call an agent',
-    purpose: 'With the address of this machine’s gateway. Put your key in place of YOUR_API_KEY.',
+    purpose: 'With the address of a gateway. Put your key in place of YOUR_API_KEY.',
     copy: (language: string) => `Copy the ${language} snippet`,
   },
 
