@@ -113,6 +113,12 @@ fn failed(error: &dyn std::fmt::Display) -> Error {
     Error::Export(error.to_string())
 }
 
+/// The names or the values of a table whose last column says which host it was: that one only where hosts share the
+/// profile. Files of a profile that one machine has for itself stay as they always were.
+pub(crate) fn with_host<T>(columns: &[T], is_shared: bool) -> &[T] {
+    &columns[..columns.len() - usize::from(!is_shared)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

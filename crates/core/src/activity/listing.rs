@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ActivityFilter, ActivityPage, ActivityRow, Chain};
 use crate::error::Error;
-use crate::export::{ExportTable, Format};
+use crate::export::{ExportTable, Format, with_host};
 use crate::port::Store;
 
 const PAGE: usize = 200;
@@ -57,9 +57,7 @@ impl Activity {
     pub fn export(&self, filter: &ActivityFilter, format: Format, to: impl Write) -> Result<u64, Error> {
         let is_shared = self.store.shared().is_some();
         let names = ["id", "at", "actor", "kind", "subject", "outcome", "detail", "host"];
-        // Files of a profile that one machine has for itself stay as they always were.
-        let columns = if is_shared { names.len() } else { names.len() - 1 };
-        let mut table = ExportTable::begin(to, format, &names[..columns])?;
+        let mut table = ExportTable::begin(to, format, with_host(&names, is_shared))?;
         self.store.export_activity(filter, &mut |row| {
             let values = [
                 row.id.into(),
@@ -71,7 +69,7 @@ impl Activity {
                 row.detail,
                 row.host.into(),
             ];
-            table.row(&values[..columns])
+            table.row(with_host(&values, is_shared))
         })?;
         table.end()
     }

@@ -13,7 +13,7 @@ use super::call::{ANSWERED, FAILED};
 use super::{CallerView, Latency, RefusalView, Usage};
 use crate::clock::UnixMs;
 use crate::error::Error;
-use crate::export::{ExportTable, Format};
+use crate::export::{ExportTable, Format, with_host};
 use crate::port::{HostCalls, HourRow, UsageView};
 
 /// How far back a report looks.
@@ -224,9 +224,8 @@ impl Usage {
     pub fn export(&self, span: Span, format: Format, to: impl Write) -> Result<u64, Error> {
         let from = span.steps(self.clock.now()).first().copied().unwrap_or(UnixMs(0));
         let names = ["hour", "key", "program", "user_agent", "outcome", "requests", "bytes_in", "bytes_out", "host"];
-        // Files of a profile that one machine has for itself stay as they always were.
-        let columns = if self.store.shared().is_some() { names.len() } else { names.len() - 1 };
-        let mut table = ExportTable::begin(to, format, &names[..columns])?;
+        let is_shared = self.store.shared().is_some();
+        let mut table = ExportTable::begin(to, format, with_host(&names, is_shared))?;
         self.store.export_usage(from, &mut |row| {
             let values = [
                 row.hour.rfc3339().into(),
@@ -239,7 +238,7 @@ impl Usage {
                 row.bytes_out.into(),
                 row.host.into(),
             ];
-            table.row(&values[..columns])
+            table.row(with_host(&values, is_shared))
         })?;
         table.end()
     }
@@ -282,7 +281,6 @@ fn hosts(
     hosts.sort_by(|a, b| b.totals.calls().cmp(&a.totals.calls()).then_with(|| a.name.cmp(&b.name)));
     hosts.truncate(MOST_HOSTS);
     let ids: Vec<String> = hosts.iter().map(|host| host.id.clone()).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     view.host_hours(from, &ids, &mut |host, hour, requests| {
         if let Some(theirs) = hosts.iter_mut().find(|it| it.id == host) {
             theirs.steps[step_of(hour)] += requests;

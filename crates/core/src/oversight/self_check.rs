@@ -273,7 +273,8 @@ impl Core {
         })
     }
 
-    /// Whether keys come in clear text from other machines. `None`: they come from this one alone, or encrypted, or as a proxy is said to do.
+    /// Whether keys come in clear text from other machines. `None`: they come from this one alone, or encrypted, or as a
+    /// proxy is said to do.
     fn check_way_in(&self) -> Result<Option<Finding>, Error> {
         let in_clear = self.service_status()?.map(|status| status.in_clear).unwrap_or_default();
         if in_clear.is_empty() || self.settings.current().trust_front_proxy {

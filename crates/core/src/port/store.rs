@@ -194,7 +194,7 @@ pub trait UsageView {
     fn host_hours(
         &self,
         from: UnixMs,
-        hosts: &[&str],
+        hosts: &[String],
         each: &mut dyn FnMut(&str, UnixMs, u64),
     ) -> Result<(), StoreError>;
     /// How many calls took how long in this part, the shortest first.

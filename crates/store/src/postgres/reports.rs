@@ -82,7 +82,7 @@ pub(super) fn hosts(db: &Db<'_>, since: UnixMs) -> Result<Vec<HostCalls>, Fault>
 pub(super) fn host_hours(
     db: &Db<'_>,
     since: UnixMs,
-    hosts: &[&str],
+    hosts: &[String],
     each: &mut dyn FnMut(&str, UnixMs, u64),
 ) -> Result<(), Fault> {
     let rows = db.rows(

@@ -329,7 +329,7 @@ impl UsageView for UsageSnapshot {
     fn host_hours(
         &self,
         from: UnixMs,
-        hosts: &[&str],
+        hosts: &[String],
         each: &mut dyn FnMut(&str, UnixMs, u64),
     ) -> Result<(), StoreError> {
         self.ask(|db| reports::host_hours(db, from, hosts, each))

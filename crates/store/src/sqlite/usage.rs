@@ -266,7 +266,7 @@ impl UsageView for View {
         Ok(Vec::new())
     }
 
-    fn host_hours(&self, _: UnixMs, _: &[&str], _: &mut dyn FnMut(&str, UnixMs, u64)) -> Result<(), StoreError> {
+    fn host_hours(&self, _: UnixMs, _: &[String], _: &mut dyn FnMut(&str, UnixMs, u64)) -> Result<(), StoreError> {
         Ok(())
     }
 
