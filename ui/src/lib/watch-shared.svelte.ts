@@ -1,3 +1,4 @@
+import { untrack } from 'svelte'
 import { type ErrorView, errorView } from './backend/backend'
 import type { AppState } from './state.svelte'
 
@@ -13,7 +14,8 @@ export function watchShared(app: AppState): { error: ErrorView | null } {
       (thrown: unknown) => (watched.error = errorView(thrown)),
     )
   $effect(() => {
-    void look()
+    // What it reads is what it writes: followed, it would look again and again without a pause.
+    void untrack(look)
     const looking = setInterval(look, EVERY_MS)
     return () => clearInterval(looking)
   })

@@ -61,6 +61,20 @@ describe('a profile that hosts share', () => {
     expect(here).toBeChecked()
   })
 
+  test('is looked at once in a while, and not again because it was looked at', async () => {
+    let looks = 0
+    const look = (): Promise<SharedView> => {
+      looks++
+      return new Promise((done) => setTimeout(() => done(shared([host({})]))))
+    }
+    const { user } = open(fakeBackend({ sharedProfile: look }))
+    await openData(user)
+    await user.click(await screen.findByRole('button', { name: 'Leave…' }))
+    await user.click(await screen.findByRole('button', { name: 'Cancel' }))
+    // At the start, by the page that opened, and each five seconds where this machine is slow.
+    expect(looks).toBeLessThan(5)
+  })
+
   test('is joined with an invite and its passphrase, which stays where it failed', async () => {
     const joins = vi.fn().mockRejectedValueOnce(anError('fleet_refused')).mockResolvedValue(undefined)
     const { user } = open(
