@@ -74,6 +74,12 @@ impl Keys {
         Ok(rows.iter().map(|row| row.view(now)).collect())
     }
 
+    /// The key of this id; `None`: there never was one.
+    pub fn get(&self, id: &KeyId) -> Result<Option<KeyView>, Error> {
+        let now = self.clock.now();
+        Ok(self.store.key(id)?.map(|row| row.view(now)))
+    }
+
     /// The key that opens the agent API at this moment; `None`: none does. One that has run out is none,
     /// whether or not anybody has used it since.
     pub fn live(&self) -> Result<Option<KeyView>, Error> {
@@ -164,7 +170,7 @@ impl Keys {
     /// process changed them.
     pub fn reload(&self) -> Result<(), Error> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        self.verifier.load(self.store.keys()?);
+        self.verifier.load(self.store.hashed_keys()?);
         Ok(())
     }
 

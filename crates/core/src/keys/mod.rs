@@ -97,6 +97,18 @@ pub struct KeyRecord {
     pub requests: u64,
 }
 
+/// What decides about a presented text, of one key's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashedKey {
+    pub id: KeyId,
+    /// The argon2id PHC string of its text.
+    pub hash: Arc<str>,
+    /// When it expires; `None`: never.
+    pub expires_at: Option<UnixMs>,
+    /// How it ended; `None` while it is live.
+    pub ending: Option<Ending>,
+}
+
 /// One call, as the list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 pub struct Use {

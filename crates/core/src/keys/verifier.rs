@@ -16,7 +16,7 @@ use rand::rngs::SysRng;
 use subtle::ConstantTimeEq;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use super::{Ending, KeyId, KeyRecord, Malformed, hash, text};
+use super::{Ending, HashedKey, KeyId, KeyRecord, Malformed, hash, text};
 use crate::clock::{Clock, UnixMs};
 use crate::error::Error;
 use crate::profile_secret::ProfileSecret;
@@ -114,7 +114,7 @@ impl Verifier {
 
     /// Takes over the rows of the store. When this returns, a key that has ended in them
     /// opens nothing any more.
-    pub(super) fn load(&self, rows: Vec<KeyRecord>) {
+    pub(super) fn load(&self, rows: Vec<HashedKey>) {
         let mut table = write(&self.table);
         let before = std::mem::take(&mut *table);
         let confirmed = |id: &KeyId| match (&before.live, before.ended.get(id)) {
@@ -126,7 +126,7 @@ impl Verifier {
             let confirmed = confirmed(&row.id);
             // Expired while this process watched, and not yet written by it: stays ended, also when the
             // clock is set back.
-            let ending = row.ended.map(|(_, ending)| ending).or(before.ended.get(&row.id).map(|ended| ended.ending));
+            let ending = row.ending.or(before.ended.get(&row.id).map(|ended| ended.ending));
             match ending {
                 Some(ending) => drop(table.ended.insert(row.id, Ended { hash: row.hash, ending, confirmed })),
                 None => table.live = Some(Live { id: row.id, hash: row.hash, expires_at: row.expires_at, confirmed }),
@@ -306,21 +306,8 @@ mod tests {
     use super::*;
     use crate::keys::KeyText;
 
-    fn row(text: &KeyText, ended: Option<(UnixMs, Ending)>) -> KeyRecord {
-        KeyRecord {
-            id: text.id(),
-            name: "k".into(),
-            note: String::new(),
-            hash: hash::hash(text).expect("hashes").into(),
-            last_four: text.last_four().into(),
-            created_at: UnixMs(0),
-            expires_at: None,
-            ended,
-            ended_by_update: false,
-            first_used: None,
-            last_used: None,
-            requests: 0,
-        }
+    fn row(text: &KeyText, ending: Option<Ending>) -> HashedKey {
+        HashedKey { id: text.id(), hash: hash::hash(text).expect("hashes").into(), expires_at: None, ending }
     }
 
     #[tokio::test]
@@ -328,7 +315,7 @@ mod tests {
         let profile = ProfileSecret::generate().expect("random numbers");
         let (live, ended) = (KeyText::generate(&profile), KeyText::generate(&profile));
         let verifier = Verifier::new(profile).expect("a verifier");
-        verifier.load(vec![row(&live, None), row(&ended, Some((UnixMs(1), Ending::Revoked)))]);
+        verifier.load(vec![row(&live, None), row(&ended, Some(Ending::Revoked))]);
         let clock = Clock::from_fn(|| UnixMs(5));
         {
             // One that has its run, and many that wait for theirs.

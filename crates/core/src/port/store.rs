@@ -21,7 +21,7 @@ use crate::clock::UnixMs;
 use crate::connections::{Account, Connection, ConnectionId, PersistedSignIn, Revision, SignInId, Standing, Toolkit};
 use crate::error::StoreError;
 use crate::integrations::{Check, Integration, IntegrationId, StoredSecret};
-use crate::keys::{KeyId, KeyRecord, RevokeReason};
+use crate::keys::{HashedKey, KeyId, KeyRecord, RevokeReason};
 use crate::oversight::TroubledCall;
 use crate::permissions::Permissions;
 use crate::profile_secret::ProfileSecret;
@@ -66,6 +66,8 @@ pub enum KeyRevocation {
 pub trait KeyRows {
     /// Every key, the newest first.
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Of every key what decides about a text. Read by each gateway as soon as a key changes: nothing is added up for it.
+    fn hashed_keys(&self) -> Result<Vec<HashedKey>, StoreError>;
     /// The key of this id.
     fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError>;
     /// Ends the live key, where it is `replaces`, and adds this one, recorded.

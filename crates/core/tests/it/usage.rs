@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use atthene_core::Format;
 use atthene_core::UnixMs;
-use atthene_core::activity::{Call, CallOutcome, Caller, Span};
+use atthene_core::activity::{Call, CallOutcome, Caller, Span, Trouble};
 use atthene_core::keys::KeyId;
-use atthene_core::problem::ProblemCode;
+use atthene_core::problem::{CallCheck, ProblemCode};
 use atthene_test_support::hosts::Hosts;
 use atthene_test_support::machine::{Machine, new_key};
 use atthene_test_support::needs_server;
@@ -66,6 +66,54 @@ fn the_first_call_is_named_once_and_stays() {
     core.usage.flush().expect("flushes");
     let first = core.keys.list().expect("lists").remove(0).first_used.expect("used");
     assert_eq!((first.by.as_str(), first.at.0), ("curl/8.5.0", atthene_test_support::machine::START));
+}
+
+#[test]
+fn the_first_and_the_last_call_are_told_also_when_they_are_written_at_once() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
+    let by = ["curl/8.5.0", "node/22", "python/3.13"];
+    for agent in by {
+        machine.step(1000);
+        core.usage.record(call(&key.id, "", agent, CallOutcome::Answered));
+    }
+    core.usage.flush().expect("flushes");
+    let shown = core.keys.list().expect("lists").remove(0);
+    assert_eq!(shown.requests, 3);
+    let (first, last) = (shown.first_used.expect("used"), shown.last_used.expect("used"));
+    assert_eq!((first.by.as_str(), last.by.as_str()), (by[0], by[2]));
+    assert_eq!(last.at.0 - first.at.0, 2000);
+}
+
+#[test]
+fn of_refused_calls_the_latest_are_kept_and_push_out_no_others() {
+    let machine = Machine::new();
+    let core = machine.open();
+    let (key, _) = core.keys.create(new_key("k", 30, None)).expect("creates");
+    let troubled = |id: &str, code, outcome| Call {
+        trouble: Some(Box::new(Trouble {
+            request_id: id.into(),
+            method: "POST".into(),
+            path: "/".into(),
+            code,
+            check: CallCheck::Form,
+            detail: String::new(),
+        })),
+        ..call(&key.id, "node", "", outcome)
+    };
+    core.usage.record(troubled("failed", ProblemCode::RuntimeUnreachable, CallOutcome::Failed));
+    for at in 0..2_400 {
+        let code = ProblemCode::InvalidKey;
+        core.usage.record(troubled(&format!("refused-{at}"), code, CallOutcome::Refused(code)));
+        if at % 40 == 39 {
+            core.usage.flush().expect("flushes");
+        }
+    }
+    let kept = core.troubled_calls(5_000).expect("reads");
+    assert!((1_001..=1_201).contains(&kept.len()), "{} are kept", kept.len());
+    assert_eq!(&*kept[0].request_id, "refused-2399");
+    assert_eq!(&*kept[kept.len() - 1].request_id, "failed");
 }
 
 #[test]

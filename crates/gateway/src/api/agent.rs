@@ -2,7 +2,7 @@
 //! a new key can be tried on a new machine.
 
 use atthene_core::connections::{ConnectionState, ConnectionView};
-use atthene_core::keys::KeyView;
+use atthene_core::keys::{KeyId, KeyView};
 use atthene_core::{Core, UnixMs};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,7 @@ struct KeyReport {
 }
 
 /// Reads the call and answers it.
-pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> Result<StatusAnswer, Problem> {
+pub(crate) fn answer(core: &Core, key: &KeyId, body: &[u8], request_id: &str) -> Result<StatusAnswer, Problem> {
     let request: ExecuteRequest = serde_json::from_slice(body).map_err(|_| {
         Problem::BadRequest("The body must be JSON with an \"agent_id\", as in {\"agent_id\": \"atthene-status\"}.")
     })?;
@@ -59,8 +59,7 @@ pub(crate) fn answer(core: &Core, key: &str, body: &[u8], request_id: &str) -> R
         return Err(Problem::NoAgentRuntime);
     }
     // Unlike a call that is sent on, this one needs the rows: where they can't be had, that is said.
-    let keys = core.keys.list()?;
-    let key = keys.into_iter().find(|view| &*view.id.0 == key).ok_or(Problem::Internal)?;
+    let key = core.keys.get(key)?.ok_or(Problem::Internal)?;
     let connections = core.connections.list()?;
     Ok(StatusAnswer {
         agent_id: STATUS_AGENT,
@@ -102,9 +101,9 @@ mod tests {
         let core = machine.open();
         let key = core.keys.create(new_key("agents", 30, None)).expect("creates").0;
         let body = br#"{"agent_id":"atthene-status"}"#;
-        assert!(answer(&core, &key.id.0, body, "1").is_ok());
+        assert!(answer(&core, &key.id, body, "1").is_ok());
         std::fs::remove_file(machine.dir.path().join("atthene.db")).expect("removes");
-        let refused = answer(&core, &key.id.0, body, "2").err();
+        let refused = answer(&core, &key.id, body, "2").err();
         assert!(matches!(refused, Some(Problem::StoreUnavailable(_))), "{refused:?}");
     }
 }

@@ -49,7 +49,7 @@ pub(crate) async fn execute(
     let body = body.collect().await.map_err(|error| Problem::from(&error))?.to_bytes();
     let (shared, call) = (shared.clone(), call.clone());
     let answered =
-        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0.0, &body, call.request_id().as_str()));
+        tokio::task::spawn_blocking(move || agent::answer(&shared.core, &key.0, &body, call.request_id().as_str()));
     Ok(Json(answered.await.map_err(|_| Problem::Internal)??).into_response())
 }
 

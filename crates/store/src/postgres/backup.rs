@@ -9,7 +9,7 @@ use atthene_core::{Error, StoreError};
 
 use super::database::Postgres;
 use super::revisions::{self, Topic};
-use super::{connections, integrations, settings, usage};
+use super::{connections, counting, integrations, settings, usage};
 use crate::keys_and_usage::TABLES;
 
 impl Backup for Postgres {
@@ -48,8 +48,8 @@ impl Backup for Postgres {
             }
             rows.integrations.iter().try_for_each(|row| integrations::save(unit, row))?;
             rows.connections.iter().try_for_each(|row| connections::save(unit, row))?;
-            rows.hours.iter().try_for_each(|row| usage::put_back(unit, host, "usage_hours", row))?;
-            rows.days.iter().try_for_each(|row| usage::put_back(unit, host, "usage_days", row))?;
+            rows.hours.iter().try_for_each(|row| counting::put_back(unit, host, "usage_hours", row))?;
+            rows.days.iter().try_for_each(|row| counting::put_back(unit, host, "usage_days", row))?;
             unit.record(entry);
             Ok(true)
         })

@@ -1,7 +1,7 @@
 //! Queries on `api_keys` and `key_uses`.
 
 use atthene_core::activity::{ActOutcome, Kind, Recorder};
-use atthene_core::keys::{Ending, KeyId, KeyRecord, RevokeReason, Use};
+use atthene_core::keys::{Ending, HashedKey, KeyId, KeyRecord, RevokeReason, Use};
 use atthene_core::port::{KeyCreation, KeyRevocation, KeyRows};
 use atthene_core::{StoreError, UnixMs};
 use serde_json::json;
@@ -36,8 +36,26 @@ fn by_id(db: &Db<'_>, id: &KeyId) -> Result<Option<KeyRecord>, Fault> {
     db.row(&format!("{RECORDS} WHERE id = $1"), &[&&*id.0])?.as_ref().map(record).transpose()
 }
 
+fn hashed(db: &Db<'_>) -> Result<Vec<HashedKey>, Fault> {
+    let rows = db.rows("SELECT id, hash, expires_at, ended_as FROM api_keys", &[])?;
+    let row = |row: &Row| {
+        Ok(HashedKey {
+            id: id_of(row)?,
+            hash: get::<&str>(row, "hash")?.into(),
+            expires_at: get::<Option<i64>>(row, "expires_at")?.map(UnixMs),
+            ending: get::<Option<&str>>(row, "ended_as")?.map(|text| word(text, Ending::known)).transpose()?,
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
 fn id_of(row: &Row) -> Result<KeyId, Fault> {
     Ok(KeyId(get::<&str>(row, "id")?.into()))
+}
+
+/// As it stands in counters: empty where the caller proved to hold none.
+pub(super) fn id_or_none(key: Option<&KeyId>) -> &str {
+    key.map_or("", |key| &key.0)
 }
 
 fn live_id(db: &Db<'_>) -> Result<Option<KeyId>, Fault> {
@@ -133,6 +151,10 @@ fn record(row: &Row) -> Result<KeyRecord, Fault> {
 impl KeyRows for Postgres {
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         self.read(all)
+    }
+
+    fn hashed_keys(&self) -> Result<Vec<HashedKey>, StoreError> {
+        self.read(hashed)
     }
 
     fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {

@@ -9,6 +9,7 @@ mod address;
 mod approvals;
 mod backup;
 mod connections;
+mod counting;
 mod database;
 mod db;
 mod engine;

@@ -1,6 +1,7 @@
 //! Queries on `troubled_calls`.
 
 use atthene_core::UnixMs;
+use atthene_core::activity::Trouble;
 use atthene_core::keys::KeyId;
 use atthene_core::limits::KEPT_TROUBLED;
 use atthene_core::oversight::TroubledCall;
@@ -10,38 +11,54 @@ use tokio_postgres::Row;
 
 use super::db::{Db, get};
 use super::fault::Fault;
+use super::keys;
 
-pub(super) fn add(db: &Db<'_>, call: &KeptTrouble<'_>) -> Result<(), Fault> {
-    let KeptTrouble { at, key, caller, trouble, is_refused } = call;
-    db.run(
+/// How many are added, by all hosts, until the old ones are forgotten once more: to look for them costs as much as to
+/// read those that are kept.
+const FORGET_EVERY: i64 = 100;
+
+pub(super) fn add(db: &Db<'_>, calls: &[KeptTrouble<'_>]) -> Result<(), Fault> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let trouble = |of: fn(&Trouble) -> &str| calls.iter().map(|call| of(call.trouble)).collect::<Vec<_>>();
+    let added = db.rows(
         "INSERT INTO troubled_calls (request_id, at, method, path, code, detail, key_id, program, user_agent,
                                      is_refused, failed_check)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                              $8::text[], $9::text[], $10::boolean[], $11::text[])
+         ON CONFLICT DO NOTHING RETURNING n",
         &[
-            &&*trouble.request_id,
-            &at.0,
-            &trouble.method,
-            &trouble.path,
-            &trouble.code.as_str(),
-            &trouble.detail,
-            &key.map_or("", |key| &key.0),
-            &&*caller.program,
-            &&*caller.user_agent,
-            is_refused,
-            &trouble.check.as_str(),
+            &trouble(|trouble| &trouble.request_id),
+            &calls.iter().map(|call| call.at.0).collect::<Vec<_>>(),
+            &trouble(|trouble| &trouble.method),
+            &trouble(|trouble| &trouble.path),
+            &trouble(|trouble| trouble.code.as_str()),
+            &trouble(|trouble| &trouble.detail),
+            &calls.iter().map(|call| keys::id_or_none(call.key)).collect::<Vec<_>>(),
+            &calls.iter().map(|call| &*call.caller.program).collect::<Vec<_>>(),
+            &calls.iter().map(|call| &*call.caller.user_agent).collect::<Vec<_>>(),
+            &calls.iter().map(|call| call.is_refused).collect::<Vec<_>>(),
+            &trouble(|trouble| trouble.check.as_str()),
         ],
-    )
-    .map(drop)
+    )?;
+    for row in &added {
+        // Whichever host adds this one forgets for all.
+        if get::<i64>(row, "n")? % FORGET_EVERY == 0 {
+            return forget_old(db);
+        }
+    }
+    Ok(())
 }
 
-pub(super) fn forget_old(db: &Db<'_>) -> Result<(), Fault> {
+fn forget_old(db: &Db<'_>) -> Result<(), Fault> {
     for is_refused in [false, true] {
         // What another host forgets just now is none of ours.
         db.run(
-            "DELETE FROM troubled_calls WHERE n IN (
+            "DELETE FROM troubled_calls WHERE n = ANY(ARRAY(
                SELECT n FROM troubled_calls WHERE is_refused = $1 AND n <= (
                  SELECT n FROM troubled_calls WHERE is_refused = $1 ORDER BY n DESC LIMIT 1 OFFSET $2)
-               FOR UPDATE SKIP LOCKED)",
+               FOR UPDATE SKIP LOCKED))",
             &[&is_refused, &KEPT_TROUBLED],
         )?;
     }

@@ -3,14 +3,10 @@
 
 use std::sync::PoisonError;
 
-use atthene_core::activity::{Bucket, CallOutcome, CallerView, OTHERS, RefusalView};
-use atthene_core::keys::{KeyId, Use};
-use atthene_core::limits::MOST_CALLERS;
+use atthene_core::activity::{Bucket, CallerView, RefusalView};
+use atthene_core::keys::KeyId;
 use atthene_core::oversight::TroubledCall;
-use atthene_core::port::backup::RawCounter;
-use atthene_core::port::{
-    CountedCalls, CountedTimes, ExportRow, HostCalls, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView,
-};
+use atthene_core::port::{ExportRow, HostCalls, HourRow, UsageBatch, UsageRows, UsageTotals, UsageView};
 use atthene_core::{StoreError, UnixMs};
 use tokio_postgres::Row;
 
@@ -18,114 +14,15 @@ use super::database::{ONE_VIEW, Postgres};
 use super::db::{Db, Within, count, get};
 use super::fault::Fault;
 use super::pool::Lent;
-use super::{keys, marks, notices, reports, troubled};
+use super::{counting, marks, notices, reports, troubled};
 
 /// How long one answer may take within a report.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
-
-fn add(db: &Db<'_>, host: &str, added: &CountedCalls<'_>) -> Result<(), Fault> {
-    let (mut program, mut user_agent) = (&*added.caller.program, &*added.caller.user_agent);
-    // Whoever makes refused calls is given no name without end.
-    let is_refused = matches!(added.outcome, CallOutcome::Refused(_));
-    let is_new = name(db, program, user_agent, !is_refused)?;
-    if is_refused && !is_new && !is_named(db, program, user_agent)? {
-        (program, user_agent) = ("", OTHERS);
-        name(db, program, user_agent, true)?;
-    }
-    db.run(
-        "INSERT INTO usage_hours
-         SELECT $1, $2, id, $3, $4, $5, $6, $7, $8 FROM callers WHERE program = $9 AND user_agent = $10
-         ON CONFLICT (hour, key_id, caller_id, outcome, host) DO UPDATE SET
-           requests = usage_hours.requests + excluded.requests,
-           bytes_in = usage_hours.bytes_in + excluded.bytes_in,
-           bytes_out = usage_hours.bytes_out + excluded.bytes_out,
-           last_at = greatest(usage_hours.last_at, excluded.last_at)",
-        &[
-            &added.hour.0,
-            &id_of(added.key),
-            &added.outcome.as_str(),
-            &host,
-            &added.requests.cast_signed(),
-            &added.bytes_in.cast_signed(),
-            &added.bytes_out.cast_signed(),
-            &added.last_at.0,
-            &program,
-            &user_agent,
-        ],
-    )
-    .map(drop)
-}
-
-/// Gives a caller a number, where it has none and there is room for one more (`anyway`: also where there is not).
-/// Whether it was given one now.
-fn name(db: &Db<'_>, program: &str, user_agent: &str, anyway: bool) -> Result<bool, Fault> {
-    // Asked before: an attempt that meets a row would use a number up each time.
-    if is_named(db, program, user_agent)? {
-        return Ok(false);
-    }
-    let given = db.run(
-        "INSERT INTO callers (program, user_agent)
-         SELECT $1, $2 WHERE $3 OR (SELECT count(*) FROM callers) < $4 ON CONFLICT DO NOTHING",
-        &[&program, &user_agent, &anyway, &i64::from(MOST_CALLERS)],
-    )?;
-    Ok(given > 0)
-}
-
-/// As it stands in the rows: empty where the caller proved to hold none.
-fn id_of(key: Option<&KeyId>) -> &str {
-    key.map_or("", |key| &key.0)
-}
-
-fn is_named(db: &Db<'_>, program: &str, user_agent: &str) -> Result<bool, Fault> {
-    let sql = "SELECT 1 FROM callers WHERE program = $1 AND user_agent = $2";
-    Ok(db.row(sql, &[&program, &user_agent])?.is_some())
-}
 
 /// Whether nothing was counted yet.
 pub(super) fn is_empty(db: &Db<'_>) -> Result<bool, Fault> {
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM usage_hours) AND NOT EXISTS (SELECT 1 FROM usage_days) AS nothing";
     get(&db.one(sql, &[])?, "nothing")
-}
-
-/// Adds a counter of a backup that was checked.
-pub(super) fn put_back(db: &Db<'_>, host: &str, table: &'static str, row: &RawCounter) -> Result<(), Fault> {
-    name(db, &row.program, &row.user_agent, true)?;
-    db.run(
-        &format!(
-            "INSERT INTO {table} SELECT $1, $2, id, $3, $4, $5, $6, $7, $8 FROM callers
-             WHERE program = $9 AND user_agent = $10 ON CONFLICT DO NOTHING"
-        ),
-        &[
-            &row.since,
-            &row.key,
-            &row.outcome,
-            &host,
-            &row.requests,
-            &row.bytes_in,
-            &row.bytes_out,
-            &row.last_at,
-            &row.program,
-            &row.user_agent,
-        ],
-    )
-    .map(drop)
-}
-
-fn add_latency(db: &Db<'_>, host: &str, times: &CountedTimes<'_>) -> Result<(), Fault> {
-    db.run(
-        "INSERT INTO latency_hours VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (hour, key_id, part, bucket, host)
-         DO UPDATE SET requests = latency_hours.requests + excluded.requests",
-        &[
-            &times.hour.0,
-            &id_of(times.key),
-            &times.part,
-            &i64::from(times.bucket.0),
-            &host,
-            &times.requests.cast_signed(),
-        ],
-    )
-    .map(drop)
 }
 
 fn callers(db: &Db<'_>, key: &str, since: UnixMs, outcome: &str) -> Result<Vec<CallerView>, Fault> {
@@ -179,33 +76,14 @@ fn caller(row: &Row) -> Result<CallerView, Fault> {
     })
 }
 
-/// Adds answered calls to their key.
-fn add_to_key(db: &Db<'_>, host: &str, added: &CountedCalls<'_>) -> Result<(), Fault> {
-    let by = added.caller.label();
-    let used = |at| Use { at, by: by.to_owned() };
-    keys::add_uses(db, host, id_of(added.key), added.requests, &used(added.first_at), &used(added.last_at))
-}
-
 impl UsageRows for Postgres {
     fn count(&self, batch: &UsageBatch<'_>) -> Result<(), StoreError> {
         let host = self.host().id();
         let done = self.try_write(&[], |unit| {
-            for call in &batch.troubled {
-                troubled::add(unit, call)?;
-            }
-            if !batch.troubled.is_empty() {
-                troubled::forget_old(unit)?;
-            }
+            troubled::add(unit, &batch.troubled)?;
             batch.entries.iter().for_each(|entry| unit.record(entry));
-            for calls in &batch.calls {
-                add(unit, host, calls)?;
-                if calls.outcome == CallOutcome::Answered {
-                    add_to_key(unit, host, calls)?;
-                }
-            }
-            for times in &batch.times {
-                add_latency(unit, host, times)?;
-            }
+            counting::add_calls(unit, host, &batch.calls)?;
+            counting::add_times(unit, host, &batch.times)?;
             // Nobody is told of it: that would cost all hosts something several times a second. Who listens sees it
             // within a second.
             unit.run("UPDATE hosts SET counted = counted + 1 WHERE id = $1", &[&host])?;

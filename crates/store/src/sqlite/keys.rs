@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use atthene_core::activity::{ActOutcome, Kind, Recorder};
-use atthene_core::keys::{Ending, KeyId, KeyRecord, RevokeReason, Use};
+use atthene_core::keys::{Ending, HashedKey, KeyId, KeyRecord, RevokeReason, Use};
 use atthene_core::port::{KeyCreation, KeyRevocation, KeyRows};
 use atthene_core::{StoreError, UnixMs};
 use serde_json::json;
@@ -20,6 +20,21 @@ const FORM: i64 = 2;
 fn all(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at DESC, rowid DESC");
     connection.prepare_cached(&sql)?.query_map([], record)?.collect()
+}
+
+fn hashed(connection: &Connection) -> rusqlite::Result<Vec<HashedKey>> {
+    let row = |row: &Row<'_>| {
+        Ok(HashedKey {
+            id: KeyId(row.get::<_, String>(0)?.into()),
+            hash: row.get::<_, String>(1)?.into(),
+            expires_at: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+            ending: row
+                .get::<_, Option<String>>(3)?
+                .map(|word| super::error::word(3, &word, Ending::known))
+                .transpose()?,
+        })
+    };
+    connection.prepare_cached("SELECT id, hash, expires_at, ended_as FROM api_keys")?.query_map([], row)?.collect()
 }
 
 fn by_id(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
@@ -139,6 +154,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
 impl KeyRows for Sqlite {
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         self.read(all)
+    }
+
+    fn hashed_keys(&self) -> Result<Vec<HashedKey>, StoreError> {
+        self.read(hashed)
     }
 
     fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
