@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::costs::{Database, cpu_ms};
 use super::load::{Load, Loaded};
 
-/// How many gateways serve with how many threads each.
-const PLACES: [(usize, u8); 6] = [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (1, 4)];
+/// How many gateways serve, with how many threads each, over how many connections in all.
+const PLACES: [(usize, u8, usize); 8] =
+    [(1, 1, 16), (2, 1, 16), (4, 1, 16), (8, 1, 16), (1, 1, 2), (8, 1, 128), (1, 2, 16), (1, 4, 16)];
 const MOST: usize = 8;
 const CONNECTIONS: usize = 16;
 const WARM: Duration = Duration::from_secs(2);
@@ -27,27 +28,27 @@ pub(super) fn run() -> Result<Value> {
     let first = &fleet.hosts[0].installation;
     first.run(&["config", "set", "runtime_url", &runtime::start(own.handle())])?;
     let key = first.run(&["key", "create", "--name", "Load", "--expires", "30d", "--yes"])?;
-    println!("\n{CONNECTIONS} connections; the database per 1,000 calls");
+    println!("\ngateways × workers, connections in all; the database per 1,000 calls");
     println!(
         "{:24} {:>9} {:>8} {:>8} {:>11} {:>8} {:>8} {:>8} {:>8}",
         "", "calls/s", "p50 µs", "p99 µs", "CPU µs/call", "commits", "rows", "log KB", "CPU ms"
     );
     let mut places = Vec::new();
-    for (gateways, workers) in PLACES {
-        places.push(measure(&mut fleet, &key, (gateways, workers), None)?);
+    for place in PLACES {
+        places.push(measure(&mut fleet, &key, place, None)?);
     }
-    places.push(measure(&mut fleet, &key, (MOST, 1), Some(PAUSE))?);
+    places.push(measure(&mut fleet, &key, (MOST, 1, CONNECTIONS), Some(PAUSE))?);
     Ok(json!({ "places": places, "idle": idle(&mut fleet)? }))
 }
 
-fn measure(fleet: &mut Fleet, key: &str, place: (usize, u8), pause: Option<Duration>) -> Result<Value> {
-    let (gateways, workers) = place;
+fn measure(fleet: &mut Fleet, key: &str, place: (usize, u8, usize), pause: Option<Duration>) -> Result<Value> {
+    let (gateways, workers, connections) = place;
     for host in &mut fleet.hosts[..gateways] {
         host.serve(&["--workers", &workers.to_string()])?;
     }
     let serving = &fleet.hosts[..gateways];
     let ports: Vec<u16> = serving.iter().map(|host| host.installation.port).collect();
-    let load = Load { ports: &ports, key, connections: CONNECTIONS, span: WARM, pause };
+    let load = Load { ports: &ports, key, connections, span: WARM, pause };
     load.go()?;
     let before = (served_ms(fleet, gateways)?, Database::so_far(&fleet.url)?);
     let loaded = Load { span: SPAN, ..load }.go()?;
@@ -56,7 +57,7 @@ fn measure(fleet: &mut Fleet, key: &str, place: (usize, u8), pause: Option<Durat
     let asked = Database::so_far(&fleet.url)?.since(&before.1).each(thousands);
     fleet.end()?;
     let Loaded { per_second, p50_us, p99_us, .. } = loaded;
-    let name = format!("{gateways} × {workers}{}", if pause.is_some() { ", with pauses" } else { "" });
+    let name = format!("{gateways} × {workers}, {connections}{}", if pause.is_some() { ", with pauses" } else { "" });
     println!(
         "{name:24} {per_second:>9.0} {p50_us:>8.0} {p99_us:>8.0} {:>11.1} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
         served / thousands,
@@ -66,7 +67,7 @@ fn measure(fleet: &mut Fleet, key: &str, place: (usize, u8), pause: Option<Durat
         asked.cpu_ms
     );
     Ok(json!({
-        "gateways": gateways, "workers": workers, "pause_ms": pause.map(|pause| pause.as_secs_f64() * 1e3),
+        "gateways": gateways, "workers": workers, "connections": connections, "pause_ms": pause.map(|pause| pause.as_secs_f64() * 1e3),
         "calls_per_second": per_second, "p50_us": p50_us, "p99_us": p99_us, "cpu_us_per_call": served / thousands,
         "database_per_1000_calls": told(&asked),
     }))
