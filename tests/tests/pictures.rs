@@ -1,44 +1,9 @@
 //! Every page in light and dark, at the usual and at the smallest size, checked against
 //! WCAG 2.2 AA by axe.
 
-use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Machine, Window, execute, many, until};
+use anyhow::{Result, ensure};
+use atthene_e2e::{Machine, Window, check, execute, many};
 use serde_json::{Value, json};
-
-async fn check(window: &Window, name: &str) -> Result<()> {
-    for (size, width, height) in [("usual", 1100, 720), ("smallest", 820, 560)] {
-        window.resize(width, height).await?;
-        window.picture(&format!("{name}-{size}")).await?;
-        let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
-        ensure!(wide == false, "{name} at {width} × {height} scrolls sideways");
-    }
-    window.resize(1100, 720).await?;
-    zoom(window, 2).await?;
-    window.picture(&format!("{name}-twice")).await?;
-    let wide = window.script("return document.documentElement.scrollWidth > innerWidth").await?;
-    ensure!(wide == false, "{name} at 200 % zoom scrolls sideways");
-    // The page forbids scripts of others; the driver's own are not the page's.
-    let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/node_modules/axe-core/axe.min.js");
-    window.script(&std::fs::read_to_string(axe).context("npm ci in ui/ brings axe")?).await?;
-    let found = window
-        .script_async(
-            "const done = arguments[arguments.length - 1];
-             axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
-               .then((it) => done(it.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 160)).join(' | '))))
-               .catch((error) => done(['axe: ' + error]));",
-        )
-        .await?;
-    let violations = found.as_array().context("axe found a list")?;
-    ensure!(violations.is_empty(), "{name}: {}", Value::Array(violations.clone()));
-    zoom(window, 1).await
-}
-
-/// As Ctrl and + do it, and waits until the page is laid out so.
-async fn zoom(window: &Window, factor: u32) -> Result<()> {
-    window.invoke("set_zoom", &format!("{{ factor: {factor} }}")).await?;
-    let across = format!("return innerWidth === {}", 1100 / factor);
-    until("the page to be zoomed", || async { Ok((window.script(&across).await? == true).then_some(())) }).await
-}
 
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
@@ -100,6 +65,13 @@ async fn every_page_fits_and_reads_well_in_light_and_dark() -> Result<()> {
         check(&window, &format!("{scheme}-preferences")).await?;
         window.click("#tab-data").await?;
         check(&window, &format!("{scheme}-data")).await?;
+        for (dialog, name) in [("#share-profile", "share"), ("#join-shared", "join")] {
+            window.click(dialog).await?;
+            window.find("#switch-confirm").await?;
+            check(&window, &format!("{scheme}-{name}")).await?;
+            window.press("Cancel").await?;
+            window.gone("[role=dialog]").await?;
+        }
         window.click("#data-reset").await?;
         check(&window, &format!("{scheme}-reset")).await?;
         window.press("Cancel").await?;

@@ -95,11 +95,13 @@ describe('usage', () => {
     const total = { answered: 7, failed: 0, refused: 0, bytes_in: 0, bytes_out: 0 }
     const steps = Array.from({ length: 24 }, (_, hour) => (hour === 23 ? 7 : 0))
     const host = { id: 'abcd', name: 'edge-1', totals: total, last_at: Date.now(), steps }
-    const shared = aReportOfUsage({ answered: steps, total, hosts: [host] })
+    const all = { ...total, answered: 9, refused: 1 }
+    const shared = aReportOfUsage({ answered: steps, total: all, hosts: [host] })
     const { user } = open(fakeBackend({ usageReport: async () => shared }))
     await user.click(await screen.findByRole('tab', { name: 'Usage' }))
     const table = await screen.findByRole('table', { name: 'By host' }, { timeout: 10_000 })
     expect(within(table).getByRole('row', { name: /^edge-1 7 0 0/ })).toBeVisible()
+    expect(within(table).getByRole('row', { name: /^Others 2 0 1/ })).toBeVisible()
     await user.click(screen.getByRole('radio', { name: 'By host' }))
     const chart = screen.getByRole('slider')
     chart.focus()

@@ -1101,7 +1101,9 @@ export const text = {
       there: 'serves',
       away: 'away',
       never: 'has never served',
-      address: 'Address',
+      serving: (there: number, all: number) =>
+        `Serving: ${grouped(there)} of ${grouped(all)} ${all === 1 ? 'host' : 'hosts'}.`,
+      all: (count: number) => `Show all ${grouped(count)} hosts`,
       version: 'Version',
       seen: 'Last seen',
       copies:

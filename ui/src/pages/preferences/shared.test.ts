@@ -61,6 +61,32 @@ describe('a profile that hosts share', () => {
     expect(here).toBeChecked()
   })
 
+  test('lists of many hosts this one, then those that need a look, and the rest when it is asked to', async () => {
+    const many = Array.from({ length: 20 }, (_, n) => host({ id: `id-${n}`, name: `edge-${n}` }))
+    const gone = host({ id: 'gone', name: 'gone', is_there: false })
+    const never = { is_there: false, version: null, address: null, seen_at: null }
+    const fake = fakeBackend()
+    fake.state.shared = shared([
+      ...many,
+      gone,
+      host({ id: 'here', name: 'here', is_here: true, ...never }),
+      host({ id: 'new', name: 'new', ...never }),
+    ])
+    const { user } = open(fake)
+    await openData(user)
+    const table = await screen.findByRole('table', { name: 'Hosts that share this profile' })
+    const listed = () =>
+      within(table)
+        .getAllByRole('rowheader')
+        .map((it) => it.querySelector('bdi')?.textContent)
+    expect(screen.getByText('Serving: 20 of 23 hosts.')).toBeVisible()
+    expect(listed().slice(0, 3)).toEqual(['here', 'gone', 'edge-0'])
+    expect(listed()).toHaveLength(8)
+    await user.click(screen.getByRole('button', { name: 'Show all 23 hosts' }))
+    expect(listed()).toHaveLength(23)
+    expect(listed().at(-1)).toBe('new')
+  })
+
   test('is looked at once in a while, and not again because it was looked at', async () => {
     let looks = 0
     const look = (): Promise<SharedView> => {
