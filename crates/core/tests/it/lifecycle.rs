@@ -270,9 +270,9 @@ async fn what_is_done_is_told_as_done_and_holds_though_nothing_can_be_read_after
     let rows = RawRows::of(machine.dir.path());
     let spoils = |event: &str| {
         rows.run(&format!(
-            "UPDATE api_keys SET note = ''; DROP TRIGGER IF EXISTS spoils;
+            "UPDATE api_keys SET hash = 'x'; DROP TRIGGER IF EXISTS spoils;
              CREATE TRIGGER spoils AFTER {event} ON api_keys WHEN NEW.name <> 'spoilt'
-             BEGIN UPDATE api_keys SET note = {UNREADABLE} WHERE id <> NEW.id; END;"
+             BEGIN UPDATE api_keys SET hash = {UNREADABLE} WHERE id <> NEW.id; END;"
         ));
     };
     let worth = async |text: &KeyText| core.keys.verify(text.expose()).await;
