@@ -61,7 +61,12 @@ pub async fn call_tool(name: &str, arguments: &Value, key: &str) -> Result<Answe
 
 /// Calls a route at the default address.
 pub async fn call(method: &str, path: &str, key: &str) -> Result<Answer> {
-    request(&["--request", method], &format!("http://127.0.0.1:8765{path}"), key).await
+    call_at("http://127.0.0.1:8765", method, path, key).await
+}
+
+/// Calls a route of the gateway at this address.
+pub async fn call_at(base: &str, method: &str, path: &str, key: &str) -> Result<Answer> {
+    request(&["--request", method], &format!("{base}{path}"), key).await
 }
 
 const EXECUTE: &str = "/api/amas/conversations/execute";

@@ -31,7 +31,7 @@ pub use command::Printed;
 pub use desktop::{NotificationDaemon, Panel};
 pub use fenced::fenced;
 pub use graph::Graph;
-pub use http::{Answer, call, call_tool, execute, execute_as, execute_with};
+pub use http::{Answer, call, call_at, call_tool, execute, execute_as, execute_with};
 pub use looks::check;
 pub use machine::Machine;
 pub use mailbox::{MailAgent, MailDesk};

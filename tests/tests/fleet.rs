@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use atthene_e2e::{Emulate, Machine, execute_with, until};
+use atthene_e2e::{Answer, Emulate, Machine, call_at, execute_with, until};
 use atthene_test_support::databases;
 use serde_json::Value;
 
@@ -36,8 +36,17 @@ impl Host {
         Ok(())
     }
 
+    fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// An access token of this connection: the gateway opens what the sign-in left.
+    async fn token(&self, connection: &str, key: &str) -> Result<Answer> {
+        call_at(&self.base(), "POST", &format!("/api/amas/connections/{connection}/token"), key).await
+    }
+
     async fn is_answered(&self, key: &str, status: u16) -> Result<()> {
-        let base = format!("http://127.0.0.1:{}", self.port);
+        let base = self.base();
         let answered = || async { Ok((execute_with(&base, key).await?.status == status).then_some(())) };
         until("the key to be known on this host", answered).await
     }
@@ -108,14 +117,29 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     let sound = first.machine.done(&["activity", "--verify"]).await?;
     ensure!(sound.code == 0, "{sound:?}");
 
-    // A new fleet key while both serve: the host that made it goes on; the other one is told so and goes on with an invite.
+    // A new fleet key while both serve: the host that made it goes on; the other one is told so and goes on with an invite,
+    // its gateway, too.
     first.machine.done(&["fleet", "rotate-key"]).await?;
+    let ada = connections[0]["id"].as_str().context("an id")?;
+    first.machine.permit_everything(ada).await?;
+    until("the first gateway to open what is sealed under the new key", || async {
+        Ok((first.token(ada, &next).await?.status == 200).then_some(()))
+    })
+    .await?;
+    until("the second gateway to say that it can't", || async {
+        Ok((second.token(ada, &next).await?.status >= 500).then_some(()))
+    })
+    .await?;
     let again = first.machine.home().join("again.age");
     let file = again.to_str().context("a path")?;
     let invited = first.machine.done(&["--json", "fleet", "invite", file]).await?.json()?;
     let passphrase = invited["passphrase"].as_str().context("a passphrase")?;
     let joined = second.machine.run_with(&["--json", "fleet", "join", file], passphrase).await?;
     ensure!(joined.code == 0 && joined.json()?["renewed"] == true, "{joined:?}");
+    until("the second gateway to open it, too", || async {
+        Ok((second.token(ada, &next).await?.status == 200).then_some(()))
+    })
+    .await?;
     for host in [&first, &second] {
         host.is_answered(&next, 200).await?;
     }

@@ -237,16 +237,3 @@ fn a_refused_call_is_explained_rung_by_rung_also_after_a_restart() {
     assert_eq!(core.explain("no such").expect_err("unknown").code(), Code::UnknownRequest);
     assert_eq!(core.troubled_calls(10).expect("lists")[0].request_id, "abc-2");
 }
-
-#[test]
-fn remembered_refusals_are_bounded() {
-    let machine = Machine::new();
-    let core = machine.open();
-    for round in 0..25 {
-        for n in 0..150 {
-            core.usage.record(refused(None, &format!("{round}-{n}"), ProblemCode::MissingKey, ""));
-        }
-        core.usage.flush().expect("flushes");
-    }
-    assert_eq!(core.troubled_calls(10_000).expect("lists").len(), 1000);
-}
