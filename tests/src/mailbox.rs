@@ -40,7 +40,7 @@ impl MailDesk {
         sign_in(&machine, "ada").await?;
         let key = machine.done(&["key", "create", "--name", "Agents", "--expires", "1d"]).await?.out.trim().to_owned();
         // Other gateways of this machine are left alone.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = atthene_test_support::ports::free();
         let (serving, _) = machine.serve(&["--port", &port.to_string()]).await?;
         Ok(Self { port, key, serving, _machine: machine, _keychain: keychain, _authority: authority })
     }

@@ -24,7 +24,7 @@ pub struct Installation {
 impl Installation {
     /// One of its own, on a port of its own.
     pub fn new() -> Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = crate::ports::free();
         let new = Self::bare(None, port)?;
         new.run(&["config", "set", "gateway_port", &port.to_string()])?;
         new.run(&["config", "set", "vault", "file"])?;

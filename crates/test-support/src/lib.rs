@@ -24,6 +24,7 @@ mod lenient;
 pub mod line;
 pub mod machine;
 pub mod mailbox;
+pub mod ports;
 pub mod raw_rows;
 pub mod runtime;
 #[cfg(target_os = "linux")]

@@ -63,7 +63,7 @@ impl Scene {
             tokens += 1;
             signs_in(&issuer, form, tokens)
         });
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = atthene_test_support::ports::free();
         machine.done(&["config", "set", "vault", "file"]).await?;
         machine.done(&["config", "set", "gateway_port", &port.to_string()]).await?;
         let named = ["integration", "add", "--name", "Contoso", "--client-id", CLIENT_ID];

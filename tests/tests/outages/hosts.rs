@@ -1,12 +1,11 @@
 //! Hosts of one profile, each with a gateway, and with a line of its own to the database.
 
 use std::fs::File;
-use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
 use atthene_e2e::Machine;
 use atthene_test_support::line::Line;
-use atthene_test_support::runtime;
+use atthene_test_support::{ports, runtime};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
@@ -21,7 +20,7 @@ pub(crate) struct Host {
 
 impl Host {
     fn new(database: &str) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ports::free();
         Ok(Self { machine: Machine::server()?, line: Line::to(database), port, serving: None })
     }
 

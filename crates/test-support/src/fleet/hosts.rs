@@ -10,6 +10,7 @@ use url::Url;
 use crate::databases;
 use crate::installation::Installation;
 use crate::line::Line;
+use crate::ports;
 use crate::space::Space;
 
 /// Where each gateway listens that has a network of its own: the port that it has by itself.
@@ -25,7 +26,7 @@ pub struct FleetHost {
 impl FleetHost {
     fn new(space: Option<Arc<Space>>, url: &str) -> Result<Self> {
         let Some(space) = space else {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let port = ports::free();
             return Ok(Self { installation: Installation::bare(None, port)?, line: None, serving: None });
         };
         // In there nobody has the database's port: so one address is good for all hosts.
