@@ -27,11 +27,6 @@ async fn rows(window: &Window, rows: &str, count: u32) -> Result<()> {
     until("all hosts to be listed", || async { Ok((window.script(&are_there).await? == true).then_some(())) }).await
 }
 
-async fn open_data(window: &Window) -> Result<()> {
-    window.press("Preferences").await?;
-    window.click("#tab-data").await
-}
-
 #[tokio::test]
 #[ignore = "needs a display: cargo xtask test --only e2e"]
 async fn every_page_of_a_shared_profile_fits_and_reads_well_in_light_and_dark() -> Result<()> {
@@ -63,7 +58,8 @@ async fn every_page_of_a_shared_profile_fits_and_reads_well_in_light_and_dark() 
         window.click("#tab-usage").await?;
         window.find("table[aria-label='By host'] tbody tr").await?;
         check(&window, &format!("{scheme}-shared-usage")).await?;
-        open_data(&window).await?;
+        window.press("Preferences").await?;
+        window.click("#tab-data").await?;
         window.find("[data-there=true]").await?;
         check(&window, &format!("{scheme}-shared-data")).await?;
         window.click("#leave-shared").await?;

@@ -7,6 +7,7 @@ use atthene_core::UnixMs;
 use atthene_core::activity::{Call, CallOutcome, Caller, Span, Trouble};
 use atthene_core::keys::KeyId;
 use atthene_core::problem::{CallCheck, ProblemCode};
+use atthene_test_support::databases;
 use atthene_test_support::hosts::Hosts;
 use atthene_test_support::machine::{Machine, new_key};
 use atthene_test_support::needs_server;
@@ -111,7 +112,9 @@ fn remembered_refusals_are_bounded_and_push_out_no_other_calls() {
         }
     }
     let kept = core.troubled_calls(5_000).expect("reads");
-    assert!((1_001..=1_101).contains(&kept.len()), "{} are kept", kept.len());
+    // A server is asked to forget once for many that are added.
+    let spare = if databases::server().is_some() { 100 } else { 0 };
+    assert!((1_001..=1_001 + spare).contains(&kept.len()), "{} are kept", kept.len());
     assert_eq!(&*kept[0].request_id, "refused-2399");
     assert_eq!(&*kept[kept.len() - 1].request_id, "failed");
 }

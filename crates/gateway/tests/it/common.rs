@@ -2,7 +2,7 @@
 //! write it wrongly.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use atthene_core::{Clock, Core, SecretChange, Settings, UnixMs};
 use atthene_gateway::{Limits, Listening, Workers};
 use atthene_service::Service;
 use atthene_test_support::open;
+pub use atthene_test_support::ports::free as free_port;
 use atthene_vault::MemoryVault;
 use serde_json::Value;
 
@@ -28,11 +29,6 @@ pub struct Running {
 fn workers() -> Workers {
     let wanted = std::env::var("ATTHENE_TEST_WORKERS").ok();
     wanted.map_or_else(Workers::default, |number| Workers::new(number.parse().expect("a number")).expect("workers"))
-}
-
-/// A port that nothing listens on at this moment.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 impl Running {

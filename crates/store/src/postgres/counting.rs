@@ -55,21 +55,20 @@ pub(super) fn add_calls(db: &Db<'_>, host: &str, calls: &[CountedCalls<'_>]) -> 
 fn named<'a>(db: &Db<'_>, calls: &'a [CountedCalls<'_>]) -> Result<Vec<Name<'a>>, Fault> {
     let own = |caller: &'a Caller| -> Name<'a> { (&caller.program, &caller.user_agent) };
     let (programs, user_agents): (Vec<_>, Vec<_>) = calls.iter().map(|calls| own(calls.caller)).unzip();
-    let known = db.rows(
+    let rows = db.rows(
         "SELECT program, user_agent FROM callers WHERE (program, user_agent) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
         &[&programs, &user_agents],
     )?;
-    let known = known.iter().map(|row| Ok((get(row, "program")?, get(row, "user_agent")?)));
-    let mut known: HashSet<(String, String)> = known.collect::<Result<_, Fault>>()?;
+    let known = rows.iter().map(|row| Ok((get(row, "program")?, get(row, "user_agent")?)));
+    let mut known: HashSet<Name<'_>> = known.collect::<Result<_, Fault>>()?;
     let mut names = Vec::with_capacity(calls.len());
     for calls in calls {
         let mut name = own(calls.caller);
-        let is_known = known.contains(&(name.0.to_owned(), name.1.to_owned()));
         // Whoever makes refused calls is given no name without end.
         let is_refused = matches!(calls.outcome, CallOutcome::Refused(_));
-        if !is_known {
+        if !known.contains(&name) {
             if give(db, name, !is_refused)? {
-                known.insert((name.0.to_owned(), name.1.to_owned()));
+                known.insert(name);
             } else {
                 name = ("", OTHERS);
                 give(db, name, true)?;
