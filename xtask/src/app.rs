@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 use crate::packages;
 use crate::steps::{must, say};
@@ -18,11 +18,10 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// What cargo builds for the app, its page inside: from the lock file and nothing newer.
-pub const APP: [&str; 5] = ["--locked", "--package", "atthene-settings", "--features", "tauri/custom-protocol"];
-
-/// What cargo builds for the `atthene` command.
-pub const COMMAND: [&str; 3] = ["--locked", "--package", "atthene-cli"];
+/// What cargo builds for people, from the lock file and nothing newer: the app, its page inside, and the `atthene`
+/// command. Both at once: each alone has other features of its libraries, and all of these are compiled twice.
+pub const PROGRAMS: [&str; 7] =
+    ["--locked", "--package", "atthene-settings", "--package", "atthene-cli", "--features", "tauri/custom-protocol"];
 
 /// The file of a release build.
 pub fn release(path: &str) -> PathBuf {
@@ -109,24 +108,23 @@ fn newest(path: &Path) -> Option<SystemTime> {
     below.chain([own]).max().flatten()
 }
 
-/// Builds the app with its page inside, as a release.
-pub fn build_app() -> Result<PathBuf> {
-    packages::ensure(packages::For::Build)?;
-    build_ui()?;
-    say("building the app (about five minutes the first time)");
-    must(cargo().args(["build", "--release"]).args(APP))?;
-    let app = release("atthene-settings");
-    if !app.exists() {
-        bail!("{} was not built", app.display());
-    }
-    Ok(app)
+/// What people get.
+pub struct Programs {
+    pub app: PathBuf,
+    pub command: PathBuf,
 }
 
-/// Builds the `atthene` command as a release.
-pub fn build_command() -> Result<PathBuf> {
-    say("building the command");
-    must(cargo().args(["build", "--release"]).args(COMMAND))?;
-    Ok(release("atthene"))
+/// Builds the app and the command as a release.
+pub fn build() -> Result<Programs> {
+    packages::ensure(packages::For::Build)?;
+    build_ui()?;
+    say("building the app and the command (some ten minutes the first time)");
+    must(cargo().args(["build", "--release"]).args(PROGRAMS))?;
+    let built = Programs { app: release("atthene-settings"), command: release("atthene") };
+    for program in [&built.app, &built.command] {
+        ensure!(program.exists(), "{} was not built", program.display());
+    }
+    Ok(built)
 }
 
 /// The cargo that runs this.

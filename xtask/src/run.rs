@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::app::{build_app, build_command, target};
+use crate::app::{build, target};
 use crate::desktop;
 use crate::steps::{must, say};
 
@@ -23,8 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return inside(app);
     }
     // The window starts the service that lies beside it.
-    build_command()?;
-    let app = build_app()?;
+    let app = build()?.app;
     if desktop::has_display() {
         say("opening the window");
         return must(&mut Command::new(app));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use atthene_test_cluster::Cluster;
 
-use crate::app::{build_app, build_command, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
+use crate::app::{Programs, build, build_ui, cargo, install_npm, install_python, install_ui, npm, root};
 use crate::steps::{Count, Steps, counted, counted_by_name, must, say, with_second_try};
 use crate::{deny, desktop, package, packages, systems};
 
@@ -81,7 +81,7 @@ fn the_packages() -> Result<()> {
     let mut steps = Steps::new(3);
     let mut built = None;
     steps.check("release build of the app and the command", || {
-        built = Some([build_app()?, build_command()?]);
+        built = Some(build()?);
         Ok(())
     });
     steps.check("the packages, as the systems' own tools see them", || {
@@ -127,7 +127,8 @@ fn on_postgres() -> Result<Count> {
     }
     packages::ensure(packages::For::Database)?;
     let cluster = Cluster::start()?;
-    let these = ["--package", "atthene-core", "--test", "it", "--package", "atthene-store", "--test", "postgres"];
+    // Of the whole workspace: what was built for all tests serves here; for two packages alone it is compiled anew.
+    let these = ["--workspace", "--test", "use_cases", "--test", "postgres"];
     counted(
         cargo().args(["test", "--locked", "--no-fail-fast"]).args(these).env("ATTHENE_TEST_POSTGRES", cluster.url()),
     )
@@ -155,12 +156,15 @@ fn ui(steps: &mut Steps) {
 fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
     let mut built = None;
     steps.check("release build of the app and the command", || {
-        built = Some((build_app()?, build_command()?));
+        built = Some(build()?);
         Ok(())
     });
     steps.tests("end-to-end tests in the real window and the shell", || {
-        let Some((app, command)) = built else { bail!("there is no app to test") };
-        real_window(&app, &command, &root().join(&arguments.screenshots))
+        let Some(built) = built else { bail!("there is no app to test") };
+        // After all others, they are built already if they are chosen like these.
+        let alone = arguments.only == Some(Part::E2e);
+        let chosen = if alone { ["--package", "atthene-e2e"] } else { ["--workspace", "--test=*"] };
+        real_window(&built, chosen, &root().join(&arguments.screenshots))
     });
 }
 
@@ -168,7 +172,7 @@ fn end_to_end(steps: &mut Steps, arguments: &Arguments) {
 /// a browser that are not ours take part, and fail by themselves now and then. More than that is a defect.
 const SECOND_TRIES: usize = 3;
 
-fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> {
+fn real_window(built: &Programs, chosen: [&str; 2], screenshots: &Path) -> Result<Count> {
     packages::ensure(packages::For::EndToEnd)?;
     packages::ensure(packages::For::Database)?;
     let cluster = Cluster::start()?;
@@ -176,7 +180,7 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
     install_npm("tests/mcp")?;
     let (proxies, schemathesis) = (install_python("proxies")?, install_python("schemathesis")?);
     let (mcp_clients, mcp_langchain) = (install_python("mcp")?, install_python("mcp-langchain")?);
-    must(cargo().args(["test", "--package", "atthene-e2e", "--locked", "--no-run"]))?;
+    must(cargo().args(["test", "--locked", "--no-run"]).args(chosen))?;
     // A desktop of its own for each run of them.
     let tests = |only: &[&str]| -> Result<_> {
         let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
@@ -187,11 +191,12 @@ fn real_window(app: &Path, atthene: &Path, screenshots: &Path) -> Result<Count> 
             .args(["timeout", "--kill-after=10", "1800"])
             .arg(cargo().get_program())
             // One window at a time: they share a display, a clipboard and the gateway's port.
-            .args(["test", "--package", "atthene-e2e", "--locked", "--no-fail-fast", "--", "--ignored"])
-            .arg("--test-threads=1")
+            .args(["test", "--locked", "--no-fail-fast"])
+            .args(chosen)
+            .args(["--", "--ignored", "--test-threads=1"])
             .args(only)
-            .env("ATTHENE_APP", app)
-            .env("ATTHENE_COMMAND", atthene)
+            .env("ATTHENE_APP", &built.app)
+            .env("ATTHENE_COMMAND", &built.command)
             .env("ATTHENE_TEST_POSTGRES", cluster.url())
             .env("ATTHENE_MCP_CLIENTS", &mcp_clients)
             .env("ATTHENE_MCP_LANGCHAIN", &mcp_langchain)

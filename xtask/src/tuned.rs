@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::app::{APP, COMMAND, build_ui, cargo, program, target};
+use crate::app::{PROGRAMS, build_ui, cargo, program, target};
 use crate::steps::{must, say};
 use crate::{load, packages};
 
@@ -18,7 +18,7 @@ const SECONDS: u64 = 8;
 pub fn run() -> Result<()> {
     packages::ensure(packages::For::Build)?;
     build_ui()?;
-    let folder = build(&[&APP[..], &COMMAND[..]].concat())?;
+    let folder = build(&PROGRAMS)?;
     for name in ["atthene-settings", "atthene"] {
         println!("{}", program(&folder, name).display());
     }
@@ -27,7 +27,7 @@ pub fn run() -> Result<()> {
 
 /// Builds the command alone.
 pub fn build_command() -> Result<PathBuf> {
-    Ok(program(&build(&COMMAND)?, "atthene"))
+    Ok(program(&build(&["--locked", "--package", "atthene-cli"])?, "atthene"))
 }
 
 /// Builds what `selection` names, the command among it; returns the folder of the programs.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::app::{build_command, cargo};
+use crate::app::{build, cargo};
 use crate::packages;
 use crate::steps::must;
 use atthene_test_cluster::Cluster;
@@ -30,8 +30,7 @@ pub fn fleet(json: Option<&Path>) -> Result<()> {
 }
 
 fn command() -> Result<Command> {
-    packages::ensure(packages::For::Build)?;
-    let atthene = build_command()?;
+    let atthene = build()?.command;
     let mut command = cargo();
     command
         .args(["run", "--release", "--locked", "--package", "atthene-endurance", "--"])

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use crate::app::{build_app, cargo};
+use crate::app::{build, cargo};
 use crate::steps::must;
 use crate::{desktop, packages};
 
 pub fn run() -> Result<()> {
     packages::ensure(packages::For::EndToEnd)?;
-    let app = build_app()?;
+    let app = build()?.app;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;
     must(
         command

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::arguments::Startup;
 use super::figures::{median, write_json};
-use crate::app::{build_app, build_command, cargo, release};
+use crate::app::{build, cargo, release};
 use crate::steps::{must, say};
 use crate::{desktop, packages};
 
@@ -34,8 +34,7 @@ pub fn run(startup: &Startup) -> Result<()> {
         return measure(startup.output.json.as_deref());
     }
     packages::ensure(packages::For::EndToEnd)?;
-    build_app()?;
-    build_command()?;
+    build()?;
     say("building the empty window");
     must(cargo().args(["build", "--release", "--package", "empty-window", "--features", "tauri/custom-protocol"]))?;
     let (mut command, _runtime_dir) = desktop::virtual_desktop()?;

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::app::{build_app, build_command, target};
+use crate::app::{Programs, build, target};
 use crate::packages;
 use crate::steps::say;
 use stage::Stage;
@@ -21,15 +21,14 @@ use tools::run_for;
 /// Builds the programs and makes all packages of them.
 pub fn run() -> Result<()> {
     packages::ensure(packages::For::Packaging)?;
-    let programs = [build_app()?, build_command()?];
-    for package in make(&programs)? {
+    for package in make(&build()?)? {
         say(&package.display().to_string());
     }
     Ok(())
 }
 
 /// Makes the packages, the lists of what they are made of, and a file with the SHA-256 sums of all.
-pub fn make(programs: &[PathBuf; 2]) -> Result<Vec<PathBuf>> {
+pub fn make(programs: &Programs) -> Result<Vec<PathBuf>> {
     let out = target().join("packages");
     if out.exists() {
         std::fs::remove_dir_all(&out)?;

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::tools::{MAINTAINER, NAME, day, run_for, version, write};
-use crate::app::root;
+use crate::app::{Programs, root};
 
 /// The bundle identifier: file names follow it, so that desktops find window, icon and entry by one name.
 const IDENTIFIER: &str = "com.atthene.settings";
@@ -18,14 +18,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// `programs`: the window and the command.
-    pub fn new(programs: &[PathBuf; 2]) -> Result<Self> {
+    pub fn new(programs: &Programs) -> Result<Self> {
         let stage = Self { folder: tempfile::tempdir()? };
         // A temporary folder is its owner's only; the root of a system is everybody's.
         std::fs::set_permissions(stage.root(), std::fs::Permissions::from_mode(0o755))?;
         stage.programs(programs)?;
         stage.desktop()?;
-        stage.command(&programs[1])?;
+        stage.command(&programs.command)?;
         stage.documents()?;
         Ok(stage)
     }
@@ -38,10 +37,10 @@ impl Stage {
         self.root().join(path)
     }
 
-    fn programs(&self, programs: &[PathBuf; 2]) -> Result<()> {
+    fn programs(&self, programs: &Programs) -> Result<()> {
         let folder = self.at("usr/bin");
         std::fs::create_dir_all(&folder)?;
-        for program in programs {
+        for program in [&programs.app, &programs.command] {
             let to = folder.join(program.file_name().context("no name")?);
             std::fs::copy(program, &to).with_context(|| program.display().to_string())?;
             std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755))?;

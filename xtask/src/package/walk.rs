@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::make;
 use super::tools::{run_for, version, write};
-use crate::app::{root, target};
+use crate::app::{Programs, root, target};
 use crate::packages;
 use crate::steps::{Count, must, say};
 
 /// What the systems' own tools say of the packages. Nothing of it is let pass.
-pub fn look(programs: &[PathBuf; 2]) -> Result<()> {
+pub fn look(programs: &Programs) -> Result<()> {
     packages::ensure(packages::For::Packaging)?;
     let made = make(programs)?;
     must(Command::new("lintian").args(["--fail-on", "error,warning", "--tag-display-limit", "0"]).arg(&made[0]))?;
