@@ -263,15 +263,21 @@ impl Window {
         self.name_key(name).await
     }
 
-    /// Copies the new key and leaves its dialog.
-    pub async fn copy_and_close(&self) -> Result<()> {
-        // A click goes astray while the answer of the first call moves what stands below.
+    /// Copies the new key, and leaves its dialog open.
+    pub async fn copy_key(&self) -> Result<()> {
+        // A click goes astray while the dialog finds its place, and while the answer of the first call moves what
+        // stands below.
         until("the key to be copied", || async {
             self.client.find(Locator::Css("#copy-key")).await?.click().await?;
             tokio::time::sleep(Duration::from_millis(200)).await;
             Ok(self.text("#copy-status").await?.contains("Copied").then_some(()))
         })
-        .await?;
+        .await
+    }
+
+    /// Copies the new key and leaves its dialog.
+    pub async fn copy_and_close(&self) -> Result<()> {
+        self.copy_key().await?;
         self.click("#new-key-done").await?;
         self.gone("#new-key-text").await
     }

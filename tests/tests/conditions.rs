@@ -120,14 +120,13 @@ async fn a_key_leaves_the_clipboard_by_itself_and_at_quit() -> Result<()> {
         || async { anyhow::Ok(output("xclip", &["-out", "-selection", "clipboard"]).await.unwrap_or_default()) };
 
     let first = window.create_key("First").await?;
-    window.click("#copy-key").await?;
-    window.shows("#copy-status", "Copied").await?;
+    window.copy_key().await?;
     ensure!(clipboard().await? == first);
     window.shows("#copy-status", "was cleared").await?;
     until("the clipboard to be empty", || async { Ok(clipboard().await?.is_empty().then_some(())) }).await?;
 
     // At quit, at once; but never what somebody else put there.
-    window.click("#copy-key").await?;
+    window.copy_key().await?;
     until("the clipboard to hold the key", || async { Ok((clipboard().await? == first).then_some(())) }).await?;
     window.click("#new-key-done").await?;
     window.gone("#new-key-text").await?;

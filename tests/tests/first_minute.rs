@@ -116,8 +116,7 @@ async fn d2_a_key_that_was_copied_over_is_not_let_go_of() -> Result<()> {
     let machine = Machine::new()?;
     let window = Window::open(&machine).await?;
     ask_for_key(&window, "Held").await?;
-    window.click("#copy-key").await?;
-    window.shows("#copy-status", "Copied").await?;
+    window.copy_key().await?;
     // Another program copies something.
     let copied = "printf elsewhere | xclip -in -selection clipboard";
     tokio::process::Command::new("sh").args(["-c", copied]).status().await?;

@@ -3,11 +3,12 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 
+use atthene_test_cluster::ports;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -27,15 +28,11 @@ fn atthene(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
-}
-
 /// Where other machines reach this one.
 fn own_address() -> SocketAddr {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     socket.connect("198.51.100.1:9").expect("a way out of this machine");
-    SocketAddr::new(socket.local_addr().expect("an address").ip(), free_port())
+    SocketAddr::new(socket.local_addr().expect("an address").ip(), ports::free())
 }
 
 /// A service that serves, until it is dropped.
@@ -46,7 +43,7 @@ struct Serving {
 
 impl Serving {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let port = free_port().to_string();
+        let port = ports::free().to_string();
         let arguments = [&["serve", "--json", "--port", &port], arguments].concat();
         let mut child = atthene(folder, &arguments).env("RUST_LOG", "info").spawn().expect("starts");
         let mut url = String::new();

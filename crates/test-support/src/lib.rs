@@ -24,7 +24,6 @@ mod lenient;
 pub mod line;
 pub mod machine;
 pub mod mailbox;
-pub mod ports;
 pub mod raw_rows;
 pub mod runtime;
 #[cfg(target_os = "linux")]
@@ -32,6 +31,8 @@ pub mod space;
 pub mod strict_authority;
 pub mod vaults;
 pub mod world;
+
+pub use atthene_test_cluster::ports;
 
 use std::path::Path;
 use std::sync::Arc;

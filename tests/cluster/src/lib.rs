@@ -1,11 +1,12 @@
-//! A PostgreSQL server of our own, for tests: in a folder that goes with it, whatever else runs on the machine. It can
-//! be stopped, killed and started, and its disk filled. Nothing of the app is in here: the task runner uses it, too.
+//! What tests take of a machine. A PostgreSQL server of their own, in a folder that goes with it, whatever else runs here:
+//! it can be stopped, killed and started, and its disk filled. And ports. Nothing of the app is in here: the task
+//! runner uses it, too.
 
 mod commands;
 mod disk;
+pub mod ports;
 mod processes;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,7 +47,7 @@ impl Cluster {
 
     fn make(small: Option<u32>, connections: u32) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("atthene-postgres").tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ports::free();
         // It writes to the disk as it does at work: what a crash leaves is a part of the tests.
         let settings = format!("-c max_connections={connections} -c track_commit_timestamp=on");
         let options = format!("-p {port} -k '' -c listen_addresses=127.0.0.1 {settings}");
