@@ -69,6 +69,7 @@ const COMMANDS: &[&str] = &[
     "fixed_settings",
     "shared_profile",
     "run_gateway_here",
+    "forget_host",
     "share_profile",
     "choose_invite",
     "join_shared_profile",

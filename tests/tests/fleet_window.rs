@@ -106,6 +106,17 @@ async fn a_window_joins_shows_all_hosts_runs_a_gateway_only_when_asked_and_leave
     drop(serving);
     window.shows("[data-banner]", "No gateway serves this profile").await?;
     window.picture("shared-nobody").await?;
+    // It will not come back.
+    window.click("[data-there=false] button").await?;
+    until("the other host to be off the list", || async {
+        let listed = window.script("return document.querySelectorAll('[data-host]').length").await?;
+        Ok((listed == 1).then_some(()))
+    })
+    .await?;
+    window.press("Activity").await?;
+    window.shows("main", "forgot the host").await?;
+    window.picture("shared-activity").await?;
+    open_data(&window).await?;
 
     window.click("#leave-shared").await?;
     switch(&window, &desk, false).await?;

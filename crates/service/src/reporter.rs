@@ -26,14 +26,19 @@ impl Reporter {
         gateway: watch::Receiver<GatewayState>,
         keeper: Keeper,
         in_clear: Vec<SocketAddr>,
+        was_told: watch::Sender<()>,
     ) -> Option<Self> {
         let lease = core.become_service().unwrap_or_else(|error| {
             tracing::warn!(%error, "other processes are not told what this one does");
             None
         })?;
         let is_over = Arc::new(AtomicBool::new(false));
-        let (told, over) = (core.clone(), is_over.clone());
-        let tell = move |state| told.tell_service_status(state, keeper, &in_clear);
+        let (teller, over) = (core.clone(), is_over.clone());
+        let tell = move |state| {
+            teller.tell_service_status(state, keeper, &in_clear)?;
+            was_told.send_replace(());
+            Ok(())
+        };
         let changes = core.changes().subscribe();
         let thread =
             std::thread::Builder::new().name("reporter".into()).spawn(move || report(tell, changes, &gateway, &over));

@@ -28,11 +28,12 @@ impl Service {
 
     /// The same with the gateway listening as it is told here, whatever the settings say of it, kept by this one.
     pub fn start_on(core: Arc<Core>, limits: Limits, listening: Listening, keeper: Keeper) -> std::io::Result<Self> {
-        let jobs = Jobs::start(core.clone())?;
+        let (told, was_told) = watch::channel(());
+        let jobs = Jobs::start(core.clone(), was_told)?;
         let in_clear = if listening.is_in_clear() { listening.beyond_loopback().collect() } else { Vec::new() };
         let gateway = Gateway::start_on(core.clone(), limits.within(files::most()), listening)?;
         let state = gateway.watch();
-        let reporter = Reporter::start(core.clone(), state.clone(), keeper, in_clear);
+        let reporter = Reporter::start(core.clone(), state.clone(), keeper, in_clear, told);
         // What was begun before and is not its own was left by a crash.
         if reporter.is_some()
             && let Err(error) = core.approvals.give_up_left_over()

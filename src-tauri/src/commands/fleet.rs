@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use atthene_core::identity::Profile;
 use atthene_core::oversight::{Keeper, SharedView};
-use atthene_core::{Core, Error, ErrorView, blocking};
+use atthene_core::{Actor, Core, Error, ErrorView, blocking};
 use atthene_service::fleet::{self, FleetError, Membership};
 use secrecy::SecretString;
 use tauri::{AppHandle, Runtime, State};
@@ -48,6 +48,14 @@ pub(crate) async fn run_gateway_here(startup: State<'_, Startup>, runs: bool) ->
     done.await.map_err(|error| error.view())?.map_err(|error| error.view())
 }
 
+/// Takes a host that is gone off the list.
+#[tauri::command]
+pub(crate) async fn forget_host(startup: State<'_, Startup>, id: String) -> CommandAnswer<()> {
+    let core = startup.core().await?;
+    let done = blocking(move || Ok(fleet::forget_host(&core, &id).map(drop)));
+    done.await.map_err(|error| error.view())?.map_err(|error| error.view())
+}
+
 /// Copies this machine's profile to the database at this URL, and starts anew with it.
 #[tauri::command]
 pub(crate) async fn share_profile<R: Runtime>(
@@ -60,7 +68,7 @@ pub(crate) async fn share_profile<R: Runtime>(
     // What the service counts while rows are copied would be left behind, so it ends first.
     switch(app, &startup, async move |core| {
         end_service(core).await?;
-        fleet::init(&profile, &url, password).await.map(drop)
+        fleet::init(&profile, Actor::Window, &url, password).await.map(drop)
     })
     .await
 }
@@ -93,7 +101,7 @@ pub(crate) async fn join_shared_profile<R: Runtime>(
     let vault = startup.core().await?.settings.current().vault;
     switch(app, &startup, async move |core| {
         let invite = fleet::read_invite(&file)?;
-        fleet::join(&profile, invite, passphrase, vault).await?;
+        fleet::join(&profile, Actor::Window, invite, passphrase, vault).await?;
         // Only now: a passphrase that was mistyped costs no call.
         end_service(core).await.map_err(FleetError::from)
     })
@@ -108,8 +116,8 @@ pub(crate) async fn leave_shared_profile<R: Runtime>(
 ) -> CommandAnswer<()> {
     let profile = profile(&startup)?;
     switch(app, &startup, async move |core| {
-        fleet::leave(&profile).await?;
-        end_service(core).await.map_err(FleetError::from)
+        end_service(core).await?;
+        fleet::leave(&profile, Actor::Window).await.map(drop)
     })
     .await
 }

@@ -102,6 +102,7 @@ commands![
     preferences::fixed_settings,
     fleet::shared_profile,
     fleet::run_gateway_here,
+    fleet::forget_host,
     fleet::share_profile,
     fleet::choose_invite,
     fleet::join_shared_profile,

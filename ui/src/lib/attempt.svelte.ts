@@ -7,6 +7,7 @@ export class Attempt {
 
   async run(work: () => Promise<void>) {
     this.busy = true
+    this.error = null
     try {
       await work()
     } catch (thrown) {

@@ -34,6 +34,12 @@ pub(crate) enum FleetCommand {
     Hosts,
     /// Seal every secret under a new fleet key; every other host has to join again.
     RotateKey,
+    /// Take a host off the list that is gone for good; what it did stays on record.
+    Forget {
+        /// Its id, as `fleet hosts` prints it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
     /// Take no part any more; this folder's own rows are in use again.
     Leave,
 }

@@ -20,7 +20,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
     match command {
         FleetCommand::Init { url, password_stdin } => {
             let password = if password_stdin { Some(secret_from_stdin()?) } else { None };
-            let moved = fleet::init(profile, &url, password).await?;
+            let moved = fleet::init(profile, Actor::CommandLine, &url, password).await?;
             let rows = moved.imported.record + moved.imported.tables.iter().map(|(_, rows)| rows).sum::<u64>();
             out.done(
                 &json!({ "url": moved.membership.url, "profile": moved.membership.profile, "rows": rows, "secrets": moved.secrets }),
@@ -32,7 +32,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             )
         }
         FleetCommand::Invite { file } => {
-            let (invite, passphrase) = fleet::invite(profile).await?;
+            let (invite, passphrase) = fleet::invite(profile, Actor::CommandLine).await?;
             write_private(&file, invite.as_bytes())?;
             // The one place where it is ever shown.
             let passphrase = passphrase.expose_secret();
@@ -46,7 +46,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             let invite = fleet::read_invite(&file)?;
             let passphrase = secret_from_stdin()?;
             let vault = if vault_file { VaultKind::File } else { VaultKind::Keychain };
-            let joined = fleet::join(profile, invite, passphrase, vault).await?;
+            let joined = fleet::join(profile, Actor::CommandLine, invite, passphrase, vault).await?;
             let (url, profile) = (joined.membership.url, joined.membership.profile);
             let said = if joined.is_renewed {
                 format!(
@@ -59,7 +59,7 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             out.done(&json!({ "url": url, "profile": profile, "renewed": joined.is_renewed }), said)
         }
         FleetCommand::RotateKey => {
-            let rotated = fleet::rotate_key(profile).await?;
+            let rotated = fleet::rotate_key(profile, Actor::CommandLine).await?;
             let left = rotated.left.join(", ");
             let left =
                 if left.is_empty() { left } else { format!(" These could not be opened, and are left: {left}.") };
@@ -73,11 +73,27 @@ pub(crate) async fn run(profile: &Profile, out: &Out, command: FleetCommand) -> 
             )
         }
         FleetCommand::Leave => {
-            let left = fleet::leave(profile).await?;
+            let left = fleet::leave(profile, Actor::CommandLine).await?;
+            let untold = if left.is_told {
+                ""
+            } else {
+                " The database could not be told: take it off the list on another host, with atthene fleet forget ID."
+            };
             out.done(
-                &json!({ "url": left.url }),
-                "This host takes no part any more; its folder's own rows are in use again, with the key of before. Start the \
-                 gateway again.",
+                &json!({ "url": left.membership.url, "told": left.is_told }),
+                format!(
+                    "This host takes no part any more; its folder's own rows are in use again, with the key of before. Start \
+                     the gateway again.{untold}"
+                ),
+            )
+        }
+        FleetCommand::Forget { id } => {
+            let core = atthene_service::open(profile, Actor::CommandLine).await?;
+            let asked = id.clone();
+            let name = core_blocking(move || Ok(fleet::forget_host(&core, &asked))).await??;
+            out.done(
+                &json!({ "id": id, "name": name }),
+                format!("{name} is off the list. What it did stays on record."),
             )
         }
         FleetCommand::Hosts => {
@@ -118,6 +134,7 @@ impl From<FleetError> for Failure {
         match error {
             FleetError::Core(error) => Self::Core(error),
             FleetError::Address => Self::Use(error.to_string()),
+            FleetError::NoSuchHost(_) => Self::NotFound(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

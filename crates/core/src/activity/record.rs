@@ -95,6 +95,17 @@ pub enum Kind {
     ActPerformed,
     /// Rows that were older than the record's span were cut off.
     RecordCut,
+    /// This profile lies in a database that hosts share, from now on.
+    ProfileShared,
+    /// An invite was made: whoever has it and its passphrase takes part.
+    HostInvited,
+    /// A host took part, or was given the fleet key that is in force.
+    HostJoined,
+    HostLeft,
+    /// A host that is gone was taken off the list.
+    HostForgotten,
+    /// Every secret was sealed under a new fleet key.
+    FleetKeyChanged,
 }
 
 impl Kind {
@@ -134,6 +145,12 @@ impl Kind {
             Self::ApprovalDenied => "approval_denied",
             Self::ActPerformed => "act_performed",
             Self::RecordCut => "record_cut",
+            Self::ProfileShared => "profile_shared",
+            Self::HostInvited => "host_invited",
+            Self::HostJoined => "host_joined",
+            Self::HostLeft => "host_left",
+            Self::HostForgotten => "host_forgotten",
+            Self::FleetKeyChanged => "fleet_key_changed",
         }
     }
 

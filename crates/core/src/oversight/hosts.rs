@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use ts_rs::TS;
 
 use super::gateway_state::GatewayState;
+use crate::activity::{ActOutcome, Kind};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::port::HostRow;
@@ -48,6 +50,35 @@ pub struct SharedView {
     pub gateway_beside_window: bool,
 }
 
+/// What became of a host that was to be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forgotten {
+    /// The one of this name is off the list, until it serves again.
+    Done(String),
+    /// The one of this name is there, or is the one that asks: it would be on the list again within seconds.
+    StillThere(String),
+    /// None has this id.
+    Unknown,
+}
+
+/// What a host did about who shares a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetAct {
+    /// Put its own profile into the database.
+    Shared,
+    /// Made an invite.
+    Invited,
+    /// Took part; or, taking part already, was given the fleet key that is in force.
+    Joined {
+        is_renewed: bool,
+    },
+    Left,
+    /// Sealed so many secrets under a new fleet key.
+    KeyChanged {
+        resealed: usize,
+    },
+}
+
 impl Core {
     /// Who shares this profile, by name. `None`: it is this machine's alone. Blocks.
     pub fn hosts(&self) -> Result<Option<Vec<HostView>>, Error> {
@@ -75,10 +106,39 @@ impl Core {
         self.clock.now()
     }
 
-    /// Forgets a host that left for good; what it did stays on record. Whether there was one. Blocks.
-    pub fn forget_host(&self, id: &str) -> Result<bool, Error> {
-        let Some(shared) = self.store.shared() else { return Ok(false) };
-        Ok(shared.forget(id)?)
+    /// Takes a host that is gone off the list; what it did stays on record. Blocks.
+    pub fn forget_host(&self, id: &str) -> Result<Forgotten, Error> {
+        let found = self.hosts()?.into_iter().flatten().find(|host| host.id == id);
+        let (Some(host), Some(shared)) = (found, self.store.shared()) else { return Ok(Forgotten::Unknown) };
+        if host.is_there || host.is_here {
+            return Ok(Forgotten::StillThere(host.name));
+        }
+        shared.forget(id)?;
+        self.record_of_host(&host, Kind::HostForgotten, json!({}))?;
+        Ok(Forgotten::Done(host.name))
+    }
+
+    /// Puts on record what this host has done about who shares the profile. A host that left is taken off the list.
+    /// Blocks.
+    pub fn record_fleet_act(&self, act: FleetAct) -> Result<(), Error> {
+        let Some(here) = self.hosts()?.into_iter().flatten().find(|host| host.is_here) else { return Ok(()) };
+        let (kind, detail) = match act {
+            FleetAct::Shared => (Kind::ProfileShared, json!({})),
+            FleetAct::Invited => (Kind::HostInvited, json!({})),
+            FleetAct::Joined { is_renewed } => (Kind::HostJoined, json!({ "renewed": is_renewed })),
+            FleetAct::Left => (Kind::HostLeft, json!({})),
+            FleetAct::KeyChanged { resealed } => (Kind::FleetKeyChanged, json!({ "secrets": resealed })),
+        };
+        self.record_of_host(&here, kind, detail)?;
+        match (act, self.store.shared()) {
+            (FleetAct::Left, Some(shared)) => Ok(shared.forget(&here.id).map(drop)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn record_of_host(&self, host: &HostView, kind: Kind, mut detail: Value) -> Result<(), Error> {
+        detail["name"] = Value::from(host.name.as_str());
+        Ok(self.store.append(&self.recorder.entry(kind, &host.id, ActOutcome::Done, detail))?)
     }
 }
 

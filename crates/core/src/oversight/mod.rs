@@ -22,7 +22,7 @@ pub use desktop::desktop_checks;
 pub use diagnostics::without_places;
 pub use explain::{Explanation, Rung, RungState};
 pub use gateway_state::GatewayState;
-pub use hosts::{HEARTBEAT, HostView, SharedView};
+pub use hosts::{FleetAct, Forgotten, HEARTBEAT, HostView, SharedView};
 pub use port_owner::{CHALLENGE_HEADER, FOLDER_HEADER, LONGEST_CHALLENGE, PROOF_HEADER, PortOwner};
 pub use self_check::{Finding, FindingState};
 pub use service::{Keeper, ServiceLease, ServiceStatus};

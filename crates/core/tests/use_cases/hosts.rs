@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atthene_core::activity::{ActOutcome, ActivityFilter, Chain, Entry, Kind};
-use atthene_core::oversight::{Fix, Harm};
+use atthene_core::oversight::{Fix, FleetAct, Forgotten, Harm};
 use atthene_core::port::backup::Backup;
 use atthene_core::port::{ActivityRows, HostRow, HostRows, SecretRows, ServiceRows, Store};
 use atthene_core::{Actor, Core, Host, UnixMs};
@@ -102,4 +102,38 @@ async fn a_window_tells_that_nobody_serves_until_somebody_does() {
     assert_eq!(told(&window), None);
     databases::run(&hosts.url, "UPDATE hosts SET seen_at = seen_at - interval '1 minute'");
     assert!(told(&window).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_host_that_is_gone_is_taken_off_the_list_and_who_did_it_is_on_record() {
+    needs_server!();
+    let hosts = Hosts::new().await;
+    let (here, other) = (hosts.place(1).open(), hosts.place(2).open());
+    other.beat(UnixMs(0)).expect("is there");
+    let of = |core: &Core| {
+        let all = core.hosts().expect("reads").expect("is shared");
+        all.into_iter().find(|host| host.is_here).expect("takes part")
+    };
+    let gone = of(&other);
+    let name = gone.name.clone();
+    assert_eq!(here.forget_host("nobody").expect("looks"), Forgotten::Unknown);
+    assert_eq!(here.forget_host(&gone.id).expect("looks"), Forgotten::StillThere(name.clone()));
+    assert_eq!(here.forget_host(&of(&here).id).expect("looks"), Forgotten::StillThere(of(&here).name));
+    databases::run(&hosts.url, "UPDATE hosts SET seen_at = seen_at - interval '1 minute'");
+    assert_eq!(here.forget_host(&gone.id).expect("forgets"), Forgotten::Done(name.clone()));
+    assert_eq!(here.forget_host(&gone.id).expect("looks"), Forgotten::Unknown);
+    let is_listed = |id: &str| here.hosts().expect("reads").into_iter().flatten().any(|host| host.id == id);
+    assert!(!is_listed(&gone.id));
+
+    // It was there after all, and leaves by itself.
+    other.beat(UnixMs(0)).expect("is there");
+    assert!(is_listed(&gone.id));
+    other.record_fleet_act(FleetAct::Joined { is_renewed: true }).expect("records");
+    other.record_fleet_act(FleetAct::Left).expect("records");
+    assert!(!is_listed(&gone.id));
+    let rows = here.activity.page(&ActivityFilter::default(), None).expect("reads").rows;
+    let told: Vec<_> = rows.iter().map(|row| (&*row.kind, &*row.subject, row.detail["name"].as_str())).collect();
+    let row = |kind| (kind, &*gone.id, Some(&*name));
+    assert_eq!(told[..3], [row("host_left"), row("host_joined"), row("host_forgotten")]);
+    assert_eq!(rows[1].detail["renewed"], true);
 }

@@ -3,8 +3,10 @@
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atthene_core::identity::Profile;
+use atthene_core::oversight::{FleetAct, Forgotten};
 use atthene_core::port::{SealedRows, Store as _, Vault};
 use atthene_core::vault::VaultKind;
 use atthene_core::{Actor, Clock, Core, Error, blocking};
@@ -22,6 +24,9 @@ use crate::vault::local_vault;
 /// The largest file that is looked at as an invite, in bytes.
 const LARGEST_INVITE: u64 = 64 * 1024;
 
+/// How long a host that leaves waits for the database.
+const TELLS_WITHIN: Duration = Duration::from_secs(10);
+
 /// What became of a local profile that is shared from now on.
 pub struct Moved {
     pub membership: Membership,
@@ -37,10 +42,15 @@ pub struct Moved {
 /// # Errors
 /// Nothing was switched: the folder's own rows are in use as before. What lies in the database is unfinished, and the
 /// next time it is deleted first.
-pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) -> Result<Moved, FleetError> {
+pub async fn init(
+    profile: &Profile,
+    actor: Actor,
+    url: &str,
+    password: Option<SecretString>,
+) -> Result<Moved, FleetError> {
     refuse_members(profile)?;
     let (place, password) = address(url, password)?;
-    let core = crate::open(profile, Actor::CommandLine).await?;
+    let core = crate::open(profile, actor).await?;
     // Held until the switch: what is counted or changed meanwhile would be left behind.
     let lease = {
         let core = core.clone();
@@ -72,6 +82,7 @@ pub async fn init(profile: &Profile, url: &str, password: Option<SecretString>) 
         tracing::warn!(%error, "the next start says that this host takes part");
     }
     drop(lease);
+    record(profile, actor, FleetAct::Shared).await;
     Ok(Moved { membership, imported, secrets })
 }
 
@@ -86,6 +97,7 @@ pub struct Joined {
 /// part in this very profile gets the key that is in force and the database's password, and changes nothing else.
 pub async fn join(
     profile: &Profile,
+    actor: Actor,
     invite: Vec<u8>,
     passphrase: SecretString,
     vault: VaultKind,
@@ -107,10 +119,12 @@ pub async fn join(
     let key = key.ok_or_else(|| FleetError::OtherProfile(membership.url.clone()))?;
     let own = own_vault(profile, &membership)?;
     HostSecrets { password, key, next: None }.write(own.as_ref()).await?;
-    if before.is_none() {
+    let is_renewed = before.is_some();
+    if !is_renewed {
         begin(profile, &membership)?;
     }
-    Ok(Joined { membership, is_renewed: before.is_some() })
+    record(profile, actor, FleetAct::Joined { is_renewed }).await;
+    Ok(Joined { membership, is_renewed })
 }
 
 /// The content of an invite's file. Of one that is none, no more than an invite can be long.
@@ -120,8 +134,8 @@ pub fn read_invite(file: &Path) -> Result<Vec<u8>, FleetError> {
     read.map(|_| invite).map_err(|error| FleetError::File(file.to_owned(), error))
 }
 
-/// An invite for another host: the file, and its passphrase, which is nowhere else.
-pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetError> {
+/// An invite for another host: the file, and its passphrase, which is nowhere else. None is made that is not on record.
+pub async fn invite(profile: &Profile, actor: Actor) -> Result<(String, SecretString), FleetError> {
     let membership = membership(profile)?;
     let HostParts { secrets, place, rows, .. } = host_parts(profile, &membership).await?;
     let url = place.with(secrets.password.as_ref());
@@ -130,12 +144,14 @@ pub async fn invite(profile: &Profile) -> Result<(String, SecretString), FleetEr
     let key = checked(&rows, key, &membership.profile).await.map_err(Error::from)?;
     let invite = Invite { url, key, profile: membership.profile, made_at: Clock::system().now() };
     let sealed = tokio::task::spawn_blocking(move || invite.seal());
-    Ok(sealed.await.map_err(|error| Error::Internal(error.to_string()))??)
+    let sealed = sealed.await.map_err(|error| Error::Internal(error.to_string()))??;
+    put_on_record(profile, actor, FleetAct::Invited).await?;
+    Ok(sealed)
 }
 
 /// Puts a new fleet key in force and seals every secret anew. A gateway of this host goes on with it; every other host is
 /// refused until it is given a new invite ([`join`]).
-pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
+pub async fn rotate_key(profile: &Profile, actor: Actor) -> Result<Rotation, FleetError> {
     let membership = membership(profile)?;
     let HostParts { own, mut secrets, rows, .. } = host_parts(profile, &membership).await?;
     // One that was broken off is ended first.
@@ -147,6 +163,7 @@ pub async fn rotate_key(profile: &Profile) -> Result<Rotation, FleetError> {
     let (new, name) = (again(&text)?, membership.profile);
     let rotated = blocking(move || Ok(rotate(rows.as_ref() as &dyn SealedRows, &key, &new, &name)?)).await?;
     HostSecrets { password, key: again(&text)?, next: None }.write(own.as_ref()).await?;
+    record(profile, actor, FleetAct::KeyChanged { resealed: rotated.resealed }).await;
     Ok(rotated)
 }
 
@@ -155,13 +172,55 @@ pub fn run_gateway_beside_window(profile: &Profile, runs: bool) -> Result<(), Fl
     begin(profile, &membership(profile)?.with_gateway_beside_window(runs))
 }
 
-/// Takes no part any more: the folder's own rows are in use again. What is shared goes on without this host.
-pub async fn leave(profile: &Profile) -> Result<Membership, FleetError> {
+/// What a host has left.
+pub struct Left {
+    pub membership: Membership,
+    /// Whether the others know: not where the database could not be told.
+    pub is_told: bool,
+}
+
+/// Takes no part any more: the folder's own rows are in use again. What is shared goes on without this host. Its gateway
+/// must have ended, which would go on with what is shared and be seen as a host. Where the database is away, the host
+/// leaves all the same.
+pub async fn leave(profile: &Profile, actor: Actor) -> Result<Left, FleetError> {
     let membership = membership(profile)?;
+    // Opened while this host still can.
+    let shared = tokio::time::timeout(TELLS_WITHIN, crate::open(profile, actor)).await.ok().and_then(Result::ok);
+    if shared.as_ref().is_some_and(|core| core.has_service()) {
+        return Err(FleetError::Serves);
+    }
     let folder = profile.data_dir();
     Membership::end(folder).map_err(|error| FleetError::File(folder.to_owned(), error))?;
     HostSecrets::forget(own_vault(profile, &membership)?.as_ref()).await?;
-    Ok(membership)
+    let is_told = match shared {
+        Some(core) => blocking(move || core.record_fleet_act(FleetAct::Left)).await.is_ok(),
+        None => false,
+    };
+    Ok(Left { membership, is_told })
+}
+
+/// Takes a host that is gone off the list; its name. Blocks.
+pub fn forget_host(core: &Core, id: &str) -> Result<String, FleetError> {
+    if !core.is_shared() {
+        return Err(FleetError::TakesNoPart);
+    }
+    match core.forget_host(id)? {
+        Forgotten::Done(name) => Ok(name),
+        Forgotten::StillThere(name) => Err(FleetError::StillThere(name)),
+        Forgotten::Unknown => Err(FleetError::NoSuchHost(id.to_owned())),
+    }
+}
+
+/// Puts on record what is done by now, and is told as done whatever becomes of that.
+async fn record(profile: &Profile, actor: Actor, act: FleetAct) {
+    if let Err(error) = put_on_record(profile, actor, act).await {
+        tracing::error!(%error, ?act, "what was done about the shared profile is not on record");
+    }
+}
+
+async fn put_on_record(profile: &Profile, actor: Actor, act: FleetAct) -> Result<(), Error> {
+    let core = crate::open(profile, actor).await?;
+    blocking(move || core.record_fleet_act(act)).await
 }
 
 fn membership(profile: &Profile) -> Result<Membership, FleetError> {

@@ -17,9 +17,13 @@ pub enum FleetError {
     )]
     TakesNoPart,
     #[error(
-        "The gateway of this data folder runs, and what it counts would be lost. End it first, or the unit that keeps it running."
+        "The gateway of this data folder runs, and would go on with the rows of before. End it first, or the unit that keeps it running."
     )]
     Serves,
+    #[error("No host of this profile has the id {0}. See atthene fleet hosts.")]
+    NoSuchHost(String),
+    #[error("{0} is there, and would be on the list again within seconds. Take it out on itself: atthene fleet leave.")]
+    StillThere(String),
     #[error("{0}.")]
     Invite(#[from] InviteError),
     #[error("The database at {0} holds another profile than the invite is for. Ask for a new invite.")]

@@ -10,7 +10,9 @@ mod membership;
 mod place;
 mod take_part;
 
-pub use act::{Joined, Moved, init, invite, join, leave, read_invite, rotate_key, run_gateway_beside_window};
+pub use act::{
+    Joined, Left, Moved, forget_host, init, invite, join, leave, read_invite, rotate_key, run_gateway_beside_window,
+};
 pub use error::FleetError;
 pub use membership::Membership;
 pub(crate) use take_part::{SharedParts, take_part};

@@ -25,13 +25,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn start(core: Arc<Core>) -> std::io::Result<Self> {
+    /// `told` changes with each time that this process has told others what it does.
+    pub(crate) fn start(core: Arc<Core>, told: watch::Receiver<()>) -> std::io::Result<Self> {
         let counters = Counters::start(core.clone())?;
         let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         let thread = std::thread::Builder::new().name("jobs".into()).spawn(move || {
             runtime.block_on(async {
-                run(&core, stopped).await;
+                run(&core, stopped, told).await;
                 core.finish_begun().await;
             });
             // Renewal may wait for a person at the keychain; nobody waits for that.
@@ -51,13 +52,13 @@ impl Jobs {
     }
 }
 
-async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>) {
+async fn run(core: &Arc<Core>, mut stop: watch::Receiver<bool>, told: watch::Receiver<()>) {
     let began = Instant::now();
     let since = core.now();
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = every(renewal::EVERY, || renewal::run(core)) => {}
-        () = every(heartbeat::EVERY, || heartbeat::run(core, since)) => {}
+        () = heartbeat::run(core, since, told) => {}
         () = every(runtime_watch::EVERY, || runtime_watch::check(core)) => {}
         () = every(roll_up::EVERY, || roll_up::run(core, began)) => {}
         () = once(|| look_through::run(core)) => {}

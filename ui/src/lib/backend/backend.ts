@@ -214,6 +214,8 @@ export interface Backend {
   sharedProfile(): Promise<SharedView | null>
   /** Whether this window runs a gateway on this machine, where hosts share the profile. */
   runGatewayHere(runs: boolean): Promise<void>
+  /** Takes a host that is gone off the list. */
+  forgetHost(id: string): Promise<void>
   /** Copies this machine's profile to PostgreSQL; then the app starts anew. */
   shareProfile(url: string, password: string | null): Promise<void>
   /** What the chosen invite is called; `null`: none was chosen. */

@@ -319,6 +319,10 @@ export function fakeBackend(over: Partial<Backend> = {}) {
     runGatewayHere: async (runs) => {
       if (state.shared) state.shared = { ...state.shared, gateway_beside_window: runs }
     },
+    forgetHost: async (id) => {
+      if (state.shared)
+        state.shared = { ...state.shared, hosts: state.shared.hosts.filter((host) => host.id !== id) }
+    },
     shareProfile: async () => {},
     chooseInvite: async () => null,
     joinSharedProfile: async () => {},

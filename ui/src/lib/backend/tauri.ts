@@ -84,6 +84,7 @@ export const tauriBackend: Backend = {
   fixedSettings: () => invoke('fixed_settings'),
   sharedProfile: () => invoke('shared_profile'),
   runGatewayHere: (runs) => invoke('run_gateway_here', { runs }),
+  forgetHost: (id) => invoke('forget_host', { id }),
   shareProfile: (url, password) => invoke('share_profile', { url, password }),
   chooseInvite: () => invoke('choose_invite'),
   joinSharedProfile: (passphrase) => invoke('join_shared_profile', { passphrase }),

@@ -258,7 +258,8 @@ export const text = {
 
   snippets: {
     title: 'Call an agent',
-    purpose: 'With the address of a gateway. Put your key in place of YOUR_API_KEY.',
+    purpose: 'Put your key in place of YOUR_API_KEY.',
+    elsewhere: 'The address is that of a host that serves.',
     copy: (language: string) => `Copy the ${language} snippet`,
   },
 
@@ -941,6 +942,12 @@ export const text = {
       was_reset: 'deleted everything',
       policy_applied: 'applied the policy',
       record_cut: 'cut off old rows of the record',
+      profile_shared: 'shared this profile from the host',
+      host_invited: 'made an invite on the host',
+      host_joined: 'joined with the host',
+      host_left: 'left with the host',
+      host_forgotten: 'forgot the host',
+      fleet_key_changed: 'changed the fleet key on the host',
     } satisfies Partial<Record<Kind, string>>,
     kinds: {
       key_created: 'Key created',
@@ -976,6 +983,12 @@ export const text = {
       was_reset: 'Everything reset',
       policy_applied: 'Policy applied',
       record_cut: 'Old rows of the record cut off',
+      profile_shared: 'Profile shared',
+      host_invited: 'Host invited',
+      host_joined: 'Host joined',
+      host_left: 'Host left',
+      host_forgotten: 'Host forgotten',
+      fleet_key_changed: 'Fleet key changed',
     } satisfies Record<Kind, string>,
   },
 
@@ -1101,6 +1114,10 @@ export const text = {
       there: 'serves',
       away: 'away',
       never: 'has never served',
+      forget: 'Forget',
+      forgetIt: (host: string) => `Forget ${host}`,
+      forgetHint:
+        'Takes it off this list; it comes back when it serves again. To shut a lost host out, change the fleet key: atthene fleet rotate-key.',
       serving: (there: number, all: number) =>
         `Serving: ${grouped(there)} of ${grouped(all)} ${all === 1 ? 'host' : 'hosts'}.`,
       all: (count: number) => `Show all ${grouped(count)} hosts`,

@@ -40,6 +40,12 @@ export const groups: Record<keyof typeof text.activity.groups, Kind[]> = {
     'backed_up',
     'restored',
     'was_reset',
+    'profile_shared',
+    'host_invited',
+    'host_joined',
+    'host_left',
+    'host_forgotten',
+    'fleet_key_changed',
   ],
 }
 

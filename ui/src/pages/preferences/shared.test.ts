@@ -87,6 +87,28 @@ describe('a profile that hosts share', () => {
     expect(listed().at(-1)).toBe('new')
   })
 
+  test('lets go of a host that is gone, and of no other', async () => {
+    const fake = fakeBackend()
+    const away = { is_there: false, address: null }
+    fake.state.shared = shared([
+      host({ id: 'there', name: 'edge-1' }),
+      host({ id: 'gone', name: 'edge-2', ...away }),
+      host({ id: 'here', name: 'desk', is_here: true, ...away }),
+    ])
+    const { user } = open(fake)
+    await openData(user)
+    const table = within(await screen.findByRole('table', { name: 'Hosts that share this profile' }))
+    expect(table.getAllByRole('button').map((it) => it.getAttribute('aria-label'))).toEqual(['Forget edge-2'])
+    const forgets = vi.spyOn(fake.backend, 'forgetHost').mockRejectedValueOnce(anError('fleet_refused'))
+    await user.click(table.getByRole('button', { name: 'Forget edge-2' }))
+    expect(await screen.findByText(/It failed: fleet_refused/)).toBeVisible()
+    await user.click(table.getByRole('button', { name: 'Forget edge-2' }))
+    expect(forgets.mock.calls).toEqual([['gone'], ['gone']])
+    expect(screen.queryByText(/It failed/)).toBeNull()
+    expect(table.queryByText('edge-2')).toBeNull()
+    expect(table.queryByText('Forget')).toBeNull()
+  })
+
   test('is looked at once in a while, and not again because it was looked at', async () => {
     let looks = 0
     const look = (): Promise<SharedView> => {
