@@ -83,6 +83,9 @@ const said = (row: ActivityRow, field: string): string => {
 
 const verbs: Record<string, string> = text.activity.verbs
 
+/** Subjects of which there is one: what was done to them names them. */
+const ONLY_ONES = ['settings', 'database', 'record', 'gateway']
+
 /** A row as a sentence: who did what to whom, and what else matters at its end. */
 export interface Sentence {
   who: string
@@ -93,7 +96,7 @@ export interface Sentence {
 
 export function sentence(row: ActivityRow, names: Names): Sentence {
   const words = text.activity
-  const whom = subject(row, names)
+  const whom = ONLY_ONES.includes(row.subject) ? '' : subject(row, names)
   const program = said(row, 'program')
   const key = said(row, 'key')
   const with_key = key ? words.withKey(key) : ''
