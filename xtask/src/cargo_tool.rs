@@ -18,8 +18,10 @@ pub fn installed(name: &str, version: &str) -> Result<PathBuf> {
     if program.exists() && installed.is_ok_and(|list| is_there(&String::from_utf8_lossy(&list.stdout))) {
         return Ok(program);
     }
-    say(&format!("installing {name} (a few minutes, the first time)"));
-    must(cargo().args(["install", "--quiet", "--locked", "--root"]).arg(&folder).arg(format!("{name}@{version}")))?;
+    say(&format!("installing {name} (a minute or two, the first time)"));
+    // Unoptimised: it is built for longer than it ever runs.
+    let install = ["install", "--quiet", "--debug", "--locked", "--root"];
+    must(cargo().args(install).arg(&folder).arg(format!("{name}@{version}")))?;
     Ok(program)
 }
 
