@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use ts_rs::TS;
 
 use super::gateway_state::GatewayState;
-use crate::activity::{ActOutcome, Kind};
+use crate::activity::{ActOutcome, Entry, Kind};
 use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::port::HostRow;
@@ -113,15 +113,17 @@ impl Core {
         if host.is_there || host.is_here {
             return Ok(Forgotten::StillThere(host.name));
         }
-        shared.forget(id)?;
-        self.record_of_host(&host, Kind::HostForgotten, json!({}))?;
-        Ok(Forgotten::Done(host.name))
+        let entry = self.entry_of_host(&host, Kind::HostForgotten, json!({}));
+        let was_there = shared.forget(id, &entry)?;
+        // Otherwise somebody else was faster.
+        Ok(if was_there { Forgotten::Done(host.name) } else { Forgotten::Unknown })
     }
 
     /// Puts on record what this host has done about who shares the profile. A host that left is taken off the list.
     /// Blocks.
     pub fn record_fleet_act(&self, act: FleetAct) -> Result<(), Error> {
-        let Some(here) = self.hosts()?.into_iter().flatten().find(|host| host.is_here) else { return Ok(()) };
+        let here = self.hosts()?.into_iter().flatten().find(|host| host.is_here);
+        let (Some(here), Some(shared)) = (here, self.store.shared()) else { return Ok(()) };
         let (kind, detail) = match act {
             FleetAct::Shared => (Kind::ProfileShared, json!({})),
             FleetAct::Invited => (Kind::HostInvited, json!({})),
@@ -129,16 +131,17 @@ impl Core {
             FleetAct::Left => (Kind::HostLeft, json!({})),
             FleetAct::KeyChanged { resealed } => (Kind::FleetKeyChanged, json!({ "secrets": resealed })),
         };
-        self.record_of_host(&here, kind, detail)?;
-        match (act, self.store.shared()) {
-            (FleetAct::Left, Some(shared)) => Ok(shared.forget(&here.id).map(drop)?),
-            _ => Ok(()),
+        let entry = self.entry_of_host(&here, kind, detail);
+        match act {
+            FleetAct::Left => shared.forget(&here.id, &entry).map(drop)?,
+            _ => self.store.append(&entry)?,
         }
+        Ok(())
     }
 
-    fn record_of_host(&self, host: &HostView, kind: Kind, mut detail: Value) -> Result<(), Error> {
+    fn entry_of_host<'a>(&self, host: &'a HostView, kind: Kind, mut detail: Value) -> Entry<'a> {
         detail["name"] = Value::from(host.name.as_str());
-        Ok(self.store.append(&self.recorder.entry(kind, &host.id, ActOutcome::Done, detail))?)
+        self.recorder.entry(kind, &host.id, ActOutcome::Done, detail)
     }
 }
 

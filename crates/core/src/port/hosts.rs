@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::activity::Entry;
 use crate::clock::UnixMs;
 use crate::error::StoreError;
 
@@ -43,6 +44,6 @@ pub trait HostRows: Send + Sync {
     fn beat(&self, version: &str, address: &str, started_at: UnixMs) -> Result<(), StoreError>;
     /// Forgets a host that left for good. What it put on record and what it counted stays, and bears its name; what it
     /// left in the vault between two steps is cleared away by this one when it next starts. Whether there was such a
-    /// host.
-    fn forget(&self, id: &str) -> Result<bool, StoreError>;
+    /// host; if so, the entry is on record with it.
+    fn forget(&self, id: &str, entry: &Entry<'_>) -> Result<bool, StoreError>;
 }

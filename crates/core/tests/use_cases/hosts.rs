@@ -68,19 +68,22 @@ fn a_host_that_left_is_forgotten_but_not_what_it_did() {
     second.append(&said(Kind::KeyRevoked)).expect("records");
     first.mark_unsettled("half-way").expect("is noted");
     let id = first.host().id().to_owned();
-    assert!(second.forget(&id).expect("forgets"));
-    assert!(!second.forget(&id).expect("is gone") && !second.forget("nobody").expect("there is none"));
+    let gone = said(Kind::HostForgotten);
+    assert!(second.forget(&id, &gone).expect("forgets"));
+    let again = |id: &str| second.forget(id, &gone).expect("looks");
+    assert!(!again(&id) && !again("nobody"), "there is none, nor a word of it");
     assert_eq!(names(&second.hosts().expect("reads")), [("second", true)]);
     assert_eq!(second.claim_unsettled().expect("reads"), ["half-way"]);
     let rows = second.activity(&ActivityFilter::default(), None, 10).expect("reads");
     let by: Vec<_> = rows.iter().map(|row| (&*row.kind, row.host.as_deref())).collect();
-    assert_eq!(by, [("key_revoked", Some("second")), ("key_created", Some("first"))]);
-    assert!(matches!(second.verify_activity().expect("walks"), Chain::Sound { rows: 2 }));
+    let second_did = |kind| (kind, Some("second"));
+    assert_eq!(by, [second_did("host_forgotten"), second_did("key_revoked"), ("key_created", Some("first"))]);
+    assert!(matches!(second.verify_activity().expect("walks"), Chain::Sound { rows: 3 }));
 
     // It was there after all.
     first.beat("1.2.3", "http://10.0.0.1:8765", UnixMs(4711)).expect("is there");
     assert_eq!(names(&second.hosts().expect("reads")), [("first", false), ("second", true)]);
-    assert!(second.forget(&id).expect("forgets"));
+    assert!(second.forget(&id, &gone).expect("forgets"));
     drop(first);
     let host = Host::of(folder.path(), "renamed").expect("a host");
     let first = databases::open_as(&url, folder.path(), &host).expect("opens");

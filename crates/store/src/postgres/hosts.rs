@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atthene_core::activity::Entry;
 use atthene_core::port::{HostRow, HostRows, HostSeen};
 use atthene_core::{StoreError, UnixMs};
 use tokio_postgres::Row;
@@ -54,7 +55,7 @@ impl HostRows for Postgres {
         })
     }
 
-    fn forget(&self, id: &str) -> Result<bool, StoreError> {
+    fn forget(&self, id: &str, entry: &Entry<'_>) -> Result<bool, StoreError> {
         self.write(&[], |unit| {
             let left =
                 unit.run("UPDATE hosts SET left_at = now(), seen_at = NULL WHERE id = $1 AND left_at IS NULL", &[&id])?;
@@ -65,6 +66,7 @@ impl HostRows for Postgres {
             unit.run("UPDATE services SET status = NULL WHERE host = $1", &[&id])?;
             // It comes to no start any more at which it would clear them away.
             unit.run("UPDATE unsettled_secrets SET host = $2 WHERE host = $1", &[&id, &self.host().id()])?;
+            unit.record(entry);
             Ok(true)
         })
     }
