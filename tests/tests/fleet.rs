@@ -52,6 +52,33 @@ impl Host {
     }
 }
 
+/// Who serves can't leave, and who is there can't be forgotten.
+async fn who_is_there_stays(first: &Host, second: &Host) -> Result<()> {
+    let refused = second.machine.run(&["fleet", "leave"]).await?;
+    ensure!(refused.code == 1 && refused.err.contains("gateway of this data folder runs"), "{refused:?}");
+    let all = first.machine.done(&["--json", "fleet", "hosts"]).await?.json()?;
+    let there = all.as_array().into_iter().flatten().find(|host| host["is_here"] == false).context("the second one")?;
+    ensure!(there["address"] == second.base(), "{there}");
+    let refused = first.machine.run(&["fleet", "forget", there["id"].as_str().context("an id")?]).await?;
+    ensure!(refused.code == 1 && refused.err.contains("is there"), "{refused:?}");
+    ensure!(first.machine.run(&["fleet", "forget", "nobody"]).await?.code == 3);
+    Ok(())
+}
+
+/// What was done about the profile: shared, an invite for another host, its key changed, an invite with that, left.
+async fn all_is_on_record(machine: &Machine) -> Result<()> {
+    let record = machine.done(&["--json", "activity"]).await?;
+    let rows = record.out.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let fleet = ["profile_shared", "host_invited", "host_joined", "fleet_key_changed", "host_left"];
+    let told: Vec<_> =
+        rows.iter().rev().filter_map(|row| row["kind"].as_str()).filter(|kind| fleet.contains(kind)).collect();
+    let done = [fleet[0], fleet[1], fleet[2], fleet[3], fleet[1], fleet[2], fleet[4]];
+    ensure!(told == done, "{told:?}");
+    let by = |kind| rows.iter().find(|row| row["kind"] == kind).map(|row| &row["actor"]);
+    ensure!(by("host_left").is_some_and(|actor| actor == "command_line"), "{rows:?}");
+    Ok(())
+}
+
 #[tokio::test]
 #[ignore = "needs the release build: cargo xtask test --only e2e"]
 async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
@@ -143,15 +170,7 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     for host in [&first, &second] {
         host.is_answered(&next, 200).await?;
     }
-    // Who serves can't leave, and who is there can't be forgotten.
-    let refused = second.machine.run(&["fleet", "leave"]).await?;
-    ensure!(refused.code == 1 && refused.err.contains("gateway of this data folder runs"), "{refused:?}");
-    let all = first.machine.done(&["--json", "fleet", "hosts"]).await?.json()?;
-    let there = all.as_array().into_iter().flatten().find(|host| host["is_here"] == false).context("the second one")?;
-    ensure!(there["address"] == second.base(), "{there}");
-    let refused = first.machine.run(&["fleet", "forget", there["id"].as_str().context("an id")?]).await?;
-    ensure!(refused.code == 1 && refused.err.contains("is there"), "{refused:?}");
-    ensure!(first.machine.run(&["fleet", "forget", "nobody"]).await?.code == 3);
+    who_is_there_stays(&first, &second).await?;
     first.end().await?;
     second.end().await?;
 
@@ -171,16 +190,7 @@ async fn one_profile_is_shared_by_hosts_that_each_end_its_key() -> Result<()> {
     ensure!(left["told"] == true, "{left}");
     let all = first.machine.done(&["--json", "fleet", "hosts"]).await?.json()?;
     ensure!(all.as_array().is_some_and(|all| all.len() == 1 && all[0]["is_here"] == true), "{all}");
-    // All of it is on record.
-    let record = first.machine.done(&["--json", "activity"]).await?;
-    let rows = record.out.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
-    let fleet = ["profile_shared", "host_invited", "host_joined", "fleet_key_changed", "host_left"];
-    let told: Vec<_> =
-        rows.iter().rev().filter_map(|row| row["kind"].as_str()).filter(|kind| fleet.contains(kind)).collect();
-    let done = [fleet[0], fleet[1], fleet[2], fleet[3], fleet[1], fleet[2], fleet[4]];
-    ensure!(told == done, "{told:?}");
-    let by = |kind| rows.iter().find(|row| row["kind"] == kind).map(|row| &row["actor"]);
-    ensure!(by("host_left").is_some_and(|actor| actor == "command_line"), "{rows:?}");
+    all_is_on_record(&first.machine).await?;
     ensure!(
         second.machine.done(&["--profile", "local", "--json", "key", "list"]).await?.json()? == serde_json::json!([])
     );
