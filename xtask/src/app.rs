@@ -118,7 +118,7 @@ pub struct Programs {
 pub fn build() -> Result<Programs> {
     packages::ensure(packages::For::Build)?;
     build_ui()?;
-    say("building the app and the command (some ten minutes the first time)");
+    say("building the app and the command (ten minutes and more, the first time)");
     must(cargo().args(["build", "--release"]).args(PROGRAMS))?;
     let built = Programs { app: release("atthene-settings"), command: release("atthene") };
     for program in [&built.app, &built.command] {
